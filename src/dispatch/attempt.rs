@@ -1,0 +1,341 @@
+//! One try at a job: given, started, ended, given back.
+
+use super::command::{Refusal, Reply};
+use super::leases::{LeaseOwner, LiveLease};
+use super::output::LeaseChange;
+use super::scheduler::Scheduler;
+use crate::model::{
+    AssignedJob, Attempt, AttemptOutcome, Change, EndReason, Entropy, Job, JobId, JobResult,
+    JobState, JobStateKind, Lease, LeaseRef, LeaseToken, Nonce, Now, RecordName, RequeueReason,
+};
+use crate::queue::backoff_ms;
+use crate::runner::RunnerSlot;
+
+impl Scheduler {
+    /// Gives a job that is in no lane any more to a runner that has a poll parked.
+    pub(super) fn assign(
+        &mut self,
+        now: Now,
+        id: JobId,
+        slot: RunnerSlot,
+        entropy: &mut dyn Entropy,
+    ) {
+        let runner_id = self.runners.at(slot).expect("a waiting runner is registered").row.id;
+        let token = LeaseToken::new(self.epoch, self.next_sequence);
+        self.next_sequence += 1;
+        let nonce = Nonce(entropy.next_u64());
+        let lease = Lease { token, nonce, runner_id, assigned_at_ms: now.wall_ms };
+        self.set_state(id, JobState::Claimed(lease));
+        let (wait_ms, attempt) = self
+            .edit_job(id, |job| {
+                job.attempt += 1;
+                (now.wall_ms - job.queued_at_ms.max(job.not_before_ms), job.attempt)
+            })
+            .expect("the job is live");
+        self.waits.assigned_after(wait_ms.max(0));
+        self.hold(token, id, now.mono_ms.saturating_add(self.settings.ack_window_ms), i64::MAX);
+        let assigned = self.assigned(&self.jobs[&id].row);
+        debug_assert_eq!(assigned.attempt, attempt);
+        self.runners.update(slot, |runner| {
+            runner.leases.push(token);
+            runner.given.push(assigned);
+        });
+        self.to_answer.insert(slot);
+        let record = self.job_record(now, RecordName::JobAssigned, id);
+        self.record(record);
+        self.refresh_workload(now, id);
+    }
+
+    /// Makes a lease live in memory: at its start, and when it is loaded.
+    pub(super) fn hold(
+        &mut self,
+        token: LeaseToken,
+        job_id: JobId,
+        renew_by_ms: i64,
+        run_until_ms: i64,
+    ) {
+        let job = &self.jobs[&job_id].row;
+        let Some(lease) = job.lease() else { return };
+        let owner = LeaseOwner {
+            job_id,
+            attempt: job.attempt,
+            runner_id: lease.runner_id,
+            nonce: lease.nonce,
+        };
+        let live = LiveLease { owner, renew_by_ms, run_until_ms, stop_by_ms: i64::MAX };
+        self.leases.insert(token, live);
+        self.out.leases.push(LeaseChange::Began(token, owner));
+    }
+
+    /// What a poll answers about a job that a runner has.
+    pub(super) fn assigned(&self, job: &Job) -> AssignedJob {
+        let workload = &self.workloads[&job.workload_id].row;
+        AssignedJob {
+            job_id: job.id,
+            workload_id: job.workload_id,
+            run: workload.run,
+            kind: workload.kind,
+            name: job.name.clone(),
+            namespace: workload.namespace("default", &job.name),
+            priority: job.priority,
+            attempt: job.attempt,
+            retry_count: job.retry_count,
+            max_retries: job.max_retries,
+            timeout_ms: job.timeout_ms,
+            lease: *job.lease().expect("an assigned job has a lease"),
+        }
+    }
+
+    pub(super) fn start(&mut self, now: Now, lease: LeaseRef) -> Result<Reply, Refusal> {
+        let job_id = self.checked(lease)?;
+        self.touch(now, lease.runner_id);
+        self.begin(now, job_id);
+        let job = &self.jobs[&job_id].row;
+        Ok(Reply::Started {
+            job_id,
+            workload_id: job.workload_id,
+            run: self.workloads[&job.workload_id].row.run,
+            attempt: job.attempt,
+        })
+    }
+
+    /// Claimed becomes running; running stays as it is, because a start can be repeated.
+    fn begin(&mut self, now: Now, id: JobId) {
+        let job = &self.jobs[&id].row;
+        let JobState::Claimed(lease) = job.state else { return };
+        let run_until = now
+            .mono_ms
+            .saturating_add(job.timeout_ms)
+            .saturating_add(self.settings.timeout_grace_ms);
+        let renew_by = now.mono_ms.saturating_add(self.settings.lease_ms);
+        let workload_id = job.workload_id;
+        self.set_state(id, JobState::Running { lease, started_at_ms: now.wall_ms });
+        self.leases.update(lease.token, |live| {
+            live.renew_by_ms = renew_by;
+            live.run_until_ms = run_until;
+        });
+        if !self.workloads[&workload_id].row.begun {
+            self.edit_workload(workload_id, |workload| workload.begun = true);
+        }
+        let record = self.job_record(now, RecordName::JobStarted, id);
+        self.record(record);
+        self.refresh_workload(now, id);
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        now: Now,
+        lease: LeaseRef,
+        result: JobResult,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Reply, Refusal> {
+        if result.outcome == AttemptOutcome::Requeued {
+            return Err(Refusal::Invalid("an attempt is given back by `release`".into()));
+        }
+        let job_id = self.checked(lease)?;
+        self.touch(now, lease.runner_id);
+        // A runner whose start was lost, or that failed before it could start, may end at once.
+        self.begin(now, job_id);
+        let state = self.conclude(now, job_id, result, entropy);
+        Ok(Reply::Completed { job_id, state })
+    }
+
+    /// A running attempt ended by itself: decides what becomes of the job.
+    pub(super) fn conclude(
+        &mut self,
+        now: Now,
+        id: JobId,
+        result: JobResult,
+        entropy: &mut dyn Entropy,
+    ) -> JobStateKind {
+        let job = &self.jobs[&id].row;
+        let cancelling = job.cancel_requested_at_ms.is_some();
+        let retries_left = job.retry_count < job.max_retries;
+        let charged = match result.outcome {
+            // Work that is done is done, even when somebody asked for a cancel meanwhile.
+            AttemptOutcome::Completed => {
+                self.finish(now, id, result, None, JobStateKind::Completed);
+                return self.end_job(now, id, JobStateKind::Completed, EndReason::Succeeded);
+            }
+            AttemptOutcome::Cancelled | AttemptOutcome::Requeued => None,
+            AttemptOutcome::Failed => Some((RequeueReason::Failed, EndReason::Failed)),
+            AttemptOutcome::TimedOut => Some((RequeueReason::TimedOut, EndReason::TimedOut)),
+        };
+        match charged.filter(|_| !cancelling) {
+            None => {
+                let result = JobResult { outcome: AttemptOutcome::Cancelled, ..result };
+                self.finish(now, id, result, None, JobStateKind::Cancelled);
+                self.end_job(now, id, JobStateKind::Cancelled, EndReason::CancelRequested)
+            }
+            Some((requeue, _)) if retries_left => {
+                self.finish(now, id, result, Some(requeue), JobStateKind::Pending);
+                let backoff_max_ms = self.settings.backoff_max_ms;
+                self.edit_job(id, |job| {
+                    job.retry_count += 1;
+                    let wait = backoff_ms(job.backoff_ms, job.retry_count, backoff_max_ms, entropy);
+                    job.not_before_ms = if wait > 0 { now.wall_ms + wait } else { 0 };
+                    job.avoid_runner_id = None;
+                });
+                self.put_back(now, id, requeue, None);
+                JobStateKind::Pending
+            }
+            Some((_, end)) => {
+                self.finish(now, id, result, None, JobStateKind::Failed);
+                self.end_job(now, id, JobStateKind::Failed, end)
+            }
+        }
+    }
+
+    pub(super) fn release(
+        &mut self,
+        now: Now,
+        lease: LeaseRef,
+        reason: RequeueReason,
+    ) -> Result<Reply, Refusal> {
+        if reason.charges_the_job()
+            || matches!(reason, RequeueReason::Manual | RequeueReason::LeaseLost)
+        {
+            let text = format!(
+                "`{}` is no reason to give a job back: drained, runner_lost, evicted, \
+                 executor_unavailable or preempted",
+                reason.as_str()
+            );
+            return Err(Refusal::Invalid(text.into()));
+        }
+        let job_id = self.checked(lease)?;
+        self.touch(now, lease.runner_id);
+        self.lose(now, job_id, reason, reason.is_infrastructure(), "given back by the runner");
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn undelivered(
+        &mut self,
+        now: Now,
+        tokens: &[LeaseToken],
+    ) -> Result<Reply, Refusal> {
+        for token in tokens {
+            let Some(job_id) = self.leases.get(*token).map(|live| live.owner.job_id) else {
+                continue;
+            };
+            // Started all the same: the runner heard of it by a repeated poll.
+            if self.jobs[&job_id].row.kind() == JobStateKind::Claimed {
+                let why = "the runner's poll was gone";
+                self.lose(now, job_id, RequeueReason::RunnerLost, false, why);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// The attempt is over without a result of the work: queues the job again, or ends it when it
+    /// was being cancelled or has cost too much infrastructure (`blamed` counts this one).
+    pub(super) fn lose(
+        &mut self,
+        now: Now,
+        id: JobId,
+        reason: RequeueReason,
+        blamed: bool,
+        why: &str,
+    ) {
+        let job = &self.jobs[&id].row;
+        let Some(runner_id) = job.lease().map(|lease| lease.runner_id) else { return };
+        let infra_failures = job.infra_failures + u32::from(blamed);
+        let poisoned = infra_failures > self.settings.infra_retries_max;
+        let result = |outcome| JobResult {
+            outcome,
+            exit_code: None,
+            error: Some(why.to_owned()),
+            outputs: Default::default(),
+        };
+        if job.cancel_requested_at_ms.is_some() {
+            let result = result(AttemptOutcome::Cancelled);
+            self.finish(now, id, result, None, JobStateKind::Cancelled);
+            self.end_job(now, id, JobStateKind::Cancelled, EndReason::CancelRequested);
+            return;
+        }
+        let next = if poisoned { JobStateKind::Failed } else { JobStateKind::Pending };
+        self.finish(now, id, result(AttemptOutcome::Requeued), Some(reason), next);
+        self.edit_job(id, |job| {
+            job.infra_failures = infra_failures;
+            job.not_before_ms = 0;
+            if blamed {
+                job.avoid_runner_id = Some(runner_id);
+            }
+        });
+        if poisoned {
+            self.set_state(id, JobState::Pending);
+            self.end_job(now, id, JobStateKind::Failed, EndReason::Poisoned);
+        } else {
+            self.put_back(now, id, reason, None);
+        }
+    }
+
+    /// Makes a job whose attempt was finished pending again.
+    pub(super) fn put_back(
+        &mut self,
+        now: Now,
+        id: JobId,
+        reason: RequeueReason,
+        author: Option<Box<str>>,
+    ) {
+        self.set_state(id, JobState::Pending);
+        self.place(now, id);
+        let mut record = self.job_record(now, RecordName::JobRequeued, id);
+        record.detail = reason.as_str().into();
+        record.author = author;
+        self.record(record);
+        self.refresh_workload(now, id);
+    }
+
+    /// Ends the live attempt: its lease is gone and its row is written. The job's own state is
+    /// for the caller to change, to `next`.
+    pub(super) fn finish(
+        &mut self,
+        now: Now,
+        id: JobId,
+        result: JobResult,
+        requeue_reason: Option<RequeueReason>,
+        next: JobStateKind,
+    ) {
+        let job = &self.jobs[&id].row;
+        let lease = *job.lease().expect("an attempt that ends has a lease");
+        let started_at_ms = match job.state {
+            JobState::Running { started_at_ms, .. } => Some(started_at_ms),
+            _ => None,
+        };
+        let attempt = Attempt {
+            token: lease.token,
+            nonce: lease.nonce,
+            job_id: id,
+            number: job.attempt,
+            run: self.workloads[&job.workload_id].row.run,
+            runner_id: lease.runner_id,
+            assigned_at_ms: lease.assigned_at_ms,
+            started_at_ms,
+            ended_at_ms: now.wall_ms,
+            outcome: result.outcome,
+            requeue_reason,
+            job_state: next,
+            exit_code: result.exit_code,
+            error: result.error.map(Into::into),
+            outputs: result.outputs,
+        };
+        self.out.changes.push(Change::AttemptEnded(Box::new(attempt)));
+        if let Some(live) = self.leases.remove(lease.token) {
+            self.out.leases.push(LeaseChange::Ended(lease.token, live.owner));
+        }
+        if let Some(slot) = self.runners.slot(lease.runner_id) {
+            self.runners.update(slot, |runner| {
+                runner.leases.retain(|token| *token != lease.token);
+                runner.given.retain(|job| job.lease.token != lease.token);
+                runner.cancels.retain(|token| *token != lease.token);
+            });
+        }
+        self.edit_job(id, |job| job.external_ref = None);
+    }
+
+    /// The job of a lease that is the caller's.
+    fn checked(&self, lease: LeaseRef) -> Result<JobId, Refusal> {
+        let live = self.leases.check(lease).ok_or(Refusal::LeaseLost(lease.token))?;
+        Ok(live.owner.job_id)
+    }
+}

@@ -1,0 +1,301 @@
+//! What can be asked of the scheduler, and what it answers.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobResult, JobStateKind, KeyScope,
+    LeaseRef, LeaseToken, Nonce, Plan, PlannedWorkload, PoolId, RequeueReason, Runner,
+    RunnerCapabilities, RunnerId, TriggerVerdict, UniqueKey, Workload, WorkloadId,
+};
+use crate::runner::PollId;
+
+/// One thing to decide.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A delivery was verified and evaluated.
+    Deliver(Box<Deliver>),
+    /// A workload without an event.
+    Submit {
+        /// What is to be.
+        workload: Box<PlannedWorkload>,
+        /// The caller's `Idempotency-Key`.
+        idempotency_key: Option<Box<str>>,
+    },
+    /// A runner says hello.
+    Register(Box<Register>),
+    /// A runner asks for work.
+    Poll(Box<Poll>),
+    /// The client of a parked poll is gone.
+    PollGone(PollId),
+    /// These were given to a poll whose client turned out to be gone.
+    Undelivered(Vec<LeaseToken>),
+    /// A runner begins to work.
+    Start(LeaseRef),
+    /// A runner is alive and works on these.
+    Heartbeat {
+        /// Who.
+        runner_id: RunnerId,
+        /// What it works on.
+        leases: Vec<HeldLease>,
+        /// What it offers now, if that changed.
+        capabilities: Option<Box<RunnerCapabilities>>,
+        /// Jobs that it has now, ours and others.
+        current_jobs: Option<u32>,
+    },
+    /// An attempt ended.
+    Complete {
+        /// By whose right.
+        lease: LeaseRef,
+        /// How.
+        result: Box<JobResult>,
+    },
+    /// A runner gives a job back.
+    Release {
+        /// By whose right.
+        lease: LeaseRef,
+        /// Why.
+        reason: RequeueReason,
+    },
+    /// Something about a runner changes.
+    PatchRunner {
+        /// Which.
+        runner_id: RunnerId,
+        /// What it offers now.
+        capabilities: Option<Box<RunnerCapabilities>>,
+        /// Whether it takes nothing new, and why.
+        cordoned: Option<Option<Box<str>>>,
+        /// Whether it finishes what it has and leaves.
+        draining: Option<bool>,
+        /// Who asks.
+        author: Box<str>,
+    },
+    /// A runner leaves; what it has goes back to the queue.
+    Deregister(RunnerId),
+    /// Cancels one job.
+    CancelJob {
+        /// Which.
+        job_id: JobId,
+        /// Who asks.
+        author: Box<str>,
+        /// Why, for people.
+        reason: Box<str>,
+    },
+    /// Cancels all jobs of a workload that have not ended.
+    CancelWorkload {
+        /// Which.
+        workload_id: WorkloadId,
+        /// Who asks.
+        author: Box<str>,
+        /// Why, for people.
+        reason: Box<str>,
+    },
+    /// Takes a job from its runner and queues it again.
+    Requeue {
+        /// Which.
+        job_id: JobId,
+        /// Whether another runner is to get it while one fits.
+        avoid_runner: bool,
+        /// Who asks.
+        author: Box<str>,
+        /// Why, for people.
+        reason: Box<str>,
+    },
+    /// Runs the failed, cancelled and skipped jobs of a workload again, as run n+1.
+    Retry {
+        /// Which.
+        workload_id: WorkloadId,
+        /// Its rows, when it had ended.
+        archived: Option<Box<Archived>>,
+        /// Who asks.
+        author: Box<str>,
+    },
+}
+
+/// A delivery with what it starts.
+#[derive(Clone, Debug)]
+pub struct Deliver {
+    /// The row; its verdicts get the workloads' ids here.
+    pub delivery: Delivery,
+    /// What it starts; empty when nothing wanted it.
+    pub plan: Plan,
+    /// What keeps it from being accepted twice, where its provider gave an id.
+    pub key: Option<UniqueKey>,
+}
+
+/// A runner says hello.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// What people call it.
+    pub name: Box<str>,
+    /// The same instance is the same runner.
+    pub instance_id: Box<str>,
+    /// Another process of the same instance has lost what the last one had.
+    pub boot_id: Box<str>,
+    /// Which pool it joins.
+    pub pool_id: PoolId,
+    /// SHA-256 of the token that it gets, in hex.
+    pub token_hash: Box<str>,
+    /// What it offers.
+    pub capabilities: RunnerCapabilities,
+    /// Its program's version.
+    pub version: Box<str>,
+}
+
+/// A runner asks for work.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// Who.
+    pub runner_id: RunnerId,
+    /// How the answer finds its way; new with each poll.
+    pub poll_id: PollId,
+    /// How long it may be parked.
+    pub wait_ms: i64,
+    /// The most jobs that it takes; its free slots when absent.
+    pub jobs_max: Option<u32>,
+    /// Leases that it knows of: others it was given are answered again.
+    pub known: Vec<LeaseToken>,
+    /// What it offers now, if that changed.
+    pub capabilities: Option<Box<RunnerCapabilities>>,
+    /// Jobs that it has now, ours and others.
+    pub current_jobs: Option<u32>,
+}
+
+/// A lease with both halves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldLease {
+    /// The fencing token.
+    pub token: LeaseToken,
+    /// Its unguessable half.
+    pub nonce: Nonce,
+}
+
+/// What claiming a command's unique key said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Verdict {
+    /// It has no key, or is the first with it.
+    #[default]
+    New,
+    /// Another was first; what the key stands for.
+    Duplicate(Box<str>),
+}
+
+impl Command {
+    /// The key that must be claimed before this is applied, with what it stands for (empty where
+    /// that is known only afterwards).
+    pub fn unique_key(&self) -> Option<(UniqueKey, Box<str>)> {
+        match self {
+            Self::Deliver(deliver) => deliver
+                .key
+                .clone()
+                .map(|key| (key, deliver.delivery.id.to_string().into_boxed_str())),
+            Self::Submit { idempotency_key: Some(key), .. } => {
+                Some((UniqueKey { scope: KeyScope::Submission, key: key.clone() }, "".into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it brings new work: such commands have their own channel, so that a flood of them
+    /// never stands before a completion.
+    pub fn is_intake(&self) -> bool {
+        matches!(self, Self::Deliver(_) | Self::Submit { .. })
+    }
+}
+
+/// What a command came to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// The delivery is stored; of a duplicate only the first one's id is known.
+    Delivered {
+        /// The delivery, or the first one with its key.
+        delivery_id: DeliveryId,
+        /// Whether it was there already.
+        duplicate: bool,
+        /// Where it stands.
+        state: DeliveryState,
+        /// What each trigger said and started.
+        verdicts: Vec<TriggerVerdict>,
+    },
+    /// The workload is stored.
+    Submitted {
+        /// It, or the first one with its key.
+        workload_id: WorkloadId,
+        /// Whether it was there already.
+        duplicate: bool,
+    },
+    /// The runner is registered.
+    Registered(RunnerId),
+    /// The poll waits; an [`crate::dispatch::Answer`] follows.
+    Parked,
+    /// The attempt is running.
+    Started {
+        /// The job.
+        job_id: JobId,
+        /// Its workload.
+        workload_id: WorkloadId,
+        /// The workload's run.
+        run: u32,
+        /// This try.
+        attempt: u32,
+    },
+    /// What became of the leases.
+    Heartbeat {
+        /// No longer the runner's.
+        lost: Vec<LeaseToken>,
+        /// To be stopped.
+        cancel: Vec<LeaseToken>,
+        /// Whether to finish and leave.
+        drain: bool,
+    },
+    /// The attempt ended.
+    Completed {
+        /// The job.
+        job_id: JobId,
+        /// Its state now.
+        state: JobStateKind,
+    },
+    /// The runner's row now.
+    Runner(Box<Runner>),
+    /// The job's row now.
+    Job(Box<Job>),
+    /// The workload's row now.
+    Workload(Box<Workload>),
+    /// Nothing more to say.
+    Done,
+}
+
+/// Why a command was refused. It changed nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The lease is not, or no longer, the caller's.
+    #[error("lease {0} is no longer yours: stop the work and forget it")]
+    LeaseLost(LeaseToken),
+    /// No such runner.
+    #[error("runner {0} is not registered")]
+    UnknownRunner(RunnerId),
+    /// No such live job.
+    #[error("no job {0} is waiting or running")]
+    UnknownJob(JobId),
+    /// No such live workload.
+    #[error("no workload {0} is waiting or running")]
+    UnknownWorkload(WorkloadId),
+    /// The state does not allow it.
+    #[error("{0}")]
+    WrongState(Arc<str>),
+    /// The request cannot be carried out as it is.
+    #[error("{0}")]
+    Invalid(Arc<str>),
+    /// A limit is reached.
+    #[error("{what}: {limit} is {max}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit's key in the configuration.
+        limit: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// Our own code failed on this command.
+    #[error("the server failed on this request: {0}")]
+    Panicked(Arc<str>),
+}

@@ -1,0 +1,44 @@
+//! What a batch of commands leaves to be done by the driver.
+
+use crate::dispatch::LeaseOwner;
+use crate::model::{AssignedJob, Change, LeaseToken, Marks, Record, RunnerId};
+use crate::runner::PollId;
+
+/// Everything that follows from a batch: rows to write first, then things to say.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Rows, in order. Empty when the batch changed nothing durable.
+    pub changes: Vec<Change>,
+    /// Ids to continue from.
+    pub marks: Marks,
+    /// What happened, for streams; those to keep are among the changes too.
+    pub records: Vec<Record>,
+    /// Answers to parked polls.
+    pub answers: Vec<Answer>,
+    /// Leases that began or ended.
+    pub leases: Vec<LeaseChange>,
+    /// Runners whose token hash is new, or (`None`) which left.
+    pub credentials: Vec<(RunnerId, Option<Box<str>>)>,
+}
+
+/// The answer to a parked poll.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// Which poll.
+    pub poll_id: PollId,
+    /// Jobs to start.
+    pub jobs: Vec<AssignedJob>,
+    /// Leases whose work is to be stopped.
+    pub cancel: Vec<LeaseToken>,
+    /// Whether to finish and leave.
+    pub drain: bool,
+}
+
+/// A lease began or ended: what the published view of leases is kept current with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaseChange {
+    /// It is now valid.
+    Began(LeaseToken, LeaseOwner),
+    /// It is no longer.
+    Ended(LeaseToken, LeaseOwner),
+}

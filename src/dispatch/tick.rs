@@ -1,0 +1,91 @@
+//! What happens by itself as time passes.
+
+use super::fleet::runner_record;
+use super::leases::Timer;
+use super::scheduler::Scheduler;
+use crate::model::{
+    AttemptOutcome, Entropy, JobResult, JobStateKind, LeaseToken, Now, RecordName, RequeueReason,
+    RunnerId,
+};
+
+/// How late the wall clock's jumps are noticed when a job waits for a time.
+const WALL_LOOK_MS: i64 = 1_000;
+
+impl Scheduler {
+    /// Handles everything that is due; the driver calls it at the start of each batch.
+    pub fn tick(&mut self, now: Now, entropy: &mut dyn Entropy) {
+        while let Some(id) = self.time_gate.pop_due(now.wall_ms) {
+            self.queue.push(&self.jobs[&id].row);
+            self.fresh_classes.insert(self.jobs[&id].row.class_id);
+        }
+        while let Some(timer) = self.leases.pop_due(now.mono_ms) {
+            match timer {
+                Timer::Lease(token) => self.lease_due(now, token, entropy),
+                Timer::Silence(id) => self.silence_due(now, id),
+                Timer::PollEnd(poll_id) => {
+                    if let Some(slot) = self.runners.by_poll(poll_id) {
+                        self.to_answer.insert(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    /// In how many milliseconds [`Scheduler::tick`] has something to do, at most; `None` when
+    /// only a command can bring something.
+    pub fn next_tick_in_ms(&self, now: Now) -> Option<i64> {
+        let mono = self.leases.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
+        let wall =
+            self.time_gate.next_due_ms().map(|at_ms| (at_ms - now.wall_ms).min(WALL_LOOK_MS));
+        mono.into_iter().chain(wall).min().map(|ms| ms.max(0))
+    }
+
+    fn lease_due(&mut self, now: Now, token: LeaseToken, entropy: &mut dyn Entropy) {
+        let Some(live) = self.leases.get(token).copied() else { return };
+        if live.due_ms() > now.mono_ms {
+            self.leases.set_timer(live.due_ms(), Timer::Lease(token));
+            return;
+        }
+        let id = live.owner.job_id;
+        let claimed = self.jobs[&id].row.kind() == JobStateKind::Claimed;
+        if live.stop_by_ms <= now.mono_ms {
+            let why = "the runner did not stop it within cancel_grace_ms";
+            self.lose(now, id, RequeueReason::LeaseLost, false, why);
+        } else if live.run_until_ms <= now.mono_ms {
+            let result = JobResult {
+                outcome: AttemptOutcome::TimedOut,
+                exit_code: None,
+                error: Some("ran longer than its timeout, and the runner did not stop it".into()),
+                outputs: Default::default(),
+            };
+            self.conclude(now, id, result, entropy);
+        } else if claimed {
+            let why = "the runner did not start it within ack_window_ms";
+            self.lose(now, id, RequeueReason::LeaseLost, true, why);
+        } else {
+            let why = "the runner was not heard of for lease_ms";
+            self.lose(now, id, RequeueReason::LeaseLost, true, why);
+        }
+    }
+
+    fn silence_due(&mut self, now: Now, id: RunnerId) {
+        let Some(runner) = self.runners.get(id) else { return };
+        if runner.offline {
+            return;
+        }
+        // A parked poll is a held connection: the runner is there.
+        let seen = if runner.parked.is_some() { now.mono_ms } else { runner.seen_at_ms };
+        if now.mono_ms - seen < self.settings.heartbeat_timeout_ms {
+            self.watch_silence(seen, id);
+            return;
+        }
+        let record = runner_record(now, RecordName::RunnerOffline, &runner.row);
+        if let Some(slot) = self.runners.slot(id) {
+            self.runners.update(slot, |runner| runner.offline = true);
+        }
+        self.record(record);
+        // Jobs that waited for another runner than the one they were lost under may have nobody
+        // else now.
+        self.look_everywhere = true;
+    }
+}

@@ -1,0 +1,184 @@
+//! What the scheduler shows of itself: read right after a commit, never changed from outside.
+
+use super::scheduler::Scheduler;
+use crate::model::{
+    Job, JobId, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId, RunnerState,
+};
+use crate::queue::QueueMetrics;
+use crate::runner::LiveRunner;
+
+/// The scheduler at a glance.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StatusSnapshot {
+    /// The epoch in which it decides.
+    pub epoch: i64,
+    /// Depth and age of the queue.
+    pub queue: QueueMetrics,
+    /// Jobs that runners have.
+    pub running_jobs: u64,
+    /// Most jobs that may run at once.
+    pub max_global_concurrency: u64,
+    /// Polls that wait.
+    pub parked_polls: u64,
+    /// Each pool that has runners; the default pool always.
+    pub pools: Vec<PoolUsage>,
+    /// Waiting jobs that no registered runner can take, however long they wait.
+    pub unschedulable_jobs: u64,
+}
+
+/// How much of a pool is there and used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PoolUsage {
+    /// Which pool.
+    pub pool_id: PoolId,
+    /// Its runners that were heard of lately.
+    pub runners_online: u64,
+    /// All its runners.
+    pub runners_total: u64,
+    /// Jobs of those that are online.
+    pub slots_used: u64,
+    /// Slots of those that are online.
+    pub slots_total: u64,
+}
+
+/// A runner as people are shown it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunnerSnapshot {
+    /// The row.
+    pub row: Runner,
+    /// What it is doing.
+    pub state: RunnerState,
+    /// Jobs that it has, ours and others.
+    pub used: u32,
+    /// Jobs that it has from us.
+    pub jobs: Vec<JobId>,
+    /// Whether it has a poll parked.
+    pub waiting: bool,
+    /// Milliseconds since it was heard of; `None` when not since the last load.
+    pub last_seen_ms_ago: Option<i64>,
+}
+
+/// Since when a job waits, if it does.
+pub(super) fn waits_since(job: &Job) -> Option<i64> {
+    matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending).then_some(job.queued_at_ms)
+}
+
+impl Scheduler {
+    /// The scheduler at a glance.
+    pub fn status(&mut self) -> StatusSnapshot {
+        let queue = self.queue_metrics();
+        let mut pools = vec![PoolUsage::empty(PoolId::DEFAULT)];
+        for (_, runner) in self.runners.iter() {
+            let pool_id = runner.row.pool_id;
+            let at = pools.iter().position(|pool| pool.pool_id == pool_id).unwrap_or_else(|| {
+                pools.push(PoolUsage::empty(pool_id));
+                pools.len() - 1
+            });
+            pools[at].count(runner);
+        }
+        let unfit = |class: &crate::model::ClassId| self.index.runners_len(*class) == 0;
+        let unschedulable: usize =
+            self.queue.classes().filter(unfit).map(|class| self.queue.class_len(class)).sum();
+        StatusSnapshot {
+            epoch: self.epoch,
+            queue,
+            running_jobs: self.leases.len() as u64,
+            max_global_concurrency: self.settings.max_global_concurrency,
+            parked_polls: self.runners.parked_len() as u64,
+            pools,
+            unschedulable_jobs: unschedulable as u64,
+        }
+    }
+
+    /// Depth and age of the queue.
+    pub fn queue_metrics(&mut self) -> QueueMetrics {
+        let jobs = &self.jobs;
+        self.waits.metrics(|id| jobs.get(&id).and_then(|job| waits_since(&job.row)))
+    }
+
+    /// The first `limit` waiting jobs in dispatch order, then gated ones in the order of ids.
+    pub fn waiting(&self, limit: usize) -> Vec<QueuedJob> {
+        let ready = self.queue.first(limit);
+        let mut waiting: Vec<_> = ready
+            .iter()
+            .enumerate()
+            .map(|(at, order)| self.queued_job(&self.jobs[&order.job_id].row, Some(at as u64 + 1)))
+            .collect();
+        if waiting.len() < limit {
+            let mut gated: Vec<_> = self
+                .jobs
+                .values()
+                .map(|job| &job.row)
+                .filter(|job| waits_since(job).is_some() && !self.queue.contains(job))
+                .collect();
+            gated.sort_unstable_by_key(|job| job.id);
+            let room = limit - waiting.len();
+            waiting.extend(gated.into_iter().take(room).map(|job| self.queued_job(job, None)));
+        }
+        waiting
+    }
+
+    fn queued_job(&self, job: &Job, position: Option<u64>) -> QueuedJob {
+        QueuedJob {
+            job_id: job.id,
+            workload_id: job.workload_id,
+            name: job.name.clone(),
+            priority: job.priority,
+            labels: self
+                .index
+                .requirements(job.class_id)
+                .map_or_else(Vec::new, |needs| needs.labels.clone()),
+            queued_at_ms: job.queued_at_ms,
+            retry_count: job.retry_count,
+            max_retries: job.max_retries,
+            state: job.kind(),
+            position,
+        }
+    }
+
+    /// Runners with an id below `before`, newest first, at most `limit`.
+    pub fn runner_list(
+        &self,
+        now: Now,
+        before: Option<RunnerId>,
+        limit: usize,
+    ) -> Vec<RunnerSnapshot> {
+        let all = self.runners.iter().map(|(_, runner)| runner);
+        let mut runners: Vec<_> =
+            all.filter(|runner| before.is_none_or(|before| runner.row.id < before)).collect();
+        runners.sort_unstable_by_key(|runner| std::cmp::Reverse(runner.row.id));
+        runners.into_iter().take(limit).map(|runner| self.show(now, runner)).collect()
+    }
+
+    /// One runner.
+    pub fn runner(&self, now: Now, id: RunnerId) -> Option<RunnerSnapshot> {
+        self.runners.get(id).map(|runner| self.show(now, runner))
+    }
+
+    fn show(&self, now: Now, runner: &LiveRunner) -> RunnerSnapshot {
+        let job_of = |token: &_| self.leases.get(*token).map(|live| live.owner.job_id);
+        RunnerSnapshot {
+            row: runner.row.clone(),
+            state: runner.state(),
+            used: runner.used(),
+            jobs: runner.leases.iter().filter_map(job_of).collect(),
+            waiting: runner.parked.is_some(),
+            last_seen_ms_ago: runner.heard.then(|| now.mono_ms - runner.seen_at_ms),
+        }
+    }
+}
+
+impl PoolUsage {
+    fn empty(pool_id: PoolId) -> Self {
+        Self { pool_id, runners_online: 0, runners_total: 0, slots_used: 0, slots_total: 0 }
+    }
+
+    fn count(&mut self, runner: &LiveRunner) {
+        self.runners_total += 1;
+        if !runner.offline {
+            self.runners_online += 1;
+            self.slots_used += u64::from(runner.used());
+            self.slots_total += u64::from(runner.slots());
+        }
+    }
+}

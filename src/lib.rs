@@ -1,0 +1,7 @@
+//! Dispatchyard: webhooks in, jobs out to your own runners, nothing lost.
+
+pub mod clock;
+pub mod dispatch;
+pub mod model;
+pub mod queue;
+pub mod runner;

@@ -1,0 +1,67 @@
+//! What a decision writes: the one language between the pure core and the store.
+
+use std::sync::Arc;
+
+use super::{
+    Attempt, Class, Delivery, Edge, Job, JobId, JobSpec, Record, Runner, RunnerId, Workload,
+    WorkloadId,
+};
+
+/// One row to write. A batch's changes are applied in order, as one transaction; of several
+/// updates of one row only the last reaches the database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A new delivery, with its verdicts.
+    DeliveryInserted(Box<Delivery>),
+    /// New requirements.
+    ClassInserted(Class),
+    /// A new workload.
+    WorkloadInserted(Workload),
+    /// A workload's row is now this.
+    WorkloadUpdated(Workload),
+    /// A new job with what it does and what it needs.
+    JobInserted {
+        /// The hot row.
+        job: Job,
+        /// The wide, immutable row.
+        spec: Arc<JobSpec>,
+        /// What it needs.
+        edges: Vec<Edge>,
+    },
+    /// A job's hot row is now this.
+    JobUpdated(Job),
+    /// An attempt ended.
+    AttemptEnded(Box<Attempt>),
+    /// A workload and its jobs ended: their rows leave the hot tables.
+    WorkloadArchived(WorkloadId, Vec<JobId>),
+    /// A manual retry: the rows of an ended workload come back to the hot tables.
+    WorkloadReopened(WorkloadId, Vec<JobId>),
+    /// A new runner.
+    RunnerInserted(Runner),
+    /// A runner's row is now this.
+    RunnerUpdated(Runner),
+    /// A runner left.
+    RunnerRemoved(RunnerId),
+    /// Something happened.
+    Recorded(Record),
+    /// What a claimed key stands for, once that is known.
+    KeyAnswered(UniqueKey, WorkloadId),
+}
+
+/// What a key is unique among.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KeyScope {
+    /// The delivery ids that a source's provider gave; the key begins with the source's name.
+    Delivery = 0,
+    /// `Idempotency-Key` of submissions.
+    Submission = 1,
+}
+
+/// A key that may be used once; claimed before a command is applied, in the same transaction.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UniqueKey {
+    /// What it is unique among.
+    pub scope: KeyScope,
+    /// The key.
+    pub key: Box<str>,
+}

@@ -1,0 +1,45 @@
+//! The words of the project as types: ids, rows, states and what a transition writes.
+//!
+//! A leaf room: everything imports it, it imports nothing of ours. Nothing here reads a clock,
+//! draws a random number or touches a socket; times are arguments ([`Now`]) and randomness is a
+//! parameter ([`Entropy`]).
+//!
+//! Rows ([`Job`], [`Workload`], [`Runner`], ...) are what memory and the database both hold, field
+//! for field, which is why the fourth law (memory is an index over the rows) can be tested by
+//! plain comparison.
+
+mod attempt;
+mod change;
+mod delivery;
+mod id;
+mod job;
+mod job_state;
+mod lease;
+mod now;
+mod plan;
+mod priority;
+mod record;
+mod requirements;
+mod runner;
+mod snapshot;
+mod spec;
+mod untrusted;
+mod workload;
+
+pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
+pub use change::{Change, KeyScope, UniqueKey};
+pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
+pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
+pub use job::{Job, QueuedJob};
+pub use job_state::{EndReason, JobState, JobStateKind};
+pub use lease::{AssignedJob, Lease, LeaseRef, LeaseToken, Nonce};
+pub use now::{Entropy, Now};
+pub use plan::{Plan, PlanError, PlannedJob, PlannedWorkload};
+pub use priority::JobPriority;
+pub use record::{Record, RecordName};
+pub use requirements::{Class, Mismatch, RunnerCapabilities, RunnerRequirements};
+pub use runner::{Runner, RunnerState};
+pub use snapshot::{Archived, Edge, Marks, Snapshot};
+pub use spec::{JobSpec, JobWork, RetryPolicy, Step};
+pub use untrusted::{Trust, TrustLevel, Untrusted};
+pub use workload::{Workload, WorkloadKind, WorkloadState};

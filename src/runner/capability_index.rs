@@ -1,0 +1,109 @@
+//! Which runners fit which class, kept as bitmaps that change only when a runner registers,
+//! leaves or changes what it offers, or when a class is new: never per decision.
+
+use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashMap;
+
+use crate::model::{ClassId, Runner, RunnerRequirements};
+
+/// A runner's place in the bitmaps; reused after the runner has left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RunnerSlot(pub usize);
+
+#[derive(Debug)]
+struct ClassEntry {
+    requirements: RunnerRequirements,
+    runners: FixedBitSet,
+}
+
+/// For each class the runners that could take its jobs, however busy they are.
+#[derive(Debug, Default)]
+pub struct CapabilityIndex {
+    classes: FxHashMap<ClassId, ClassEntry>,
+    slots: usize,
+}
+
+impl CapabilityIndex {
+    /// Adds a class, and looks at every runner once.
+    pub fn add_class<'a>(
+        &mut self,
+        class: ClassId,
+        requirements: RunnerRequirements,
+        runners: impl Iterator<Item = (RunnerSlot, &'a Runner)>,
+    ) {
+        let mut fitting = FixedBitSet::with_capacity(self.slots);
+        for (slot, runner) in runners {
+            if runner.capabilities.satisfies(runner.pool_id, &requirements) {
+                fitting.grow_and_insert(slot.0);
+            }
+        }
+        self.classes.insert(class, ClassEntry { requirements, runners: fitting });
+    }
+
+    /// Forgets a class.
+    pub fn remove_class(&mut self, class: ClassId) {
+        self.classes.remove(&class);
+    }
+
+    /// A runner is new or offers something else: looks at every class once.
+    pub fn set_runner(&mut self, slot: RunnerSlot, runner: &Runner) {
+        self.slots = self.slots.max(slot.0 + 1);
+        for entry in self.classes.values_mut() {
+            let fits = runner.capabilities.satisfies(runner.pool_id, &entry.requirements);
+            entry.runners.grow(self.slots);
+            entry.runners.set(slot.0, fits);
+        }
+    }
+
+    /// A runner left.
+    pub fn remove_runner(&mut self, slot: RunnerSlot) {
+        for entry in self.classes.values_mut() {
+            if slot.0 < entry.runners.len() {
+                entry.runners.remove(slot.0);
+            }
+        }
+    }
+
+    /// Whether the runner could take jobs of the class.
+    pub fn fits(&self, class: ClassId, slot: RunnerSlot) -> bool {
+        self.classes.get(&class).is_some_and(|entry| entry.runners.contains(slot.0))
+    }
+
+    /// All runners that could take jobs of the class.
+    pub fn runners(&self, class: ClassId) -> impl Iterator<Item = RunnerSlot> {
+        self.classes.get(&class).into_iter().flat_map(|entry| entry.runners.ones().map(RunnerSlot))
+    }
+
+    /// How many runners could take jobs of the class.
+    pub fn runners_len(&self, class: ClassId) -> usize {
+        self.classes.get(&class).map_or(0, |entry| entry.runners.count_ones(..))
+    }
+
+    /// What a class requires.
+    pub fn requirements(&self, class: ClassId) -> Option<&RunnerRequirements> {
+        self.classes.get(&class).map(|entry| &entry.requirements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::registry::tests::runner;
+
+    #[test]
+    fn a_class_knows_its_runners_whichever_came_first() {
+        let gpu = RunnerRequirements { gpu: 1, ..RunnerRequirements::default() };
+        let (plain, mut strong) = (runner(1, 1), runner(2, 1));
+        strong.capabilities.gpu = 2;
+        let mut index = CapabilityIndex::default();
+        index.set_runner(RunnerSlot(0), &plain);
+        index.add_class(ClassId(1), gpu, [(RunnerSlot(0), &plain)].into_iter());
+        index.set_runner(RunnerSlot(70), &strong);
+        assert_eq!(index.runners(ClassId(1)).collect::<Vec<_>>(), [RunnerSlot(70)]);
+        strong.capabilities.gpu = 0;
+        index.set_runner(RunnerSlot(70), &strong);
+        assert!(!index.fits(ClassId(1), RunnerSlot(70)));
+        index.remove_runner(RunnerSlot(500));
+        assert!(!index.fits(ClassId(1), RunnerSlot(500)));
+    }
+}

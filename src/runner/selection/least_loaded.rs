@@ -1,0 +1,31 @@
+//! The default policy: the runner with the smallest share of its slots in use.
+
+use super::{Candidate, SelectionPolicy};
+
+/// Prefers the smallest `used / slots`; among equals whoever waits longest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeastLoaded;
+
+impl SelectionPolicy for LeastLoaded {
+    fn rank(&self, candidate: &Candidate) -> (u64, u64) {
+        // A fixed-point ratio orders exactly as the fractions do while slots stay below 2^16.
+        let load = (u64::from(candidate.used) << 32) / u64::from(candidate.slots.max(1));
+        (load, candidate.parked_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::RunnerSlot;
+
+    #[test]
+    fn the_share_counts_not_the_number_of_jobs() {
+        let rank = |used, slots, parked_at| {
+            LeastLoaded.rank(&Candidate { slot: RunnerSlot(0), used, slots, parked_at })
+        };
+        assert!(rank(2, 8, 9) < rank(1, 2, 1));
+        assert!(rank(1, 3, 9) < rank(334, 1_000, 1));
+        assert!(rank(1, 4, 1) < rank(2, 8, 2), "equal shares: who waits longer");
+    }
+}

@@ -1,0 +1,100 @@
+//! A database in memory, written from the meaning of each change and from nothing else.
+
+use std::collections::BTreeMap;
+
+use dispatchyard::model::{
+    Archived, Attempt, Change, Class, ClassId, Edge, Job, JobId, LeaseToken, Marks, Runner,
+    RunnerId, Snapshot, Workload, WorkloadId,
+};
+
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) epoch: i64,
+    pub(crate) marks: Marks,
+    pub(crate) classes: BTreeMap<ClassId, Class>,
+    pub(crate) workloads: BTreeMap<WorkloadId, Workload>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) done_workloads: BTreeMap<WorkloadId, Workload>,
+    pub(crate) done_jobs: BTreeMap<JobId, Job>,
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) runners: BTreeMap<RunnerId, Runner>,
+    pub(crate) attempts: BTreeMap<LeaseToken, Attempt>,
+}
+
+impl Rows {
+    pub(crate) fn apply(&mut self, changes: Vec<Change>, marks: Marks) {
+        self.marks = marks;
+        for change in changes {
+            match change {
+                Change::DeliveryInserted(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::ClassInserted(class) => {
+                    assert!(self.classes.insert(class.id, class).is_none());
+                }
+                Change::WorkloadInserted(row) => {
+                    assert!(self.workloads.insert(row.id, row).is_none());
+                }
+                Change::WorkloadUpdated(row) => {
+                    assert!(self.workloads.insert(row.id, row).is_some());
+                }
+                Change::JobInserted { job, edges, .. } => {
+                    self.edges.extend(edges);
+                    assert!(self.jobs.insert(job.id, job).is_none());
+                }
+                Change::JobUpdated(job) => {
+                    assert!(self.jobs.insert(job.id, job).is_some());
+                }
+                Change::AttemptEnded(attempt) => {
+                    assert!(self.attempts.insert(attempt.token, *attempt).is_none());
+                }
+                Change::WorkloadArchived(id, jobs) => {
+                    let row = self.workloads.remove(&id).expect("archived workload was live");
+                    assert!(row.state.is_terminal() && row.ended_at_ms.is_some());
+                    self.done_workloads.insert(id, row);
+                    for id in jobs {
+                        let job = self.jobs.remove(&id).expect("archived job was live");
+                        assert!(job.kind().is_terminal(), "job {id} was archived unended");
+                        self.done_jobs.insert(id, job);
+                    }
+                }
+                Change::WorkloadReopened(id, jobs) => {
+                    let row = self.done_workloads.remove(&id).expect("was archived");
+                    self.workloads.insert(id, row);
+                    for id in jobs {
+                        self.jobs.insert(id, self.done_jobs.remove(&id).expect("was archived"));
+                    }
+                }
+                Change::RunnerInserted(row) => {
+                    assert!(self.runners.insert(row.id, row).is_none());
+                }
+                Change::RunnerUpdated(row) => {
+                    assert!(self.runners.insert(row.id, row).is_some());
+                }
+                Change::RunnerRemoved(id) => {
+                    assert!(self.runners.remove(&id).is_some());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn snapshot(&self, epoch: i64) -> Snapshot {
+        let live = |edge: &&Edge| self.workloads.contains_key(&edge.workload_id);
+        Snapshot {
+            epoch,
+            marks: self.marks,
+            classes: self.classes.values().cloned().collect(),
+            workloads: self.workloads.values().cloned().collect(),
+            jobs: self.jobs.values().cloned().collect(),
+            edges: self.edges.iter().filter(live).copied().collect(),
+            runners: self.runners.values().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn archived(&self, id: WorkloadId) -> Option<Archived> {
+        let workload = self.done_workloads.get(&id)?.clone();
+        let jobs: Vec<_> =
+            self.done_jobs.values().filter(|job| job.workload_id == id).cloned().collect();
+        let edges = self.edges.iter().filter(|edge| edge.workload_id == id).copied().collect();
+        let classes = jobs.iter().map(|job| self.classes[&job.class_id].clone()).collect();
+        Some(Archived { workload, jobs, edges, classes })
+    }
+}
