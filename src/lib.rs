@@ -2,6 +2,9 @@
 
 pub mod clock;
 pub mod dispatch;
+pub mod driver;
 pub mod model;
 pub mod queue;
 pub mod runner;
+pub mod store;
+pub mod telemetry;

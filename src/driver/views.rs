@@ -1,0 +1,292 @@
+//! What the driver publishes after each commit, for everyone to read without asking it.
+
+use std::collections::VecDeque;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+use crate::dispatch::{LeaseChange, LeaseOwner, Output};
+use crate::model::{LeaseRef, LeaseToken, Record, RunnerId};
+
+/// What the server is able to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServerState {
+    /// The rows are being read.
+    Loading = 0,
+    /// Everything works.
+    Running = 1,
+    /// The database cannot be written; it is tried again and again.
+    StoreUnavailable = 2,
+    /// The process is about to end.
+    Stopping = 3,
+}
+
+impl ServerState {
+    /// The state in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Running => "running",
+            Self::StoreUnavailable => "store unavailable",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The published views. Written by the driver alone, and only after a commit.
+#[derive(Debug)]
+pub struct Views {
+    state: AtomicU8,
+    epoch: AtomicI64,
+    last_commit_at_ms: AtomicI64,
+    leases: RwLock<FxHashMap<LeaseToken, LeaseOwner>>,
+    credentials: RwLock<Credentials>,
+    /// What happened.
+    pub records: RecordStream,
+}
+
+impl Views {
+    /// Views before the first load; `records_max` bounds the ring of records.
+    pub fn new(records_max: usize) -> Self {
+        Self {
+            state: AtomicU8::new(ServerState::Loading as u8),
+            epoch: AtomicI64::new(0),
+            last_commit_at_ms: AtomicI64::new(0),
+            leases: RwLock::default(),
+            credentials: RwLock::default(),
+            records: RecordStream::new(records_max),
+        }
+    }
+
+    /// What the server is able to do.
+    pub fn state(&self) -> ServerState {
+        match self.state.load(Ordering::Acquire) {
+            0 => ServerState::Loading,
+            1 => ServerState::Running,
+            2 => ServerState::StoreUnavailable,
+            _ => ServerState::Stopping,
+        }
+    }
+
+    pub(super) fn set_state(&self, state: ServerState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// The scheduler's epoch; 0 before the first load.
+    pub fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// When the last batch was committed (wall); `None` before the first.
+    pub fn last_commit_at_ms(&self) -> Option<i64> {
+        Some(self.last_commit_at_ms.load(Ordering::Acquire)).filter(|at_ms| *at_ms > 0)
+    }
+
+    /// Whose a live lease is, if the caller named both halves and is its owner.
+    pub fn lease(&self, lease: LeaseRef) -> Option<LeaseOwner> {
+        let leases = self.leases.read().unwrap_or_else(|broken| broken.into_inner());
+        leases
+            .get(&lease.token)
+            .copied()
+            .filter(|owner| owner.nonce == lease.nonce && owner.runner_id == lease.runner_id)
+    }
+
+    /// The registered runner whose token has this SHA-256, in hex.
+    pub fn runner_by_token_hash(&self, hash: &str) -> Option<RunnerId> {
+        let credentials = self.credentials.read().unwrap_or_else(|broken| broken.into_inner());
+        credentials.by_hash.get(hash).copied()
+    }
+
+    /// Replaces everything with what a load found, each view in one step: a runner that asks in
+    /// between is never told that it is unknown.
+    pub(super) fn begin_epoch(&self, epoch: i64, loaded: Output) {
+        let begun = loaded.leases.iter().filter_map(|change| match change {
+            LeaseChange::Began(token, owner) => Some((*token, *owner)),
+            LeaseChange::Ended(..) => None,
+        });
+        let mut known = Credentials::default();
+        for (runner_id, hash) in loaded.credentials {
+            known.set(runner_id, hash);
+        }
+        *self.leases.write().unwrap_or_else(|broken| broken.into_inner()) = begun.collect();
+        *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) = known;
+        self.records.begin_epoch(epoch);
+        self.epoch.store(epoch, Ordering::Release);
+        self.set_state(ServerState::Running);
+    }
+
+    pub(super) fn committed(&self, wall_ms: i64) {
+        self.last_commit_at_ms.store(wall_ms, Ordering::Release);
+    }
+
+    pub(super) fn apply_leases(&self, changes: &[LeaseChange]) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut leases = self.leases.write().unwrap_or_else(|broken| broken.into_inner());
+        for change in changes {
+            match *change {
+                LeaseChange::Began(token, owner) => drop(leases.insert(token, owner)),
+                LeaseChange::Ended(token, _) => drop(leases.remove(&token)),
+            }
+        }
+    }
+
+    pub(super) fn apply_credentials(&self, changes: Vec<(RunnerId, Option<Box<str>>)>) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut credentials = self.credentials.write().unwrap_or_else(|it| it.into_inner());
+        for (runner_id, hash) in changes {
+            credentials.set(runner_id, hash);
+        }
+    }
+}
+
+/// Hashes of runners' tokens, found by either side.
+#[derive(Debug, Default)]
+struct Credentials {
+    by_hash: FxHashMap<Box<str>, RunnerId>,
+    by_runner: FxHashMap<RunnerId, Box<str>>,
+}
+
+impl Credentials {
+    fn set(&mut self, runner_id: RunnerId, hash: Option<Box<str>>) {
+        if let Some(old) = self.by_runner.remove(&runner_id) {
+            self.by_hash.remove(&old);
+        }
+        if let Some(hash) = hash {
+            self.by_hash.insert(hash.clone(), runner_id);
+            self.by_runner.insert(runner_id, hash);
+        }
+    }
+}
+
+/// A place in the stream of records: it survives a reconnect, not a restart of the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cursor {
+    /// The scheduler's epoch.
+    pub epoch: i64,
+    /// The record's number in that epoch, from 1.
+    pub sequence: u64,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.sequence)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('-').and_then(|(epoch, sequence)| {
+            Some(Self { epoch: epoch.parse().ok()?, sequence: sequence.parse().ok()? })
+        });
+        parts.ok_or_else(|| format!("`{text}` is no place in the stream: EPOCH-SEQUENCE"))
+    }
+}
+
+/// What a reader gets.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Streamed {
+    /// What happened after the cursor; the new cursor is the last one's.
+    Records(Vec<(Cursor, Record)>),
+    /// The cursor is of another epoch or too far behind: look at the state, and go on from here.
+    Resync(Cursor),
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    epoch: i64,
+    last: u64,
+    records: VecDeque<Record>,
+}
+
+/// The last records in memory, and a bell that rings when there are more.
+#[derive(Debug)]
+pub struct RecordStream {
+    ring: RwLock<Ring>,
+    records_max: usize,
+    bell: watch::Sender<u64>,
+}
+
+impl RecordStream {
+    fn new(records_max: usize) -> Self {
+        Self { ring: RwLock::default(), records_max, bell: watch::Sender::new(0) }
+    }
+
+    /// A bell to wait on. Take it before reading, so that nothing falls between.
+    pub fn bell(&self) -> watch::Receiver<u64> {
+        self.bell.subscribe()
+    }
+
+    /// The place after everything that has happened so far.
+    pub fn end(&self) -> Cursor {
+        let ring = self.ring.read().unwrap_or_else(|broken| broken.into_inner());
+        Cursor { epoch: ring.epoch, sequence: ring.last }
+    }
+
+    /// Up to `limit` records after `cursor`.
+    pub fn after(&self, cursor: Cursor, limit: usize) -> Streamed {
+        let ring = self.ring.read().unwrap_or_else(|broken| broken.into_inner());
+        let first = ring.last - ring.records.len() as u64;
+        let known = cursor.epoch == ring.epoch && (first..=ring.last).contains(&cursor.sequence);
+        if !known {
+            return Streamed::Resync(Cursor { epoch: ring.epoch, sequence: ring.last });
+        }
+        let skip = usize::try_from(cursor.sequence - first).unwrap_or(usize::MAX);
+        let numbered = ring.records.iter().skip(skip).take(limit).zip(cursor.sequence + 1..);
+        let numbered = numbered
+            .map(|(record, sequence)| (Cursor { epoch: ring.epoch, sequence }, record.clone()));
+        Streamed::Records(numbered.collect())
+    }
+
+    fn begin_epoch(&self, epoch: i64) {
+        let mut ring = self.ring.write().unwrap_or_else(|broken| broken.into_inner());
+        *ring = Ring { epoch, ..Ring::default() };
+        self.bell.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn push(&self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        let mut ring = self.ring.write().unwrap_or_else(|broken| broken.into_inner());
+        ring.last += records.len() as u64;
+        ring.records.extend(records);
+        let over = ring.records.len().saturating_sub(self.records_max);
+        ring.records.drain(..over);
+        self.bell.send_modify(|count| *count += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RecordName;
+
+    fn record(at_ms: i64) -> Record {
+        Record::new(RecordName::JobQueued, at_ms)
+    }
+
+    #[test]
+    fn a_reader_resumes_where_it_was_and_is_told_when_it_cannot() {
+        let stream = RecordStream::new(3);
+        stream.begin_epoch(7);
+        let start = stream.end();
+        stream.push(vec![record(1), record(2)]);
+        let Streamed::Records(read) = stream.after(start, 1) else { panic!("no records") };
+        assert_eq!((read.len(), read[0].1.at_ms), (1, 1));
+        let cursor: Cursor = read[0].0.to_string().parse().unwrap();
+        let Streamed::Records(rest) = stream.after(cursor, 9) else { panic!("no records") };
+        assert_eq!(rest, [(Cursor { epoch: 7, sequence: 2 }, record(2))]);
+        stream.push(vec![record(3), record(4)]);
+        assert_eq!(stream.after(start, 9), Streamed::Resync(Cursor { epoch: 7, sequence: 4 }));
+        stream.begin_epoch(8);
+        assert_eq!(stream.after(cursor, 9), Streamed::Resync(Cursor { epoch: 8, sequence: 0 }));
+    }
+}

@@ -1,0 +1,120 @@
+//! Writes a folded batch: which table comes after which.
+//!
+//! What others refer to is written first, so that a reader between two statements of a database
+//! without snapshots would never see a reference to nothing: classes and deliveries, then
+//! workloads, then jobs with what they do and need, then history.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::bind::Bind;
+use super::bulk::Bulk;
+use super::error::StoreError;
+use super::moves::{Moves, Tracks};
+use super::rows;
+use super::statement as sql;
+use super::write_set::{Spec, WriteSet};
+
+/// The statements over a hot table and its done table.
+struct Pair<R> {
+    archive: &'static Bulk,
+    reopen: &'static Bulk,
+    hot_delete: &'static Bulk,
+    done_delete: &'static Bulk,
+    hot_insert: &'static Bulk,
+    done_insert: &'static Bulk,
+    update: &'static Bulk,
+    bind: fn(&R, &mut Bind),
+    bind_update: fn(&R, &mut Bind),
+}
+
+static WORKLOADS: Pair<crate::model::Workload> = Pair {
+    archive: &sql::WORKLOAD_ARCHIVE,
+    reopen: &sql::WORKLOAD_REOPEN,
+    hot_delete: &sql::WORKLOAD_DELETE,
+    done_delete: &sql::WORKLOAD_DONE_DELETE,
+    hot_insert: &sql::WORKLOAD_INSERT,
+    done_insert: &sql::WORKLOAD_DONE_INSERT,
+    update: &sql::WORKLOAD_UPDATE,
+    bind: rows::workload::bind,
+    bind_update: rows::workload::bind_update,
+};
+
+static JOBS: Pair<crate::model::Job> = Pair {
+    archive: &sql::JOB_ARCHIVE,
+    reopen: &sql::JOB_REOPEN,
+    hot_delete: &sql::JOB_DELETE,
+    done_delete: &sql::JOB_DONE_DELETE,
+    hot_insert: &sql::JOB_INSERT,
+    done_insert: &sql::JOB_DONE_INSERT,
+    update: &sql::JOB_UPDATE,
+    bind: rows::job::bind,
+    bind_update: rows::job::bind_update,
+};
+
+impl<R> Pair<R> {
+    async fn write(
+        &self,
+        to: &mut SqliteConnection,
+        tracks: Tracks<'_, R>,
+    ) -> Result<(), StoreError> {
+        let Moves {
+            reopen,
+            archive,
+            hot_deletes,
+            done_deletes,
+            hot_inserts,
+            done_inserts,
+            hot_updates,
+        } = tracks.finish();
+        self.reopen.execute_exactly(to, &reopen, id).await?;
+        self.archive.execute_exactly(to, &archive, id).await?;
+        self.hot_delete.execute_exactly(to, &hot_deletes, id).await?;
+        self.done_delete.execute_exactly(to, &done_deletes, id).await?;
+        self.hot_insert.execute_exactly(to, &hot_inserts, |row, to| (self.bind)(row, to)).await?;
+        self.done_insert.execute_exactly(to, &done_inserts, |row, to| (self.bind)(row, to)).await?;
+        self.update.execute_exactly(to, &hot_updates, |row, to| (self.bind_update)(row, to)).await
+    }
+}
+
+/// Writes all rows of a batch, inside the caller's transaction.
+///
+/// # Errors
+/// [`StoreError::Data`] when the schema refuses a value, or when a row that is to change is not
+/// there; otherwise what the database could not do. Either way the transaction must end.
+pub(super) async fn apply(to: &mut SqliteConnection, set: WriteSet<'_>) -> Result<(), StoreError> {
+    sql::CLASS_INSERT
+        .execute_exactly(to, &set.classes, |row, to| rows::class::bind(row, to))
+        .await?;
+    let deliveries = &set.deliveries;
+    sql::DELIVERY_INSERT
+        .execute_exactly(to, deliveries, |row, to| rows::delivery::bind(row, to))
+        .await?;
+    WORKLOADS.write(to, set.workloads).await?;
+    JOBS.write(to, set.jobs).await?;
+    sql::JOB_SPEC_INSERT.execute_exactly(to, &set.specs, bind_spec).await?;
+    sql::EDGE_INSERT.execute_exactly(to, &set.edges, rows::job::bind_edge).await?;
+    let attempts = &set.attempts;
+    sql::ATTEMPT_INSERT
+        .execute_exactly(to, attempts, |row, to| rows::attempt::bind(row, to))
+        .await?;
+    let runner = |row: &&_, to: &mut Bind| rows::runner::bind(row, to);
+    sql::RUNNER_DELETE.execute_exactly(to, &set.runners.deletes(), id).await?;
+    sql::RUNNER_INSERT.execute_exactly(to, &set.runners.inserts(), runner).await?;
+    sql::RUNNER_UPDATE.execute_exactly(to, &set.runners.updates(), runner).await?;
+    let records = &set.records;
+    sql::RECORD_INSERT.execute_exactly(to, records, |row, to| rows::record::bind(row, to)).await?;
+    let answers: Vec<_> = set.answers.into_iter().collect();
+    sql::UNIQUE_KEY_UPDATE
+        .execute_exactly(to, &answers, |(key, workload_id), to| {
+            to.int(key.scope as i64).text(&*key.key).display(Some(*workload_id));
+        })
+        .await
+}
+
+fn id(id: &i64, to: &mut Bind) {
+    to.int(*id);
+}
+
+fn bind_spec((job_id, workload_id, spec): &Spec<'_>, to: &mut Bind) {
+    to.int(job_id.0).int(workload_id.0).json(&***spec);
+}

@@ -1,0 +1,155 @@
+//! One batch: claimed keys, then one fenced transaction of folded changes.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::apply::apply;
+use super::columns::Columns;
+use super::connection::is_clean;
+use super::error::StoreError;
+use super::statement as sql;
+use super::write_set::WriteSet;
+use crate::model::{Change, Marks, UniqueKey};
+
+/// Whether a key was free.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// It was, and is now this batch's.
+    New,
+    /// Somebody had it before: the reference of the first.
+    Taken(Box<str>),
+}
+
+/// A batch that was begun. Dropped without an end it is rolled back, and the writer must load.
+#[must_use = "a batch that is not committed is rolled back"]
+pub struct Batch<'w> {
+    /// Where the connection goes back to when all went well.
+    home: &'w mut Option<SqliteConnection>,
+    connection: SqliteConnection,
+}
+
+impl<'w> Batch<'w> {
+    pub(super) fn new(
+        home: &'w mut Option<SqliteConnection>,
+        connection: SqliteConnection,
+    ) -> Self {
+        Self { home, connection }
+    }
+
+    /// Claims keys, each with what it refers to; the answers are in the order of the keys. A key
+    /// that is repeated among them is taken by its first place.
+    ///
+    /// # Errors
+    /// As [`Batch::commit`]; the batch can then only be dropped or rolled back.
+    pub async fn claim(
+        &mut self,
+        keys: &[(UniqueKey, Box<str>)],
+        wall_ms: i64,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut seen = HashSet::with_capacity(keys.len());
+        let distinct: Vec<_> = keys.iter().filter(|(key, _)| seen.insert(key)).collect();
+        let free = sql::UNIQUE_KEY_CLAIM
+            .fetch(&mut self.connection, &distinct, |(key, reference), to| {
+                to.int(key.scope as i64).text(&*key.key).text(&**reference).int(wall_ms);
+            })
+            .await?;
+        if free.len() == keys.len() {
+            return Ok(vec![Claim::New; keys.len()]);
+        }
+        let mut new = HashSet::with_capacity(free.len());
+        for row in &free {
+            let mut columns = Columns::new("unique_key", row);
+            new.insert((columns.int("scope")?, columns.text("key")?));
+        }
+        let is_new = |key: &UniqueKey| new.contains(&(key.scope as i64, key.key.clone()));
+        let taken: Vec<_> = distinct.iter().filter(|(key, _)| !is_new(key)).collect();
+        let mut references = self.references(&taken).await?;
+        // From here on a key that was new refers to its first place.
+        let mut answers = Vec::with_capacity(keys.len());
+        for (key, reference) in keys {
+            let id = (key.scope as i64, key.key.clone());
+            answers.push(match references.get(&id) {
+                Some(first) => Claim::Taken(first.clone()),
+                None => {
+                    references.insert(id, reference.clone());
+                    Claim::New
+                }
+            });
+        }
+        Ok(answers)
+    }
+
+    /// What taken keys stand for.
+    async fn references(
+        &mut self,
+        taken: &[&&(UniqueKey, Box<str>)],
+    ) -> Result<HashMap<(i64, Box<str>), Box<str>>, StoreError> {
+        let rows = sql::UNIQUE_KEY_FIND
+            .fetch(&mut self.connection, taken, |(key, _), to| {
+                to.int(key.scope as i64).text(&*key.key);
+            })
+            .await?;
+        let read = |row| {
+            let mut columns = Columns::new("unique_key", row);
+            Ok(((columns.int("scope")?, columns.text("key")?), columns.text("reference")?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Writes the changes and the marks, if `epoch` is still the database's, and commits.
+    ///
+    /// # Errors
+    /// After each of them nothing may be said of the batch, and the writer must load:
+    /// [`StoreError::Fenced`] when another writer has loaded since, [`StoreError::Data`] when one
+    /// of the changes is to blame, [`StoreError::Unavailable`] when the database could not do it
+    /// or it is unknown whether it did.
+    pub async fn commit(
+        mut self,
+        epoch: i64,
+        changes: &[Change],
+        marks: Marks,
+        wall_ms: i64,
+    ) -> Result<(), StoreError> {
+        let set = WriteSet::fold(changes)?;
+        let fenced = sqlx::query(sql::LEADER_FENCE.text())
+            .bind(marks.next_workload)
+            .bind(marks.next_job)
+            .bind(marks.next_runner)
+            .bind(marks.next_class)
+            .bind(wall_ms)
+            .bind(epoch)
+            .execute(&mut self.connection)
+            .await
+            .map_err(|error| StoreError::database(sql::LEADER_FENCE.name, error))?;
+        if fenced.rows_affected() != 1 {
+            return Err(StoreError::Fenced);
+        }
+        apply(&mut self.connection, set).await?;
+        self.end("COMMIT").await
+    }
+
+    /// Gives the batch up: nothing of it is written, and the writer can go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when that failed; then the writer must load.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        self.end("ROLLBACK").await
+    }
+
+    /// Ends the transaction and gives the connection back, if it is fit for use.
+    async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
+        let failed = |error| StoreError::database(statement, error);
+        sqlx::query(statement).execute(&mut self.connection).await.map_err(failed)?;
+        if is_clean(&mut self.connection).await.map_err(failed)? {
+            *self.home = Some(self.connection);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}

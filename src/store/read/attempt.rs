@@ -1,0 +1,62 @@
+//! Ended attempts and what they put out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::ROWS_MAX;
+use super::reader::Reader;
+use crate::model::{Attempt, JobId, LeaseToken};
+use crate::store::Store;
+use crate::store::columns::Columns;
+use crate::store::error::StoreError;
+use crate::store::rows;
+use crate::store::statement as sql;
+
+/// Named results of one job.
+pub type Outputs = BTreeMap<String, String>;
+
+impl Store {
+    /// The ended attempts of a job, newest first, at most 1,000.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn attempts_of(&self, id: JobId) -> Result<Vec<Attempt>, StoreError> {
+        let mut reader = self.reader().await?;
+        let limit = i64::from(ROWS_MAX);
+        let rows = reader.all(sql::ATTEMPT_LIST, |query| query.bind(id.0).bind(limit)).await?;
+        rows.iter().map(rows::attempt::read).collect()
+    }
+
+    /// The ended attempt that held this lease: what a repeated completion is answered from.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn attempt_by_token(&self, token: LeaseToken) -> Result<Option<Attempt>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row = reader.first(sql::ATTEMPT_SELECT, |query| query.bind(token.0)).await?;
+        row.map(|row| rows::attempt::read(&row)).transpose()
+    }
+
+    /// What jobs put out in their last completed attempt; jobs that put out nothing are not in it.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn outputs_of(&self, ids: &[JobId]) -> Result<HashMap<JobId, Outputs>, StoreError> {
+        outputs(&mut self.reader().await?, ids).await
+    }
+}
+
+/// As [`Store::outputs_of`], with a connection that is there.
+pub(super) async fn outputs(
+    reader: &mut Reader,
+    ids: &[JobId],
+) -> Result<HashMap<JobId, Outputs>, StoreError> {
+    let ids: serde_json::Value = ids.iter().map(|id| id.0).collect();
+    let rows = reader.all(sql::ATTEMPT_OUTPUTS, |query| query.bind(ids.to_string())).await?;
+    let read = |row| {
+        let mut columns = Columns::new("attempt", row);
+        columns.int("token")?;
+        Ok((JobId(columns.int("job_id")?), columns.json("outputs")?))
+    };
+    // Oldest first: of several completed attempts, which manual retries make, the last counts.
+    rows.iter().map(read).collect()
+}

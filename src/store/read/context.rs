@@ -1,0 +1,86 @@
+//! All that a job may know when it starts, read at one moment.
+
+use std::collections::BTreeMap;
+
+use super::attempt::{Outputs, outputs};
+use super::job::read_spec;
+use crate::model::{Job, JobId, JobSpec, Workload};
+use crate::store::Store;
+use crate::store::columns::Columns;
+use crate::store::error::StoreError;
+use crate::store::rows;
+use crate::store::statement as sql;
+
+/// What a job starts with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobContext {
+    /// The job.
+    pub job: Job,
+    /// The workload that it is part of.
+    pub workload: Workload,
+    /// What it does.
+    pub spec: JobSpec,
+    /// The event that started the workload, as JSON; `None` when it was submitted.
+    pub event: Option<Box<str>>,
+    /// The length of the delivery's body; `None` when there is no delivery.
+    pub body_bytes: Option<u64>,
+    /// The outputs of the jobs that it needs, by their names; one without outputs is empty.
+    pub needs: BTreeMap<Box<str>, Outputs>,
+}
+
+impl Store {
+    /// What a job starts with; `None` when there is no such job.
+    ///
+    /// # Errors
+    /// As every read; [`StoreError::Corrupt`] also when the job has no workload or no spec.
+    pub async fn job_context(&self, id: JobId) -> Result<Option<JobContext>, StoreError> {
+        let mut reader = self.snapshot_reader().await?;
+        let Some(job) = reader.first(sql::JOB_SELECT, |query| query.bind(id.0)).await? else {
+            reader.end().await?;
+            return Ok(None);
+        };
+        let job = rows::job::read("job_all", &job)?;
+        let workload_id = job.workload_id.0;
+        let spec = reader.first(sql::JOB_SPEC_SELECT, |query| query.bind(id.0)).await?;
+        let spec = spec.ok_or_else(|| dangling("job_spec", &job))?;
+        let workload = reader.first(sql::WORKLOAD_SELECT, |query| query.bind(workload_id)).await?;
+        let workload = workload.ok_or_else(|| dangling("workload_all", &job))?;
+        let workload = rows::workload::read("workload_all", &workload)?;
+        let delivery = match workload.delivery_id {
+            None => None,
+            Some(delivery_id) => {
+                let delivery_id = delivery_id.to_string();
+                reader.first(sql::DELIVERY_SELECT, |query| query.bind(delivery_id)).await?
+            }
+        };
+        let names =
+            reader.all(sql::EDGE_NEED_NAMES, |query| query.bind(workload_id).bind(id.0)).await?;
+        let names = names.iter().map(read_need).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<JobId> = names.iter().map(|(id, _)| *id).collect();
+        let mut put_out = outputs(&mut reader, &ids).await?;
+        reader.end().await?;
+
+        let delivery = delivery.as_ref().map(rows::delivery::read_detail).transpose()?;
+        let need = |(id, name)| (name, put_out.remove(&id).unwrap_or_default());
+        Ok(Some(JobContext {
+            needs: names.into_iter().map(need).collect(),
+            spec: read_spec(&spec)?,
+            body_bytes: delivery.as_ref().map(|delivery| delivery.head.body_bytes),
+            event: delivery.and_then(|delivery| delivery.event),
+            job,
+            workload,
+        }))
+    }
+}
+
+fn read_need(row: &sqlx::sqlite::SqliteRow) -> Result<(JobId, Box<str>), StoreError> {
+    let mut columns = Columns::new("job_all", row);
+    Ok((JobId(columns.int("id")?), columns.text("name")?))
+}
+
+/// The error about a job whose other half is missing.
+fn dangling(table: &'static str, job: &Job) -> StoreError {
+    let what = format!("job {} refers to it and it is missing", job.id);
+    let row = if table == "job_spec" { job.id.to_string() } else { job.workload_id.to_string() };
+    StoreError::Corrupt { table, column: "id", row, what }
+}

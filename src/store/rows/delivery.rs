@@ -1,0 +1,143 @@
+//! `delivery`, which is read in parts: the head for lists, what it says for one, its bytes alone.
+
+use sqlx::sqlite::SqliteRow;
+
+use crate::model::{Body, Delivery, DeliveryId, DeliveryState, TenantId, TriggerVerdict, Trust};
+use crate::store::bind::Bind;
+use crate::store::columns::Columns;
+use crate::store::error::StoreError;
+
+/// What a list shows of a delivery: the fields of [`Delivery`] without the wide ones.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeliveryHead {
+    /// Made where the request was received.
+    pub id: DeliveryId,
+    /// The configured source's name.
+    pub source: Box<str>,
+    /// The provider's own id of the delivery, where it sent one.
+    pub external_id: Option<Box<str>>,
+    /// The event's kind, as the provider calls it.
+    pub event_kind: Box<str>,
+    /// The event's action, where the kind has actions.
+    pub action: Option<Box<str>>,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Why it failed, or is held, for people.
+    pub reason: Option<Box<str>>,
+    /// What each trigger said, and what it started.
+    pub verdicts: Vec<TriggerVerdict>,
+    /// How far what it starts is trusted.
+    pub trust: Trust,
+    /// Whose source it came from.
+    pub tenant_id: TenantId,
+    /// The delivery that this one repeats, for a replay.
+    pub replay_of: Option<DeliveryId>,
+    /// How often it was taken up to be evaluated.
+    pub attempts: u32,
+    /// Wall milliseconds.
+    pub received_at_ms: i64,
+    /// The trace that it is part of.
+    pub traceparent: Option<Box<str>>,
+    /// The length of its body.
+    pub body_bytes: u64,
+}
+
+/// One delivery without the bytes of its body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeliveryDetail {
+    /// What lists show too.
+    pub head: DeliveryHead,
+    /// Headers as received, without those that authenticate, as a JSON object.
+    pub headers: Box<str>,
+    /// The normalised event as JSON; `None` when the body could not be understood.
+    pub event: Option<Box<str>>,
+}
+
+/// The values of `delivery_insert`.
+pub(in crate::store) fn bind(delivery: &Delivery, to: &mut Bind) {
+    let (inline, file) = match &delivery.body {
+        Body::Inline(bytes) => (Some(&bytes[..]), None),
+        Body::Spilled { file, .. } => (None, Some(&**file)),
+    };
+    to.display(Some(delivery.id))
+        .text(&*delivery.source)
+        .text(delivery.external_id.as_deref())
+        .text(&*delivery.event_kind)
+        .text(delivery.action.as_deref())
+        .int(delivery.state as i64)
+        .text(delivery.reason.as_deref())
+        .json(&delivery.verdicts)
+        .json(&delivery.trust)
+        .int(delivery.tenant_id.0)
+        .display(delivery.replay_of)
+        .int(i64::from(delivery.attempts))
+        .int(delivery.received_at_ms)
+        .text(delivery.traceparent.as_deref())
+        .int(delivery.body.len().cast_signed())
+        .text(file)
+        .text(&*delivery.headers)
+        .text(delivery.event.as_deref())
+        .bytes(inline);
+}
+
+/// A row as `delivery_list` selects it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(in crate::store) fn read_head(row: &SqliteRow) -> Result<DeliveryHead, StoreError> {
+    head(&mut Columns::new("delivery", row))
+}
+
+/// A row as `delivery_select` selects it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(in crate::store) fn read_detail(row: &SqliteRow) -> Result<DeliveryDetail, StoreError> {
+    let mut columns = Columns::new("delivery", row);
+    Ok(DeliveryDetail {
+        head: head(&mut columns)?,
+        headers: columns.text("headers")?,
+        event: columns.opt_text("event")?,
+    })
+}
+
+/// A row as `delivery_body` selects it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(in crate::store) fn read_body(row: &SqliteRow) -> Result<Body, StoreError> {
+    let mut columns = Columns::new("delivery", row);
+    columns.text("id")?;
+    let bytes = columns.int("body_bytes")?.cast_unsigned();
+    match columns.opt_text("body_file")? {
+        Some(file) => Ok(Body::Spilled { file, bytes }),
+        None => {
+            let inline: Vec<u8> = columns.get("body")?;
+            if inline.len() as u64 != bytes {
+                let what = format!("{} bytes where body_bytes says {bytes}", inline.len());
+                return Err(columns.corrupt("body", what));
+            }
+            Ok(Body::Inline(inline.into()))
+        }
+    }
+}
+
+fn head(columns: &mut Columns<'_>) -> Result<DeliveryHead, StoreError> {
+    Ok(DeliveryHead {
+        id: columns.parsed("id")?,
+        source: columns.text("source")?,
+        external_id: columns.opt_text("external_id")?,
+        event_kind: columns.text("event_kind")?,
+        action: columns.opt_text("action")?,
+        state: columns.code("state", DeliveryState::from_code)?,
+        reason: columns.opt_text("reason")?,
+        verdicts: columns.json("verdicts")?,
+        trust: columns.json("trust")?,
+        tenant_id: TenantId(columns.int("tenant_id")?),
+        replay_of: columns.opt_parsed("replay_of")?,
+        attempts: columns.count("attempts")?,
+        received_at_ms: columns.int("received_at_ms")?,
+        traceparent: columns.opt_text("traceparent")?,
+        body_bytes: columns.int("body_bytes")?.cast_unsigned(),
+    })
+}

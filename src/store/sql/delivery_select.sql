@@ -1,0 +1,7 @@
+-- One delivery without its body. Safe: reads by key.
+SELECT
+    id, source, external_id, event_kind, action, state, reason, verdicts, trust, tenant_id, replay_of,
+    attempts, received_at_ms, traceparent, body_bytes,
+    headers, event
+FROM delivery
+WHERE id = $1

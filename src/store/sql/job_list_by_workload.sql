@@ -1,0 +1,10 @@
+-- The jobs of one workload, in the order they were made. Safe: reads by index and key, bounded.
+SELECT
+    id, workload_id, class_id, tenant_id, name, timeout_ms, backoff_ms, state, priority, lane_key,
+    queued_at_ms, not_before_ms, attempt, retry_count, max_retries, infra_failures, avoid_runner_id,
+    cancel_requested_at_ms, external_ref, lease_token, lease_nonce, runner_id, assigned_at_ms,
+    started_at_ms, ended_at_ms, end_reason
+FROM job_all
+WHERE id IN (SELECT job_id FROM job_spec WHERE workload_id = $1)
+ORDER BY id
+LIMIT $2

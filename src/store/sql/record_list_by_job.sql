@@ -1,0 +1,7 @@
+-- The kept history of one job, newest first. Safe: reads by index, bounded.
+SELECT
+    seq, name, at_ms, delivery_id, workload_id, job_id, runner_id, attempt, author, detail
+FROM record
+WHERE job_id = $1
+ORDER BY seq DESC
+LIMIT $2

@@ -1,0 +1,206 @@
+//! Rows to write, and a store in a folder that disappears.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::model::{
+    Attempt, AttemptOutcome, Body, Change, Class, ClassId, Delivery, DeliveryId, DeliveryState,
+    Edge, EndReason, Job, JobId, JobPriority, JobSpec, JobState, JobStateKind, JobWork, Lease,
+    LeaseToken, Marks, Nonce, PoolId, Runner, RunnerCapabilities, RunnerId, RunnerRequirements,
+    Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind, WorkloadState,
+};
+use crate::store::{Store, StoreError, StoreOptions, Writer};
+
+/// A store that was loaded once.
+pub(in crate::store) struct Opened {
+    pub(in crate::store) store: Store,
+    pub(in crate::store) writer: Writer,
+    pub(in crate::store) epoch: i64,
+    pub(in crate::store) folder: TempDir,
+}
+
+impl Opened {
+    /// In a new folder.
+    pub(in crate::store) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut writer) = Store::open(options(&folder)).await.unwrap();
+        let epoch = writer.load("test", 1).await.unwrap().epoch;
+        Self { store, writer, epoch, folder }
+    }
+
+    /// Writes changes as one batch.
+    pub(in crate::store) async fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let batch = self.writer.begin().await?;
+        batch.commit(self.epoch, changes, Marks::default(), 2).await
+    }
+
+    /// Loads again.
+    pub(in crate::store) async fn load(&mut self) -> Snapshot {
+        let snapshot = self.writer.load("test", 3).await.unwrap();
+        self.epoch = snapshot.epoch;
+        snapshot
+    }
+
+    /// Runs a text on the writer's own connection, behind its back.
+    pub(in crate::store) async fn raw(&mut self, text: &'static str) {
+        let connection = self.writer.connection.as_mut().unwrap();
+        sqlx::raw_sql(text).execute(connection).await.unwrap();
+    }
+}
+
+pub(in crate::store) fn options(folder: &TempDir) -> StoreOptions {
+    StoreOptions::new(folder.path().join("data/d.db"), folder.path().join("data/bodies"))
+}
+
+pub(in crate::store) fn delivery(number: u128) -> Delivery {
+    Delivery {
+        id: delivery_id(number),
+        source: "github".into(),
+        external_id: Some("guid".into()),
+        event_kind: "push".into(),
+        action: None,
+        state: DeliveryState::Dispatched,
+        reason: None,
+        verdicts: Vec::new(),
+        trust: Trust::new(TrustLevel::Trusted, "the pusher is a member"),
+        tenant_id: TenantId::DEFAULT,
+        replay_of: None,
+        attempts: 1,
+        received_at_ms: 10,
+        headers: "{}".into(),
+        event: Some(r#"{"source":"github"}"#.into()),
+        traceparent: None,
+        body: Body::Inline(Bytes::from_static(b"\0raw\xff")),
+    }
+}
+
+pub(in crate::store) fn delivery_id(number: u128) -> DeliveryId {
+    DeliveryId(uuid::Uuid::from_u128(number))
+}
+
+pub(in crate::store) fn class(id: i64) -> Class {
+    let labels = vec!["linux".into()];
+    Class {
+        id: ClassId(id),
+        requirements: RunnerRequirements { labels, ..RunnerRequirements::default() },
+    }
+}
+
+pub(in crate::store) fn workload(id: i64) -> Workload {
+    Workload {
+        id: WorkloadId(id),
+        run: 1,
+        kind: WorkloadKind::Workflow,
+        name: "build".into(),
+        tenant_id: TenantId::DEFAULT,
+        delivery_id: None,
+        trigger: "".into(),
+        session_key: None,
+        state: WorkloadState::Pending,
+        begun: false,
+        created_at_ms: 10,
+        ended_at_ms: None,
+    }
+}
+
+pub(in crate::store) fn ended_workload(id: i64) -> Workload {
+    let state = WorkloadState::Completed;
+    Workload { state, begun: true, ended_at_ms: Some(20), ..workload(id) }
+}
+
+pub(in crate::store) fn job(id: i64, workload_id: i64) -> Job {
+    Job {
+        id: JobId(id),
+        workload_id: WorkloadId(workload_id),
+        class_id: ClassId(1),
+        tenant_id: TenantId::DEFAULT,
+        name: format!("job-{id}").into(),
+        state: JobState::Pending,
+        priority: JobPriority::High,
+        lane_key: 10,
+        queued_at_ms: 10,
+        not_before_ms: 0,
+        timeout_ms: 60_000,
+        backoff_ms: 1_000,
+        attempt: 0,
+        retry_count: 0,
+        max_retries: 2,
+        infra_failures: 0,
+        avoid_runner_id: None,
+        cancel_requested_at_ms: None,
+        external_ref: None,
+    }
+}
+
+pub(in crate::store) fn ended_job(id: i64, workload_id: i64) -> Job {
+    let state =
+        JobState::Ended { kind: JobStateKind::Completed, at_ms: 20, reason: EndReason::Succeeded };
+    Job { state, attempt: 1, ..job(id, workload_id) }
+}
+
+/// A nonce whose highest bit is set, so that its row is negative.
+pub(in crate::store) fn lease() -> Lease {
+    Lease {
+        token: LeaseToken::new(3, 7),
+        nonce: Nonce(u64::MAX - 1),
+        runner_id: RunnerId(4),
+        assigned_at_ms: 11,
+    }
+}
+
+pub(in crate::store) fn spec() -> Arc<JobSpec> {
+    Arc::new(JobSpec {
+        work: JobWork::Steps(Vec::new()),
+        env: [("A".to_owned(), "b".to_owned())].into(),
+        trust: Trust::default(),
+        traceparent: None,
+    })
+}
+
+pub(in crate::store) fn new_job(job: Job, needs: &[i64]) -> Change {
+    let edge = |&needs_job_id: &i64| Edge {
+        workload_id: job.workload_id,
+        job_id: job.id,
+        needs_job_id: JobId(needs_job_id),
+    };
+    let edges = needs.iter().map(edge).collect();
+    Change::JobInserted { job, spec: spec(), edges }
+}
+
+pub(in crate::store) fn attempt(token: i64, job_id: i64) -> Attempt {
+    Attempt {
+        token: LeaseToken(token),
+        nonce: Nonce(u64::MAX),
+        job_id: JobId(job_id),
+        number: 1,
+        run: 1,
+        runner_id: RunnerId(4),
+        assigned_at_ms: 11,
+        started_at_ms: Some(12),
+        ended_at_ms: 20,
+        outcome: AttemptOutcome::Completed,
+        requeue_reason: None,
+        job_state: JobStateKind::Completed,
+        exit_code: Some(0),
+        error: None,
+        outputs: [("version".to_owned(), format!("1.{token}"))].into(),
+    }
+}
+
+pub(in crate::store) fn runner(id: i64) -> Runner {
+    Runner {
+        id: RunnerId(id),
+        name: "builder".into(),
+        instance_id: format!("instance-{id}").into(),
+        boot_id: "boot-1".into(),
+        pool_id: PoolId::DEFAULT,
+        token_hash: "00ff".into(),
+        capabilities: RunnerCapabilities::default(),
+        cordoned: None,
+        draining: false,
+        version: "0.1.0".into(),
+        registered_at_ms: 10,
+    }
+}

@@ -1,0 +1,10 @@
+//! The store over real files.
+
+mod claims;
+mod corrupt;
+mod faults;
+pub(super) mod fixture;
+mod open;
+mod reads;
+mod round_trip;
+mod statements;
