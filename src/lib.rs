@@ -3,8 +3,14 @@
 pub mod clock;
 pub mod dispatch;
 pub mod driver;
+pub mod event;
+pub mod intake;
+pub mod log;
 pub mod model;
 pub mod queue;
 pub mod runner;
 pub mod store;
 pub mod telemetry;
+pub mod trigger;
+pub mod webhook;
+pub mod workflow;

@@ -1,0 +1,38 @@
+//! Where it happened and who did it.
+
+use serde::{Deserialize, Serialize};
+
+/// A repository, as far as the event names it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Repository {
+    /// The forge's number of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// `owner/name`.
+    pub full_name: String,
+    /// Where it can be cloned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone_url: Option<String>,
+    /// The branch that people get when they clone it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
+    /// Whether strangers can read it, where the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+}
+
+/// Who did it: the forge's authenticated account, never a name out of a commit.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Actor {
+    /// The forge's number of the account: what identity is decided by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// The account's present name.
+    pub login: String,
+    /// `User`, `Bot`, `Organization`, as the forge says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_type: Option<String>,
+    /// The forge's hint of how the account stands to the repository: `OWNER`, `MEMBER`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub association: Option<String>,
+}

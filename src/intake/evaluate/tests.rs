@@ -1,0 +1,128 @@
+//! Events against rules, from the configuration's text to the plan.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::model::{Trust, TrustLevel};
+use crate::trigger::RuleConfig;
+use crate::workflow::{Defaults, File};
+
+#[derive(serde::Deserialize)]
+struct Config {
+    trigger: Vec<RuleConfig>,
+}
+
+pub(in crate::intake) fn configs(text: &str) -> Vec<RuleConfig> {
+    toml::from_str::<Config>(text).unwrap().trigger
+}
+
+pub(in crate::intake) fn workflows() -> BTreeMap<String, File> {
+    let text = "jobs:\n  one: { runs-on: x, steps: [{ run: ls }] }\n  two: { needs: one, runs-on: x, \
+                steps: [{ run: ls }] }\n";
+    BTreeMap::from([("build".to_owned(), File::parse("build.yml", text).unwrap())])
+}
+
+const CONFIG: &str = "
+[[trigger]]
+name = 'ci'
+workflow = 'build'
+priority = 'high'
+[trigger.on.push]
+branches = ['main']
+
+[[trigger]]
+name = 'review'
+on = 'push'
+agent = { profile = 'reviewer', prompt = 'Review <{{ event.title }}>', runs_on = ['Agents'] }
+timeout_minutes = 15
+";
+
+fn rules(text: &str) -> Rules {
+    Rules::compile(&configs(text), workflows(), Defaults::default()).unwrap()
+}
+
+fn push(git_ref: &str) -> Event {
+    let mut event: Event = serde_json::from_value(json!({
+        "source": "github", "kind": "push", "ref": git_ref,
+    }))
+    .unwrap();
+    event.subject.title = Some("{{ event.ref }} $(reboot)".into());
+    event.trust = Trust::new(TrustLevel::Untrusted, "a fork");
+    event
+}
+
+#[test]
+fn matched_triggers_start_their_workloads_in_order() {
+    let evaluation = evaluate(&push("refs/heads/main"), &rules(CONFIG), Some("00-trace"));
+    let Outcome::Plan(plan) = evaluation.outcome else { panic!("a plan") };
+    let said: Vec<_> = evaluation.verdicts.iter().map(|it| (&*it.trigger, it.matched)).collect();
+    assert_eq!(said, [("ci", true), ("review", true)]);
+    let [ci, review] = plan.workloads.as_slice() else { panic!("two workloads") };
+
+    assert_eq!((ci.kind, ci.name.as_str(), &*ci.trigger), (WorkloadKind::Workflow, "build", "ci"));
+    assert_eq!(ci.check(2), Ok(vec![vec![], vec![0]]));
+    assert!(ci.jobs.iter().all(|job| job.priority == JobPriority::High));
+
+    let [job] = review.jobs.as_slice() else { panic!("one job") };
+    assert_eq!((review.kind, review.name.as_str()), (WorkloadKind::Agent, "reviewer"));
+    assert_eq!((job.requirements.labels[0].as_ref(), job.timeout_ms), ("agents", 900_000));
+    let JobWork::Agent { profile, prompt } = &job.spec.work else { panic!("an agent") };
+    assert_eq!(profile, "reviewer");
+    assert_eq!(prompt.as_data(), "Review <{{ event.ref }} $(reboot)>");
+}
+
+#[test]
+fn trust_and_trace_travel_with_every_job() {
+    let event = push("refs/heads/main");
+    let evaluation = evaluate(&event, &rules(CONFIG), Some("00-trace"));
+    let Outcome::Plan(plan) = evaluation.outcome else { panic!("a plan") };
+    let by_hand = run_by_hand("build", &event, &rules(CONFIG), None, Some("00-trace")).unwrap();
+    let jobs = plan.workloads.iter().chain(&by_hand.workloads).flat_map(|it| &it.jobs);
+    for job in jobs {
+        assert_eq!(job.spec.trust, event.trust);
+        assert_eq!(job.spec.traceparent.as_deref(), Some("00-trace"));
+    }
+}
+
+#[test]
+fn event_text_reaches_a_workflow_through_no_field_of_its_plan() {
+    let rules = rules(CONFIG);
+    let (mut hostile, plain) = (push("refs/heads/main"), push("refs/heads/main"));
+    hostile.subject.title = Some("$(reboot)".into());
+    hostile.subject.body = Some("$(reboot)".into());
+    hostile.head_ref = Some("$(reboot)".into());
+    let workflow_of = |event| match evaluate(event, &rules, None).outcome {
+        Outcome::Plan(plan) => plan.workloads[0].clone(),
+        Outcome::Ignored(why) => panic!("{why}"),
+    };
+    assert_eq!(workflow_of(&hostile), workflow_of(&plain));
+}
+
+#[test]
+fn an_event_that_nobody_wants_is_ignored_with_every_reason() {
+    let only_ci = CONFIG.split("[[trigger]]\nname = 'review'").next().unwrap();
+    let evaluation = evaluate(&push("refs/heads/dev"), &rules(only_ci), None);
+    let why = "branch `dev` matches none of branches";
+    assert_eq!(evaluation.outcome, Outcome::Ignored(format!("the only trigger: {why}")));
+    assert_eq!((evaluation.verdicts[0].matched, evaluation.verdicts[0].why.as_str()), (false, why));
+
+    let mut event = push("refs/heads/dev");
+    event.kind = "star".to_owned().into();
+    let evaluation = evaluate(&event, &rules(CONFIG), None);
+    assert_eq!(evaluation.outcome, Outcome::Ignored("none of 2 triggers wants it".to_owned()));
+    let none = Rules::compile(&[], BTreeMap::new(), Defaults::default()).unwrap();
+    let nobody = Outcome::Ignored("no trigger is configured".to_owned());
+    assert_eq!(evaluate(&event, &none, None).outcome, nobody);
+}
+
+#[test]
+fn a_workflow_is_started_by_hand_without_a_trigger() {
+    let event = push("refs/heads/main");
+    let plan = run_by_hand("build", &event, &rules(CONFIG), Some(JobPriority::Low), None).unwrap();
+    assert_eq!(plan.workloads[0].trigger, "");
+    assert!(plan.workloads[0].jobs.iter().all(|job| job.priority == JobPriority::Low));
+    let error = run_by_hand("bild", &event, &rules(CONFIG), None, None).unwrap_err();
+    assert_eq!(error.to_string(), "no workflow `bild`; known are build");
+}

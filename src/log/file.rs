@@ -1,0 +1,143 @@
+//! One log's file. Everything here blocks; callers are on a thread for that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::marker;
+
+/// What a file's end tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tail {
+    /// Bytes of the job in the file: the next offset.
+    pub(super) kept: u64,
+    /// Bytes of the file: with the marker, if there is one.
+    pub(super) file_bytes: u64,
+    /// Whether the marker is there.
+    pub(super) truncated: bool,
+    /// Whether the file takes no more.
+    pub(super) sealed: bool,
+}
+
+/// Reads what there is; a missing file is an empty log.
+pub(super) fn load(path: &Path) -> io::Result<Tail> {
+    match File::open(path) {
+        Ok(file) => tail(&file),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Tail::default()),
+        Err(error) => Err(error),
+    }
+}
+
+fn tail(file: &File) -> io::Result<Tail> {
+    let metadata = file.metadata()?;
+    let file_bytes = metadata.len();
+    let from = file_bytes.saturating_sub(marker::MARKER_BYTES_MAX);
+    let end = read_at(file, from, marker::MARKER_BYTES_MAX)?;
+    let kept = marker::kept_before(&end, file_bytes);
+    Ok(Tail {
+        kept: kept.unwrap_or(file_bytes),
+        file_bytes,
+        truncated: kept.is_some(),
+        sealed: metadata.permissions().readonly(),
+    })
+}
+
+/// Writes `fresh` after what is kept, as far as the limit allows, and the marker once it does not.
+///
+/// Writes at a position, not at the end: what an earlier try wrote in part is overwritten.
+pub(super) fn append(
+    path: &Path,
+    tail: Tail,
+    fresh: &[u8],
+    log_bytes_max: u64,
+) -> io::Result<Tail> {
+    let room = log_bytes_max.saturating_sub(tail.kept);
+    let fits = usize::try_from(room).unwrap_or(usize::MAX).min(fresh.len());
+    let kept = tail.kept + fits as u64;
+    let file = create(path)?;
+    if fits == fresh.len() {
+        file.write_all_at(fresh, tail.kept)?;
+        return Ok(Tail { kept, file_bytes: kept, ..tail });
+    }
+    let end = [&fresh[..fits], marker::after(kept).as_bytes()].concat();
+    file.write_all_at(&end, tail.kept)?;
+    Ok(Tail { kept, file_bytes: tail.kept + end.len() as u64, truncated: true, ..tail })
+}
+
+/// Flushes the file with its folders and makes it read-only, in an order that never leaves a
+/// sealed file with bytes missing. A log without a byte becomes an empty file: it is sealed too.
+pub(super) fn seal(path: &Path) -> io::Result<Tail> {
+    let file = create(path)?;
+    file.sync_data()?;
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)?;
+    file.sync_all()?;
+    for folder in path.ancestors().skip(1).take(2) {
+        File::open(folder)?.sync_all()?;
+    }
+    tail(&File::open(path)?)
+}
+
+/// At most `bytes_max` bytes from an offset; fewer at the end, none behind it or without a file.
+pub(super) fn read(path: &Path, offset: u64, bytes_max: u64) -> io::Result<(Vec<u8>, Tail)> {
+    match File::open(path) {
+        Ok(file) => Ok((read_at(&file, offset, bytes_max)?, tail(&file)?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok((Vec::new(), Tail::default())),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_at(file: &File, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let there = file.metadata()?.len().saturating_sub(offset).min(bytes_max);
+    let mut bytes = vec![0; usize::try_from(there).unwrap_or(usize::MAX)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    match open() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partly_written_chunk_is_overwritten_by_the_next_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1/1.log");
+        let tail = append(&path, Tail::default(), b"one ", 100).unwrap();
+        append(&path, tail, b"tw", 100).unwrap();
+        // The caller was told that it failed, and so goes on from what it knew.
+        let tail = append(&path, tail, b"two", 100).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one two");
+        assert_eq!(load(&path).unwrap(), tail);
+    }
+
+    #[test]
+    fn sealing_survives_in_the_file_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1/1.log");
+        assert!(!load(&path).unwrap().sealed);
+        assert!(seal(&path).unwrap().sealed);
+        assert!(load(&path).unwrap().sealed);
+    }
+}

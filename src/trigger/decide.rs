@@ -1,0 +1,157 @@
+//! A checked trigger, and its decision about one event.
+
+use std::borrow::Cow;
+
+use super::error::Faults;
+use super::select::{Select, shown};
+use super::start::check_labels;
+use super::{Overrides, RuleConfig, RuleError, Start};
+use crate::event::{Event, EventKind};
+
+/// A checked trigger.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// What it starts.
+    pub start: Start,
+    /// What it decides about the jobs it starts.
+    pub overrides: Overrides,
+    source: Option<String>,
+    selects: Vec<Select>,
+    /// In lower case; `None` for everybody.
+    actors: Option<Vec<String>>,
+    /// In lower case; `None` for any.
+    labels: Option<Vec<String>>,
+}
+
+/// Whether a trigger wants an event, and the clause that decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct Verdict {
+    /// Whether it wants it.
+    pub matched: bool,
+    /// The clause that decided, for people. Text from outside in it is quoted, escaped and short.
+    pub why: Cow<'static, str>,
+}
+
+impl Trigger {
+    /// Checks a configured trigger.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn compile(config: &RuleConfig) -> Result<Self, Vec<RuleError>> {
+        let place = config.name.span();
+        let mut faults = Faults { trigger: config.name.get_ref(), found: Vec::new() };
+        if config.name.get_ref().trim().is_empty() {
+            faults.add(place.clone(), "its name is empty");
+        }
+        if config.on.0.is_empty() {
+            faults.add_with_hint(place.clone(), "it wants no event", "name one under `on`");
+        }
+        let mut selects = Vec::with_capacity(config.on.0.len());
+        for (name, filter) in &config.on.0 {
+            check_event_name(name, place.clone(), &mut faults);
+            selects.push(Select::compile(name, filter, place.clone(), &mut faults));
+        }
+        let mut lower = |key, list: &Option<Vec<String>>| {
+            let list = list.as_ref()?;
+            if list.is_empty() {
+                let hint = "leave the key out to want any";
+                faults.add_with_hint(place.clone(), format!("{key} is empty"), hint);
+            }
+            check_labels(key, list, place.clone(), &mut faults);
+            Some(list.iter().map(|it| it.to_lowercase()).collect())
+        };
+        let (actors, labels) = (lower("actors", &config.actors), lower("labels", &config.labels));
+        let overrides = config.overrides();
+        for (key, fault) in overrides.faults() {
+            faults.add(place.clone(), format!("{key}: {fault}"));
+        }
+        let start = Start::compile(config, &mut faults);
+        match start {
+            Some(start) if faults.found.is_empty() => {
+                let (name, source) = (config.name.get_ref().clone(), config.source.clone());
+                Ok(Self { name, start, overrides, source, selects, actors, labels })
+            }
+            _ => Err(faults.found),
+        }
+    }
+
+    /// Whether the trigger wants `event`.
+    pub fn decide(&self, event: &Event) -> Verdict {
+        match self.wants(event) {
+            Ok(why) => Verdict { matched: true, why },
+            Err(why) => Verdict { matched: false, why },
+        }
+    }
+
+    /// The clauses, cheapest first; the first that refuses decides.
+    fn wants(&self, event: &Event) -> Result<Cow<'static, str>, Cow<'static, str>> {
+        if let Some(source) = self.source.as_ref().filter(|it| **it != event.source) {
+            return Err(format!("source {} is not `{source}`", shown(&event.source)).into());
+        }
+        let Some(select) = self.selects.iter().find(|it| it.kind == event.kind) else {
+            return Err(format!("event {} is not wanted", shown(event.kind.as_str())).into());
+        };
+        self.wants_actor(event)?;
+        self.wants_label(event)?;
+        select.wants(event).map_err(Cow::from)
+    }
+
+    fn wants_actor(&self, event: &Event) -> Result<(), Cow<'static, str>> {
+        let Some(actors) = &self.actors else { return Ok(()) };
+        match &event.actor {
+            None => Err("the event names no actor".into()),
+            Some(actor) if contains(actors, &actor.login) => Ok(()),
+            Some(actor) => {
+                Err(format!("actor {} is none of {}", shown(&actor.login), actors.join(", "))
+                    .into())
+            }
+        }
+    }
+
+    fn wants_label(&self, event: &Event) -> Result<(), Cow<'static, str>> {
+        let Some(wanted) = &self.labels else { return Ok(()) };
+        // One delivery comes per changed label: a subject that has a wanted label already must
+        // not start work again when somebody adds another.
+        if let (Some("labeled" | "unlabeled"), Some(label)) =
+            (event.action.as_deref(), event.label.as_deref())
+        {
+            return contains(wanted, label).then_some(()).ok_or_else(|| {
+                let (label, wanted) = (shown(label), wanted.join(", "));
+                format!("the label that changed, {label}, is none of {wanted}").into()
+            });
+        }
+        event.labels.iter().any(|label| contains(wanted, label)).then_some(()).ok_or_else(|| {
+            format!("the subject has none of the labels {}", wanted.join(", ")).into()
+        })
+    }
+}
+
+/// Whether `lower`, in lower case, has `name` in any case.
+fn contains(lower: &[String], name: &str) -> bool {
+    lower.iter().any(|it| it.chars().eq(name.chars().flat_map(char::to_lowercase)))
+}
+
+/// Refuses event names that can never come.
+fn check_event_name(name: &str, place: std::ops::Range<usize>, faults: &mut Faults<'_>) {
+    let hint = match EventKind::from(name.to_owned()).as_str() {
+        "schedule" => "schedules are not supported yet",
+        "workflow_call" => "one workflow cannot call another yet",
+        "pull_request_target" => {
+            "GitHub sends `pull_request` to webhooks; workflows and prompts never come from the \
+             pull request anyway"
+        }
+        name if name.is_empty() || name.len() > 100 => "a name is from 1 to 100 bytes long",
+        name if name.contains(|c: char| !(c.is_ascii_alphanumeric() || "_-.:".contains(c))) => {
+            "a name has letters, digits and `_-.:`"
+        }
+        _ => return,
+    };
+    faults.add_with_hint(place, format!("event `{name}` never comes"), hint);
+}
+
+#[cfg(test)]
+pub(super) mod tests;

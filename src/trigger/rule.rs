@@ -1,0 +1,115 @@
+//! A trigger as the configuration writes it.
+//!
+//! Nothing is checked here beyond names and types of keys; [`super::Trigger::compile`] does the
+//! rest, with the positions that [`Spanned`] keeps. Positions exist only when the text is read
+//! with `toml::from_str`: a `toml::Value` in between loses them and is refused by `toml` itself.
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::{On, Overrides};
+use crate::model::JobPriority;
+
+/// One `[[trigger]]`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// Its name, unique among the triggers.
+    pub name: Spanned<String>,
+    /// The one source whose events it looks at; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Which kinds of events it wants, with GitHub's filters.
+    pub on: On,
+    /// The workflow that it starts: a file of the workflow folder, without `.yml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Spanned<String>>,
+    /// The agent that it starts instead of a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentConfig>,
+    /// Logins whose events it wants, compared without regard to case; everybody's when absent. A
+    /// filter, not a permission: a login can be given up and taken by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actors: Option<Vec<String>>,
+    /// Labels of which the subject has at least one, compared without regard to case. For
+    /// `labeled` and `unlabeled` the label that changed must be one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// How urgent its jobs are, instead of what the workflow says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<JobPriority>,
+    /// Minutes that one attempt may run, instead of what the workflow says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_minutes: Option<u32>,
+    /// Charged failures that may be followed by another try, instead of what the workflow says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// The first backoff in milliseconds, instead of what the workflow says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_ms: Option<u32>,
+}
+
+impl RuleConfig {
+    /// What it decides about the jobs it starts.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            priority: self.priority,
+            timeout_minutes: self.timeout_minutes,
+            max_retries: self.max_retries,
+            backoff_ms: self.backoff_ms,
+        }
+    }
+}
+
+/// An agent that a trigger starts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentConfig {
+    /// Which of the runner's profiles: the runner's own config has the command behind it.
+    pub profile: Spanned<String>,
+    /// What the agent is asked; see [`super::Template`].
+    pub prompt: Spanned<String>,
+    /// Labels that the runner must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        trigger: Vec<RuleConfig>,
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_allowed_keys() {
+        let text = "[[trigger]]\nname = \"ci\"\non = \"push\"\nworkflows = \"ci\"\n";
+        insta::assert_snapshot!(toml::from_str::<Config>(text).unwrap_err(), @"
+        TOML parse error at line 4, column 1
+          |
+        4 | workflows = \"ci\"
+          | ^^^^^^^^^
+        unknown field `workflows`, expected one of `name`, `source`, `on`, `workflow`, `agent`, `actors`, `labels`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`
+        ");
+    }
+
+    #[test]
+    fn names_keep_their_position() {
+        let text = "[[trigger]]\nname = \"ci\"\non = \"push\"\nworkflow = \"build\"\n";
+        let config: Config = toml::from_str(text).unwrap();
+        let workflow = config.trigger[0].workflow.as_ref().unwrap();
+        assert_eq!(&text[workflow.span()], "\"build\"");
+    }
+
+    #[test]
+    fn a_rule_can_be_written_out_again() {
+        let text =
+            "[[trigger]]\nname = \"ci\"\nworkflow = \"w\"\n[trigger.on.push]\ntags = [\"v*\"]\n";
+        let config: Config = toml::from_str(text).unwrap();
+        let written = toml::to_string(&config.trigger[0]).unwrap();
+        assert_eq!(written, "name = \"ci\"\nworkflow = \"w\"\n\n[on.push]\ntags = [\"v*\"]\n");
+    }
+}

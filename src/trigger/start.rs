@@ -1,0 +1,120 @@
+//! What a trigger starts: a workflow by name, or an agent.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::error::Faults;
+use super::{AgentConfig, RuleConfig, Template};
+
+/// The longest profile name or label, in bytes.
+const NAME_BYTES_MAX: usize = 100;
+/// The most labels of one list.
+const LABELS_MAX: usize = 50;
+
+/// What a trigger starts.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A workflow of the workflow folder. Whether it exists, [`crate::intake::Rules`] finds out.
+    Workflow {
+        /// Its name.
+        name: String,
+        /// Where the config names it.
+        span: Range<usize>,
+    },
+    /// A session of a coding agent.
+    Agent(AgentStart),
+}
+
+/// A session of a coding agent, checked.
+#[derive(Clone, Debug)]
+pub struct AgentStart {
+    /// Which of the runner's profiles.
+    pub profile: String,
+    /// What the agent is asked.
+    pub prompt: Template,
+    /// Labels that the runner must have.
+    pub runs_on: Vec<String>,
+}
+
+impl Start {
+    /// What `config` starts; what is wrong with it goes to `faults`.
+    pub(super) fn compile(config: &RuleConfig, faults: &mut Faults<'_>) -> Option<Self> {
+        let place = config.name.span();
+        match (&config.workflow, &config.agent) {
+            (Some(workflow), None) => {
+                let (name, span) = (workflow.get_ref().clone(), workflow.span());
+                Some(Self::Workflow { name, span })
+            }
+            (None, Some(agent)) => AgentStart::compile(agent, faults).map(Self::Agent),
+            (None, None) => {
+                faults.add_with_hint(
+                    place,
+                    "it starts nothing",
+                    "add `workflow = \"...\"` or `agent = { profile = \"...\", prompt = \"...\" }`",
+                );
+                None
+            }
+            (Some(_), Some(_)) => {
+                faults.add_with_hint(
+                    place,
+                    "it starts both a workflow and an agent",
+                    "write two triggers",
+                );
+                None
+            }
+        }
+    }
+}
+
+impl AgentStart {
+    fn compile(config: &AgentConfig, faults: &mut Faults<'_>) -> Option<Self> {
+        check_profile(&config.profile, faults);
+        check_labels("agent.runs_on", &config.runs_on, config.profile.span(), faults);
+        match Template::compile(config.prompt.get_ref()) {
+            Ok(prompt) => {
+                let profile = config.profile.get_ref().clone();
+                Some(Self { profile, prompt, runs_on: config.runs_on.clone() })
+            }
+            Err(error) => {
+                faults.add(config.prompt.span(), format!("agent.prompt: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// A profile is looked up by its name on the runner, so it is a plain name.
+fn check_profile(profile: &Spanned<String>, faults: &mut Faults<'_>) {
+    let name = profile.get_ref();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
+        faults.add_with_hint(
+            profile.span(),
+            format!("agent.profile `{name}` is not a profile's name"),
+            format!("use letters, digits, `-` and `_`, at most {NAME_BYTES_MAX} bytes"),
+        );
+    }
+}
+
+/// Checks a list of labels or logins, none of which may be empty.
+pub(super) fn check_labels(
+    key: &str,
+    labels: &[String],
+    span: Range<usize>,
+    faults: &mut Faults<'_>,
+) {
+    if labels.len() > LABELS_MAX {
+        faults
+            .add(span.clone(), format!("{key} has {} entries, at most {LABELS_MAX}", labels.len()));
+    }
+    if let Some(label) =
+        labels.iter().find(|label| label.trim().is_empty() || label.len() > NAME_BYTES_MAX)
+    {
+        faults.add_with_hint(
+            span,
+            format!("{key} has `{label}`"),
+            format!("an entry is from 1 to {NAME_BYTES_MAX} bytes long"),
+        );
+    }
+}

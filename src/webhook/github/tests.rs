@@ -1,0 +1,389 @@
+//! The fixtures through all stages, and payloads that no documentation promises.
+
+use axum::http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::event::SubjectKind;
+use crate::model::TrustLevel;
+use crate::webhook::{
+    DELIVERY_HEADER, EVENT_HEADER, SIGNATURE_HEADER, Secret, Secrets, SourceAuth, sign, verify,
+};
+
+macro_rules! fixtures {
+    ($($name:literal is $kind:literal),+ $(,)?) => {
+        const FIXTURES: &[(&str, &str, &str)] = &[$((
+            $name,
+            $kind,
+            include_str!(concat!("../../../fixtures/github/", $name, ".json")),
+        )),+];
+    };
+}
+
+fixtures!(
+    "push" is "push",
+    "push_tag" is "push",
+    "push_deleted" is "push",
+    "pull_request" is "pull_request",
+    "pull_request_fork" is "pull_request",
+    "pull_request_labeled" is "pull_request",
+    "issues" is "issues",
+    "issues_labeled" is "issues",
+    "issue_comment_on_pr" is "issue_comment",
+    "workflow_dispatch" is "workflow_dispatch",
+    "repository_dispatch" is "repository_dispatch",
+    "release" is "release",
+    "create" is "create",
+    "delete" is "delete",
+    "ping" is "ping",
+    "star" is "star",
+);
+
+fn headers(kind: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(EVENT_HEADER, HeaderValue::from_str(kind).unwrap());
+    headers.insert(DELIVERY_HEADER, HeaderValue::from_static("0b989ba4"));
+    headers
+}
+
+/// A signed delivery through all stages.
+fn parse_as(kind: &str, text: &str) -> Result<Parsed, PayloadError> {
+    let secret = Secret::new(b"a secret of the tests").unwrap();
+    let mut headers = headers(kind);
+    let signature = sign(&secret, text.as_bytes());
+    headers.insert(SIGNATURE_HEADER, HeaderValue::from_str(&signature).unwrap());
+    let auth = SourceAuth::Signed(Secrets::new(vec![secret]).unwrap());
+    staged(&headers, text, &auth)
+}
+
+fn staged(headers: &HeaderMap, text: &str, auth: &SourceAuth) -> Result<Parsed, PayloadError> {
+    let verified = verify(headers, text.as_bytes(), auth).unwrap();
+    let head = Head::read(&verified, headers).unwrap();
+    parse("github", &head, &head.payload(&verified)?, &[])
+}
+
+fn event_as(kind: &str, text: &str) -> Event {
+    match parse_as(kind, text).unwrap() {
+        Parsed::Event(event) => *event,
+        Parsed::Ping { .. } => panic!("a ping"),
+    }
+}
+
+fn text_of(name: &str) -> (&'static str, &'static str) {
+    let (_, kind, text) = FIXTURES.iter().find(|(known, ..)| *known == name).unwrap();
+    (kind, text)
+}
+
+fn event(name: &str) -> Event {
+    let (kind, text) = text_of(name);
+    event_as(kind, text)
+}
+
+/// The fixture with one value changed, by JSON pointer.
+fn changed(name: &str, pointer: &str, value: Value) -> Event {
+    let (kind, text) = text_of(name);
+    let mut payload: Value = serde_json::from_str(text).unwrap();
+    *payload.pointer_mut(pointer).unwrap() = value;
+    event_as(kind, &payload.to_string())
+}
+
+fn data(text: Option<&Untrusted>) -> Option<&str> {
+    text.map(Untrusted::as_data)
+}
+
+#[test]
+fn a_push_names_its_ref_commit_files_and_sender() {
+    let event = event("push");
+    assert_eq!(event.kind, EventKind::Push);
+    assert_eq!(data(event.git_ref.as_ref()), Some("refs/heads/main"));
+    assert_eq!(event.sha.as_deref(), Some("3b2e4d5c6f708192a3b4c5d6e7f8091a2b3c4d5e"));
+    let files = ["README.md", "src/config.rs", "src/limit.rs", "tests/limit.rs", "tests/old.rs"];
+    assert_eq!(event.changes, ChangeSet::Complete(files.map(Into::into).into()));
+    assert_eq!(event.subject.kind, SubjectKind::Branch);
+    assert_eq!(data(event.subject.title.as_ref()), Some("Test the limit at its edge"));
+    assert_eq!(event.actor.unwrap().id, Some(1001));
+    assert_eq!(event.repository.unwrap().full_name, "octo-org/example");
+    assert_eq!(event.trust.level, TrustLevel::Trusted);
+}
+
+#[test]
+fn a_pushed_tag_has_a_commit_and_no_known_files() {
+    let event = event("push_tag");
+    assert_eq!(event.subject.kind, SubjectKind::Tag);
+    assert_eq!(data(event.git_ref.as_ref()), Some("refs/tags/v1.2.0"));
+    assert!(event.sha.is_some());
+    assert_eq!(event.changes, ChangeSet::Unknown);
+}
+
+#[test]
+fn a_deleted_branch_has_no_commit_and_is_marked() {
+    let event = event("push_deleted");
+    assert!(event.subject.deleted);
+    assert_eq!(event.sha, None);
+    assert_eq!(event.changes, ChangeSet::Complete(Vec::new()));
+}
+
+#[test]
+fn a_pull_request_names_both_branches_and_its_head() {
+    let event = event("pull_request");
+    assert_eq!(event.action.as_deref(), Some("opened"));
+    assert_eq!(event.subject.kind, SubjectKind::PullRequest);
+    assert_eq!((event.subject.number, event.subject.from_fork), (Some(7), Some(false)));
+    assert_eq!(data(event.git_ref.as_ref()), Some("refs/pull/7/merge"));
+    assert_eq!(data(event.base_ref.as_ref()), Some("main"));
+    assert_eq!(data(event.head_ref.as_ref()), Some("topic/limit"));
+    assert!(event.sha.unwrap().starts_with("3b2e"));
+    assert_eq!(event.actor.unwrap().association.as_deref(), Some("MEMBER"));
+    assert_eq!(event.trust.level, TrustLevel::Trusted);
+}
+
+#[test]
+fn a_fork_is_told_by_the_numbers_of_the_repositories() {
+    let event = event("pull_request_fork");
+    assert_eq!(event.subject.from_fork, Some(true));
+    assert_eq!(event.trust.level, TrustLevel::Untrusted);
+    let own = changed("pull_request_fork", "/pull_request/head/repo/id", json!(7001));
+    assert_eq!(own.subject.from_fork, Some(false));
+}
+
+#[test]
+fn a_head_whose_repository_is_gone_counts_as_a_fork() {
+    let event = changed("pull_request", "/pull_request/head/repo", Value::Null);
+    assert_eq!(event.subject.from_fork, Some(true));
+    assert_eq!(event.trust.level, TrustLevel::Untrusted);
+    let event = changed("pull_request", "/pull_request/head", Value::Null);
+    assert_eq!(event.subject.from_fork, None);
+    assert_eq!(event.trust.level, TrustLevel::Unknown);
+}
+
+#[test]
+fn a_label_event_carries_the_changed_label_and_all_of_them() {
+    for name in ["pull_request_labeled", "issues_labeled"] {
+        let event = event(name);
+        assert_eq!(event.label.as_deref(), Some("agent:ready"));
+        assert_eq!(event.labels, ["bug", "agent:ready"]);
+    }
+    assert_eq!(event("issues").label, None);
+    assert_eq!(event("issues").labels, ["bug"]);
+}
+
+#[test]
+fn the_association_of_an_author_is_not_given_to_another_sender() {
+    let event = event("issues_labeled");
+    assert_eq!(event.actor.unwrap().association, None);
+    assert_eq!(event.trust.level, TrustLevel::Untrusted);
+}
+
+#[test]
+fn an_issue_runs_on_the_default_branch() {
+    let event = event("issues");
+    assert_eq!(event.subject.kind, SubjectKind::Issue);
+    assert_eq!(data(event.git_ref.as_ref()), Some("refs/heads/main"));
+    assert_eq!(event.trust.level, TrustLevel::Untrusted);
+}
+
+#[test]
+fn a_comment_tells_whether_it_is_on_a_pull_request() {
+    let event = event("issue_comment_on_pr");
+    assert_eq!(event.subject.kind, SubjectKind::PullRequest);
+    assert_eq!(data(event.subject.body.as_ref()), Some("/agent fix the failing test"));
+    assert!(event.subject.url.unwrap().ends_with("#issuecomment-60001"));
+    assert_eq!(event.trust.level, TrustLevel::Trusted);
+    let on_issue = changed("issue_comment_on_pr", "/issue/pull_request", Value::Null);
+    assert_eq!(on_issue.subject.kind, SubjectKind::Issue);
+}
+
+#[test]
+fn dispatches_carry_their_inputs_as_sent() {
+    let by_hand = event("workflow_dispatch");
+    assert_eq!(Value::Object(by_hand.inputs), json!({"environment": "staging", "dry_run": "true"}));
+    assert_eq!(data(by_hand.git_ref.as_ref()), Some("refs/heads/main"));
+    let by_program = event("repository_dispatch");
+    assert_eq!(by_program.action.as_deref(), Some("nightly-benchmark"));
+    assert_eq!(Value::Object(by_program.inputs), json!({"suite": "full", "seeds": [1, 2, 3]}));
+    assert_eq!(data(by_program.git_ref.as_ref()), Some("refs/heads/main"));
+    let without = changed("workflow_dispatch", "/inputs", Value::Null);
+    assert!(without.inputs.is_empty());
+}
+
+#[test]
+fn a_release_and_created_or_deleted_refs_have_full_refs() {
+    let refs = ["release", "create", "delete"].map(event);
+    let names = refs.each_ref().map(|event| data(event.git_ref.as_ref()).unwrap());
+    assert_eq!(names, ["refs/tags/v1.2.0", "refs/heads/topic/limit", "refs/tags/v0.9.0"]);
+    let deleted = refs.each_ref().map(|event| event.subject.deleted);
+    assert_eq!(deleted, [false, false, true]);
+    assert!(refs.iter().all(|event| event.trust.level == TrustLevel::Trusted));
+}
+
+#[test]
+fn a_ping_is_no_event_even_without_a_repository() {
+    let (kind, text) = text_of("ping");
+    assert_eq!(parse_as(kind, text).unwrap(), Parsed::Ping { hook_id: Some(90001) });
+    assert_eq!(parse_as(kind, "{}").unwrap(), Parsed::Ping { hook_id: None });
+}
+
+#[test]
+fn an_unknown_kind_is_kept_by_its_name() {
+    let event = event("star");
+    assert_eq!(event.kind, EventKind::Other("star".to_owned()));
+    assert_eq!(event.action.as_deref(), Some("created"));
+    assert_eq!(event.trust.level, TrustLevel::Unknown);
+}
+
+#[test]
+fn a_strangers_body_under_another_kinds_name_is_not_trusted() {
+    for (name, _, text) in FIXTURES {
+        if !["issues", "pull_request_fork", "star", "issue_comment_on_pr"].contains(name) {
+            continue;
+        }
+        for kind in
+            ["push", "create", "delete", "release", "workflow_dispatch", "repository_dispatch"]
+        {
+            let level = event_as(kind, text).trust.level;
+            assert_eq!(level, TrustLevel::Unknown, "{name} as {kind}");
+        }
+    }
+    // A member's comment as the issue or the pull request that it is on.
+    let (_, comment) = text_of("issue_comment_on_pr");
+    for kind in ["issues", "pull_request"] {
+        assert_eq!(event_as(kind, comment).trust.level, TrustLevel::Unknown);
+    }
+}
+
+#[test]
+fn nothing_of_an_insecure_source_is_trusted() {
+    for (_, kind, text) in FIXTURES {
+        if let Parsed::Event(event) = staged(&headers(kind), text, &SourceAuth::Insecure).unwrap() {
+            assert_eq!(event.trust.level, TrustLevel::Unknown);
+        }
+    }
+}
+
+#[test]
+fn a_nul_in_a_ref_is_replaced_at_the_edge() {
+    let (kind, text) = text_of("push");
+    let text = text.replace("refs/heads/main", "refs/heads/ma\\u0000in");
+    let event = event_as(kind, &text);
+    assert_eq!(data(event.git_ref.as_ref()), Some("refs/heads/ma\u{fffd}in"));
+}
+
+#[test]
+fn an_overlong_text_is_cut_and_the_rest_of_the_event_stands() {
+    let event = changed("issues", "/issue/body", json!("é".repeat(1_000_000)));
+    let body = event.subject.body.unwrap();
+    assert_eq!(body.as_data().len(), text::BODY_BYTES_MAX);
+    assert_eq!(event.subject.number, Some(5));
+}
+
+#[test]
+fn deep_nesting_is_skipped_where_nobody_reads_and_refused_where_it_is_read() {
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let (kind, text) = text_of("push");
+    let skipped = text.replacen('{', &format!("{{\"new\":{deep},"), 1);
+    assert_eq!(event_as(kind, &skipped), event("push"));
+    let dispatch = format!("{{\"client_payload\":{{\"a\":{deep}}}}}");
+    let error = parse_as("repository_dispatch", &dispatch).unwrap_err();
+    assert!(matches!(error, PayloadError::Inputs(_)), "{error}");
+}
+
+#[test]
+fn broken_json_after_a_good_signature_is_an_error_with_its_place() {
+    for text in ["", "{", "{\"ref\":}", "{} {}", "nonsense"] {
+        let error = parse_as("push", text).unwrap_err();
+        assert!(matches!(error, PayloadError::Json(_)), "{text}");
+        assert!(error.to_string().contains("line 1"), "{error}");
+    }
+    for text in ["[]", "null", "3"] {
+        assert!(matches!(parse_as("push", text), Err(PayloadError::NotAnObject)));
+    }
+}
+
+#[test]
+fn every_fixture_survives_as_stored_json() {
+    for (name, kind, text) in FIXTURES {
+        if let Parsed::Event(event) = parse_as(kind, text).unwrap() {
+            let stored = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&stored).unwrap(), *event, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_the_json_reader_itself_refuses_is_an_error_only_where_it_is_read() {
+    for value in ["1e999", "\"\\ud800\""] {
+        let read = format!("{{\"action\":{value}}}");
+        assert!(matches!(parse_as("star", &read), Err(PayloadError::Json(_))), "{value}");
+        let skipped = format!("{{\"new\":{value}}}");
+        assert!(parse_as("star", &skipped).is_ok(), "{value}");
+    }
+}
+
+/// Any JSON value, small.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        Just(json!("refs/heads/a\0b")),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec(("[a-z_]{1,8}", inner), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+/// All values of a payload, each by its pointer.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, it)| (key.replace('/', "~1"), it)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, it)| (index.to_string(), it)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (key, child) in children {
+        let pointer = format!("{at}/{key}");
+        pointers(child, &pointer, found);
+        found.push(pointer);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_field_of_any_type_anywhere_is_never_an_error(
+        fixture in 0..FIXTURES.len(),
+        as_kind in 0..FIXTURES.len(),
+        mutations in proptest::collection::vec((any::<prop::sample::Index>(), any_value()), 1..6),
+    ) {
+        let mut payload: Value = serde_json::from_str(FIXTURES[fixture].2).unwrap();
+        for (index, value) in mutations {
+            let mut all = Vec::new();
+            pointers(&payload, "", &mut all);
+            if let Some(place) = payload.pointer_mut(index.get::<String>(&all)) {
+                *place = value;
+            }
+        }
+        let parsed = parse_as(FIXTURES[as_kind].1, &payload.to_string());
+        prop_assert!(parsed.is_ok(), "{:?}", parsed);
+        if let Ok(Parsed::Event(event)) = parsed {
+            prop_assert!(!serde_json::to_string(&event).unwrap().contains("\\u0000"));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(kind in 0..FIXTURES.len(), cut in 0_usize..4_000, junk in ".{0,40}") {
+        let text = FIXTURES[kind].2;
+        let cut = text.floor_char_boundary(cut);
+        let _ = parse_as(FIXTURES[kind].1, &format!("{}{junk}", &text[..cut]));
+        let _ = parse_as(FIXTURES[kind].1, &junk);
+    }
+}

@@ -1,0 +1,116 @@
+//! The third stage: the JSON text inside a verified body.
+
+use std::borrow::Cow;
+
+use super::signature::{Verification, Verified};
+use crate::event::inputs::InputsError;
+
+/// Why a verified body cannot be understood. The delivery is stored as `failed` with this reason
+/// and answered 400: whoever can sign is worth an explanation.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// Bytes that are no UTF-8, in the body or in the form's field.
+    #[error("the body is not UTF-8 (first wrong byte at {at})")]
+    NotUtf8 {
+        /// Offset of the first wrong byte.
+        at: usize,
+    },
+    /// A form without the field that carries the JSON.
+    #[error(
+        "the form has no field `payload`: set the content type `application/json` at the forge"
+    )]
+    NoPayloadField,
+    /// Not JSON, or nested deeper than the reader goes.
+    #[error("the payload is not usable JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but not an object.
+    #[error("the payload is JSON, but not an object")]
+    NotAnObject,
+    /// Inputs of a dispatch pass a limit.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+}
+
+/// How the JSON lies in the body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Encoding {
+    /// It is the body.
+    Json,
+    /// It is the field `payload` of a form.
+    Form,
+}
+
+/// The JSON text of a verified body.
+#[derive(Clone, Debug)]
+pub struct Payload<'b> {
+    text: Cow<'b, str>,
+    how: Verification,
+}
+
+impl<'b> Payload<'b> {
+    pub(super) fn read(verified: &Verified<'b>, encoding: Encoding) -> Result<Self, PayloadError> {
+        let text = match encoding {
+            Encoding::Json => Cow::Borrowed(utf8(verified.body())?),
+            Encoding::Form => form_field(verified.body())?,
+        };
+        Ok(Self { text, how: verified.how() })
+    }
+
+    /// The JSON text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How the body was checked.
+    pub fn how(&self) -> Verification {
+        self.how
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, PayloadError> {
+    std::str::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { at: error.valid_up_to() })
+}
+
+fn form_field(body: &[u8]) -> Result<Cow<'_, str>, PayloadError> {
+    form_urlencoded::parse(body)
+        .find_map(|(name, value)| (name == "payload").then_some(value))
+        .ok_or(PayloadError::NoPayloadField)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::{SourceAuth, verify};
+    use axum::http::HeaderMap;
+
+    fn read(body: &[u8], encoding: Encoding) -> Result<String, PayloadError> {
+        let verified = verify(&HeaderMap::new(), body, &SourceAuth::Insecure).unwrap();
+        Payload::read(&verified, encoding).map(|payload| payload.text().to_owned())
+    }
+
+    #[test]
+    fn json_is_the_body_itself_without_a_copy() {
+        let verified = verify(&HeaderMap::new(), b"{}", &SourceAuth::Insecure).unwrap();
+        let payload = Payload::read(&verified, Encoding::Json).unwrap();
+        assert!(matches!(payload.text, Cow::Borrowed("{}")));
+    }
+
+    #[test]
+    fn a_form_carries_the_json_in_its_payload_field() {
+        let form = b"first=1&payload=%7B%22a%22%3A%22b+c%26%C3%A9%22%7D&payload=2";
+        assert_eq!(read(form, Encoding::Form).unwrap(), "{\"a\":\"b c&é\"}");
+    }
+
+    #[test]
+    fn a_form_without_the_field_says_what_to_set() {
+        for form in [&b""[..], b"{}", b"Payload=%7B%7D"] {
+            assert!(matches!(read(form, Encoding::Form), Err(PayloadError::NoPayloadField)));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_located() {
+        let error = read(b"{\"a\":\"\xff\"}", Encoding::Json).unwrap_err();
+        assert!(matches!(error, PayloadError::NotUtf8 { at: 6 }));
+    }
+}
