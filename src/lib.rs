@@ -1,6 +1,10 @@
 //! Dispatchyard: webhooks in, jobs out to your own runners, nothing lost.
 
+pub mod agent_runner;
+pub mod api;
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod dispatch;
 pub mod driver;
 pub mod event;

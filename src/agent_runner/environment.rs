@@ -1,0 +1,169 @@
+//! The environment of a step: clean, and the only way besides files and standard input by which
+//! event text reaches it. Pure.
+//!
+//! Layers, each over the one before: `PATH HOME LANG TMPDIR` of the runner and `CI=true`; the
+//! job's `env`; the step's `env`; `DISPATCHYARD_*` and `TRACEPARENT`, which nobody can override.
+//! Nothing else of the runner's own environment is handed on, so none of its secrets is.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use crate::api::wire::{Assignment, JobContext};
+use crate::model::TrustLevel;
+
+/// The longest value that comes from an event; Linux refuses to start a process with one of
+/// 128 KiB. The whole text is in the file named by `DISPATCHYARD_EVENT_PATH`.
+pub(super) const EVENT_VALUE_BYTES_MAX: usize = 32 * 1024;
+
+/// Names that only the runner sets.
+const OWN_PREFIX: &str = "DISPATCHYARD_";
+
+/// Which parts of the normalised event become variables: no name comes from an event.
+const EVENT_VALUES: [(&str, &str); 20] = [
+    ("DISPATCHYARD_EVENT_SOURCE", "/source"),
+    ("DISPATCHYARD_EVENT_KIND", "/kind"),
+    ("DISPATCHYARD_EVENT_ACTION", "/action"),
+    ("DISPATCHYARD_EVENT_REF", "/ref"),
+    ("DISPATCHYARD_EVENT_BASE_REF", "/base_ref"),
+    ("DISPATCHYARD_EVENT_HEAD_REF", "/head_ref"),
+    ("DISPATCHYARD_EVENT_SHA", "/sha"),
+    ("DISPATCHYARD_EVENT_REPOSITORY", "/repository/full_name"),
+    ("DISPATCHYARD_EVENT_REPOSITORY_URL", "/repository/clone_url"),
+    ("DISPATCHYARD_EVENT_DEFAULT_BRANCH", "/repository/default_branch"),
+    ("DISPATCHYARD_EVENT_ACTOR", "/actor/login"),
+    ("DISPATCHYARD_EVENT_ACTOR_ID", "/actor/id"),
+    ("DISPATCHYARD_EVENT_ACTOR_ASSOCIATION", "/actor/association"),
+    ("DISPATCHYARD_EVENT_SUBJECT_KIND", "/subject/kind"),
+    ("DISPATCHYARD_EVENT_SUBJECT_NUMBER", "/subject/number"),
+    ("DISPATCHYARD_EVENT_SUBJECT_URL", "/subject/url"),
+    ("DISPATCHYARD_EVENT_TITLE", "/subject/title"),
+    ("DISPATCHYARD_EVENT_BODY", "/subject/body"),
+    ("DISPATCHYARD_EVENT_FROM_FORK", "/subject/from_fork"),
+    ("DISPATCHYARD_EVENT_LABEL", "/label"),
+];
+
+/// Variables of one process.
+pub(super) type Variables = BTreeMap<String, OsString>;
+
+/// What the runner's own environment gives to every step.
+pub(super) fn inherited(runner: impl Fn(&str) -> Option<OsString>) -> Variables {
+    let usual = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")];
+    let mut variables = Variables::new();
+    for (name, default) in usual {
+        variables.insert(name.to_owned(), runner(name).unwrap_or_else(|| default.into()));
+    }
+    if let Some(folder) = runner("TMPDIR") {
+        variables.insert("TMPDIR".to_owned(), folder);
+    }
+    variables.insert("CI".to_owned(), "true".into());
+    variables
+}
+
+/// What tells a step which job it is part of and what happened.
+pub(super) fn job_values(job: &Assignment, context: &JobContext, runner: &str) -> Variables {
+    let trust = match context.trust.level {
+        TrustLevel::Trusted => "trusted",
+        TrustLevel::Untrusted => "untrusted",
+        TrustLevel::Unknown => "unknown",
+    };
+    let mut values: Vec<(&str, String)> = vec![
+        ("DISPATCHYARD_JOB_ID", job.job_id.to_string()),
+        ("DISPATCHYARD_JOB_NAME", job.name.clone()),
+        ("DISPATCHYARD_WORKLOAD_ID", job.workload_id.to_string()),
+        ("DISPATCHYARD_RUN", job.run.to_string()),
+        ("DISPATCHYARD_ATTEMPT_NUMBER", context.attempt.to_string()),
+        ("DISPATCHYARD_NAMESPACE", job.namespace.clone()),
+        ("DISPATCHYARD_IDEMPOTENCY_KEY", context.idempotency_key.clone()),
+        ("DISPATCHYARD_RUNNER", runner.to_owned()),
+        ("DISPATCHYARD_TRUST", trust.to_owned()),
+    ];
+    values.extend(context.traceparent.clone().map(|trace| ("TRACEPARENT", trace)));
+    let event = context.event.as_ref().map(event_values).unwrap_or_default();
+    let own = values.into_iter().map(|(name, value)| (name, bounded(&value))).chain(event);
+    own.map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// Lays a layer of the workflow over the others. Answers with the names that cannot be set, for
+/// the job's log.
+pub(super) fn overlay(variables: &mut Variables, layer: &BTreeMap<String, String>) -> Vec<String> {
+    let mut refused = Vec::new();
+    for (name, value) in layer {
+        let sound = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+        if sound && !name.starts_with(OWN_PREFIX) {
+            variables.insert(name.clone(), value.into());
+        } else {
+            refused.push(name.replace('\0', "\u{fffd}"));
+        }
+    }
+    refused
+}
+
+fn event_values(event: &Value) -> Vec<(&'static str, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(bounded(text)),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    };
+    let found = EVENT_VALUES.iter();
+    found.filter_map(|(name, at)| Some((*name, event.pointer(at).and_then(text)?))).collect()
+}
+
+/// Text as an environment value can hold it: without NUL, and not too long.
+fn bounded(text: &str) -> String {
+    let mut text = text.replace('\0', "");
+    let end = (0..=EVENT_VALUE_BYTES_MAX.min(text.len())).rev();
+    let end = end.into_iter().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_four_variables_of_the_runner_reach_a_step() {
+        let variables = inherited(|name| Some(format!("runner's {name}").into()));
+        let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+        assert_eq!(names, ["CI", "HOME", "LANG", "PATH", "TMPDIR"]);
+        assert_eq!(inherited(|_| None)["LANG"], "C.UTF-8");
+    }
+
+    #[test]
+    fn a_workflow_cannot_set_the_runners_names_or_impossible_ones() {
+        let mut variables = Variables::new();
+        let layer =
+            [("A", "1"), ("DISPATCHYARD_ATTEMPT", "x"), ("B=C", "2"), ("", "3"), ("D", "\0")];
+        let layer = layer.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let refused = overlay(&mut variables, &layer.into());
+        assert_eq!(refused, ["", "B=C", "D", "DISPATCHYARD_ATTEMPT"]);
+        assert_eq!(variables.into_keys().collect::<Vec<_>>(), ["A"]);
+    }
+
+    #[test]
+    fn an_event_gives_values_and_never_names() {
+        let event = json!({
+            "kind": "push", "ref": "refs/heads/$(id)\u{0}", "action": null,
+            "actor": { "id": 7, "login": "octo" }, "inputs": { "PATH": "/evil" },
+        });
+        let values = event_values(&event);
+        assert!(values.contains(&("DISPATCHYARD_EVENT_REF", "refs/heads/$(id)".to_owned())));
+        assert!(values.contains(&("DISPATCHYARD_EVENT_ACTOR_ID", "7".to_owned())));
+        assert_eq!(values.len(), 4, "{values:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn event_text_always_fits_into_a_variable(text in "(?s).{0,40}", repeat in 1_usize..3_000) {
+            let value = bounded(&text.repeat(repeat));
+            prop_assert!(value.len() <= EVENT_VALUE_BYTES_MAX);
+            prop_assert!(!value.contains('\0'));
+        }
+    }
+}

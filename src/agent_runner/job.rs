@@ -1,0 +1,282 @@
+//! One attempt, from its assignment to the answer to its end, as small steps over one struct.
+//!
+//! ```text
+//! start ──> prepare ──> work ∥ ship the log ──> sweep ──> complete | release | nothing
+//! ```
+//!
+//! Orders reach it at every point where it waits. What has not been answered is repeated until it
+//! is, unless the lease is lost or the runner is forced to leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::api::wire::{Assignment, CompleteRequest, HeldLease, JobContext};
+use crate::model::{AttemptOutcome, JobResult, RequeueReason};
+
+use super::attempt_folder::{AttemptFolder, MARKER};
+use super::environment;
+use super::event_files::{self, PrepareError};
+use super::http::CallError;
+use super::leftovers;
+use super::logship::{self, Shipped};
+use super::outputs;
+use super::shared::Shared;
+use super::spool::Spool;
+use super::step::{Steps, WorkEnd, millis};
+use super::table::{Membership, Order, ordered};
+
+/// The attempt and its place in the table, which it leaves last of all.
+pub(super) struct Attempt {
+    shared: Arc<Shared>,
+    job: Assignment,
+    held: HeldLease,
+    orders: watch::Receiver<Order>,
+    _place: Membership,
+}
+
+/// What is to be said to the server.
+#[derive(Debug)]
+enum End {
+    Finished(JobResult),
+    GiveBack(RequeueReason),
+    Forget,
+}
+
+impl Attempt {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        job: Assignment,
+        orders: watch::Receiver<Order>,
+        place: Membership,
+    ) -> Self {
+        let held = HeldLease { lease: job.lease, nonce: job.nonce };
+        Self { shared, job, held, orders, _place: place }
+    }
+
+    /// Carries the attempt out.
+    pub(super) async fn run(mut self) {
+        let end = match self.start().await {
+            Ok(context) => self.carry_out(&context).await,
+            Err(end) => end,
+        };
+        self.conclude(end).await;
+    }
+
+    /// Asks what to do. A lease that waited too long is told so by the server.
+    async fn start(&mut self) -> Result<JobContext, End> {
+        let order = tokio::select! {
+            answer = self.shared.client.start(&self.held) => {
+                return answer.map_err(|error| self.cannot_start(&error));
+            }
+            order = ordered(&mut self.orders, Order::GiveBack) => order,
+        };
+        Err(stopped(order, None))
+    }
+
+    fn cannot_start(&self, error: &CallError) -> End {
+        tracing::warn!(job_id = %self.job.job_id, attempt = self.job.attempt, %error,
+            "cannot start a job");
+        match error {
+            CallError::LeaseLost => End::Forget,
+            _ => End::GiveBack(RequeueReason::ExecutorUnavailable),
+        }
+    }
+
+    /// Does the work and ships its log, in a folder of its own.
+    async fn carry_out(&mut self, context: &JobContext) -> End {
+        tracing::info!(job_id = %self.job.job_id, attempt = self.job.attempt,
+            name = self.job.name, "job started");
+        let (jobs, options) = (self.shared.folder.jobs(), &self.shared.options);
+        let (id, attempt) = (self.job.job_id, self.job.attempt);
+        let key = format!("{}/{id}-{attempt}/{}", self.shared.instance_id, self.job.lease);
+        let folder = match AttemptFolder::create(&jobs, id, attempt, key).await {
+            Ok(folder) => folder,
+            Err(error) => return self.cannot_prepare(&error.into()),
+        };
+        let clock = Arc::clone(&self.shared.clock);
+        let spool = Spool::create(folder.file("log"), clock, options.log_bytes_max).await;
+        let end = match spool {
+            Ok(spool) => self.work_and_ship(context, &folder, &Arc::new(spool)).await,
+            Err(error) => self.cannot_prepare(&error.into()),
+        };
+        if let Err(error) = folder.close(options.keep_workspaces).await {
+            tracing::warn!(job_id = %id, attempt, %error, "cannot remove an attempt's folder");
+        }
+        end
+    }
+
+    fn cannot_prepare(&self, error: &PrepareError) -> End {
+        tracing::error!(job_id = %self.job.job_id, attempt = self.job.attempt, %error,
+            "cannot prepare a job: it is given back");
+        match error {
+            PrepareError::Payload(CallError::LeaseLost) => End::Forget,
+            _ => End::GiveBack(RequeueReason::ExecutorUnavailable),
+        }
+    }
+
+    async fn work_and_ship(
+        &self,
+        context: &JobContext,
+        folder: &AttemptFolder,
+        spool: &Arc<Spool>,
+    ) -> End {
+        let work = async {
+            let end = self.work(context, folder, spool).await;
+            spool.close();
+            end
+        };
+        let ship = async {
+            let shipped = tokio::select! {
+                shipped = logship::ship(&self.shared, &self.held, spool) => shipped,
+                () = self.no_more_time(spool) => Shipped::Refused,
+            };
+            if shipped == Shipped::LeaseLost {
+                self.shared.table.order(self.held.lease, Order::Forget);
+            }
+        };
+        tokio::join!(work, ship).0
+    }
+
+    /// Prepares, runs the steps, kills what they left behind, collects their outputs.
+    async fn work(&self, context: &JobContext, folder: &AttemptFolder, spool: &Arc<Spool>) -> End {
+        let mut orders = self.orders.clone();
+        let mut deadline = Box::pin(tokio::time::sleep(millis(self.job.timeout_ms)));
+        let mut own = environment::job_values(&self.job, context, &self.shared.options.name);
+        own.insert(MARKER.to_owned(), folder.key().into());
+        let prepared = tokio::select! {
+            prepared = event_files::write(&self.shared, &self.held, context, folder, &mut own) => {
+                prepared
+            }
+            order = ordered(&mut orders, Order::Cancel) => return stopped(order, None),
+            () = &mut deadline => {
+                let error = "the job's time was over before its first step".to_owned();
+                return End::Finished(timed_out(error));
+            }
+        };
+        if let Err(error) = prepared {
+            return self.cannot_prepare(&error);
+        }
+        let mut base = environment::inherited(|name| std::env::var_os(name));
+        for name in environment::overlay(&mut base, &context.env) {
+            spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;
+        }
+        let deadline = (deadline, self.job.timeout_ms);
+        let (shared, pumps) = (&*self.shared, Vec::new());
+        let mut steps =
+            Steps { shared, folder, context, spool, orders, deadline, base, own, pumps };
+        let end = steps.run().await;
+        if let Some(record) = folder.record() {
+            leftovers::kill(record).await;
+        }
+        for pump in steps.pumps {
+            pump.end().await;
+        }
+        self.result(end, folder, spool).await
+    }
+
+    async fn result(&self, end: WorkEnd, folder: &AttemptFolder, spool: &Spool) -> End {
+        let file = folder.file("output");
+        let outputs = tokio::task::spawn_blocking(move || outputs::read(&file)).await;
+        let outputs = outputs.unwrap_or_default();
+        for complaint in &outputs.complaints {
+            spool.line(&format!("##[warning] {complaint}")).await;
+        }
+        let result = match end {
+            WorkEnd::Completed => JobResult::success(),
+            WorkEnd::Failed(exit_code, error) => {
+                JobResult { exit_code, ..JobResult::failed(error) }
+            }
+            WorkEnd::TimedOut(error) => timed_out(error),
+            WorkEnd::Stopped(order) => {
+                // A cancel may have become more while the work was stopping.
+                let order = order.max(*self.orders.borrow());
+                return stopped(order, Some(outputs.values));
+            }
+        };
+        End::Finished(JobResult { outputs: outputs.values, ..result })
+    }
+
+    /// Tells the server, until it answers.
+    async fn conclude(&self, end: End) {
+        let (id, attempt) = (self.job.job_id, self.job.attempt);
+        let answer = match end {
+            End::Forget => {
+                tracing::warn!(job_id = %id, attempt, "job forgotten: its lease is lost");
+                return;
+            }
+            End::Finished(result) => {
+                tracing::info!(job_id = %id, attempt, outcome = ?result.outcome, "job ended");
+                let request = completion(&self.held, result);
+                tokio::select! {
+                    answer = self.shared.client.complete(&self.held, &request) => answer.map(drop),
+                    () = self.given_up() => return,
+                }
+            }
+            End::GiveBack(reason) => {
+                tracing::info!(job_id = %id, attempt, ?reason, "job given back");
+                tokio::select! {
+                    answer = self.shared.client.release(&self.held, reason) => answer,
+                    () = self.given_up() => return,
+                }
+            }
+        };
+        if let Err(error) = answer {
+            tracing::warn!(job_id = %id, attempt, %error, "the job's end was not accepted");
+        }
+    }
+
+    /// The lease is lost, or the runner was forced to leave and has tried long enough.
+    async fn given_up(&self) {
+        let mut orders = self.orders.clone();
+        if ordered(&mut orders, Order::GiveBack).await == Order::Forget {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.release_wait()) => {}
+            _ = ordered(&mut orders, Order::Forget) => {}
+        }
+    }
+
+    /// As [`Self::given_up`], but the time counts from the end of the work.
+    async fn no_more_time(&self, spool: &Spool) {
+        let (mut orders, mut states) = (self.orders.clone(), spool.subscribe());
+        if ordered(&mut orders, Order::GiveBack).await == Order::Forget {
+            return;
+        }
+        let tried_long_enough = async {
+            let _ = states.wait_for(|state| state.closed).await;
+            tokio::time::sleep(self.release_wait()).await;
+        };
+        tokio::select! {
+            () = tried_long_enough => {}
+            _ = ordered(&mut orders, Order::Forget) => {}
+        }
+    }
+
+    fn release_wait(&self) -> Duration {
+        Duration::from_millis(self.shared.options.release_wait_ms)
+    }
+}
+
+fn timed_out(error: String) -> JobResult {
+    JobResult { outcome: AttemptOutcome::TimedOut, ..JobResult::failed(error) }
+}
+
+fn stopped(order: Order, outputs: Option<std::collections::BTreeMap<String, String>>) -> End {
+    match order {
+        Order::Forget => End::Forget,
+        Order::GiveBack => End::GiveBack(RequeueReason::Drained),
+        Order::Work | Order::Cancel => End::Finished(JobResult {
+            outcome: AttemptOutcome::Cancelled,
+            outputs: outputs.unwrap_or_default(),
+            ..JobResult::failed("cancelled")
+        }),
+    }
+}
+
+fn completion(held: &HeldLease, result: JobResult) -> CompleteRequest {
+    let JobResult { outcome, exit_code, error, outputs } = result;
+    CompleteRequest { nonce: held.nonce, outcome, exit_code, error, outputs }
+}

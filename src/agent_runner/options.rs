@@ -1,0 +1,185 @@
+//! What an operator decides about a runner. Times are milliseconds, sizes are bytes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::RunnerError;
+
+/// Settings of one runner process. Heartbeat interval and the longest poll come from the server's
+/// answer to `register`.
+#[derive(Clone, Debug)]
+pub struct RunnerOptions {
+    /// `--server`: the server's base address, `http://` or `https://`.
+    pub server: String,
+    /// `--token-file`: holds the registration token; read again with each registration, so that a
+    /// rotated token needs no restart.
+    pub token_file: PathBuf,
+    /// `--work-dir`: identity, logs and workspaces; one runner at a time.
+    pub work_dir: PathBuf,
+    /// `--name`: what people call it. Default: the host's name.
+    pub name: String,
+    /// `--pool`: the pool's name. Default: the server's default pool.
+    pub pool: Option<String>,
+    /// `--labels`: besides `self-hosted`, the operating system and the architecture.
+    pub labels: Vec<String>,
+    /// `--slots`: jobs at the same time. Default 1.
+    pub slots: u32,
+    /// `--agent PROFILE=COMMAND`: the command of each agent profile, run by the shell that runs
+    /// steps, with the prompt on standard input.
+    pub agents: BTreeMap<String, String>,
+    /// `--gpu`: number of graphics processors. Default 0.
+    pub gpu: u32,
+    /// `--region`: where it stands.
+    pub region: Option<String>,
+    /// `--zone`: where in the region it stands.
+    pub zone: Option<String>,
+    /// `--ephemeral`: deregister on leaving instead of staying known as offline. Default no.
+    pub ephemeral: bool,
+    /// `--keep-workspaces`: leave the folders of ended attempts for debugging. Default no.
+    pub keep_workspaces: bool,
+    /// Between TERM and KILL when work is stopped. Default 10 s.
+    pub grace_ms: u64,
+    /// How long a drain may take before it becomes a forced stop. Default 300 s.
+    pub drain_timeout_ms: u64,
+    /// How long a forced stop tries to send logs and give leases back. Default 5 s.
+    pub release_wait_ms: u64,
+    /// How long a poll asks to be parked, bounded by the server's maximum. Default 50 s.
+    pub poll_wait_ms: u64,
+    /// The shortest time between two polls when the first brought nothing new. Default 250 ms.
+    pub poll_floor_ms: u64,
+    /// How long a call may take beyond what it asks the server to wait. Default 30 s.
+    pub request_timeout_ms: u64,
+    /// The first delay before a call is repeated; doubled each time. Default 200 ms.
+    pub retry_initial_ms: u64,
+    /// The longest such delay. Default 10 s.
+    pub retry_max_ms: u64,
+    /// The longest time that a log line waits for company. Default 200 ms.
+    pub log_flush_ms: u64,
+    /// The most log bytes in one call, which is also what shipping holds in memory. Default 128 KiB.
+    pub log_batch_bytes_max: usize,
+    /// The most log bytes of one attempt; what follows is dropped and marked. Default 256 MiB.
+    pub log_bytes_max: u64,
+}
+
+impl RunnerOptions {
+    /// The defaults, with what has none.
+    pub fn new(
+        server: impl Into<String>,
+        token_file: impl Into<PathBuf>,
+        work_dir: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            server: server.into(),
+            token_file: token_file.into(),
+            work_dir: work_dir.into(),
+            name: super::capabilities::host_name(),
+            pool: None,
+            labels: Vec::new(),
+            slots: 1,
+            agents: BTreeMap::new(),
+            gpu: 0,
+            region: None,
+            zone: None,
+            ephemeral: false,
+            keep_workspaces: false,
+            grace_ms: 10_000,
+            drain_timeout_ms: 300_000,
+            release_wait_ms: 5_000,
+            poll_wait_ms: 50_000,
+            poll_floor_ms: 250,
+            request_timeout_ms: 30_000,
+            retry_initial_ms: 200,
+            retry_max_ms: 10_000,
+            log_flush_ms: 200,
+            log_batch_bytes_max: 128 * 1024,
+            log_bytes_max: 256 * 1024 * 1024,
+        }
+    }
+
+    /// Whether somebody on the way could read the tokens.
+    pub(super) fn sends_tokens_in_the_clear(&self) -> bool {
+        let Ok(address) = reqwest::Url::parse(&self.server) else { return false };
+        let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let here = host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        address.scheme() == "http" && !here
+    }
+
+    /// Refuses values that cannot work.
+    ///
+    /// # Errors
+    /// [`RunnerError::Option`] with the option, the wrong value and what is expected.
+    pub fn check(&self) -> Result<(), RunnerError> {
+        let refuse = |name, reason| Err(RunnerError::Option { name, reason });
+        if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
+            let reason = format!("`{}` must start with http:// or https://", self.server);
+            return refuse("--server", reason);
+        }
+        if self.slots == 0 {
+            return refuse("--slots", "0 slots run nothing: give 1 or more".to_owned());
+        }
+        if self.name.trim().is_empty() {
+            return refuse("--name", "the name is empty".to_owned());
+        }
+        let positive = [
+            ("poll_floor_ms", self.poll_floor_ms),
+            ("request_timeout_ms", self.request_timeout_ms),
+            ("retry_initial_ms", self.retry_initial_ms),
+            ("log_batch_bytes_max", self.log_batch_bytes_max as u64),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                return refuse(name, "0 would never get anywhere: give 1 or more".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one `--agent` value: `PROFILE=COMMAND`.
+///
+/// # Errors
+/// A message for people when the `=`, the profile or the command is missing.
+pub fn parse_agent(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((profile, command)) if !profile.trim().is_empty() && !command.trim().is_empty() => {
+            Ok((profile.trim().to_owned(), command.trim().to_owned()))
+        }
+        _ => Err(format!("`{text}` is no agent: write PROFILE=COMMAND")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_a_profile_and_a_command_that_may_hold_equals_signs() {
+        let agent = parse_agent("review=agent --mode=fast").expect("well-formed");
+        assert_eq!(agent, ("review".to_owned(), "agent --mode=fast".to_owned()));
+        for wrong in ["review", "=x", "review= "] {
+            assert!(parse_agent(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_in_the_clear_on_plain_http_to_another_machine() {
+        let clear = |server: &str| RunnerOptions::new(server, "t", "w").sends_tokens_in_the_clear();
+        assert!(clear("http://10.0.0.5:8080") && clear("http://yard.example"));
+        assert!(!clear("https://yard.example") && !clear("http://localhost:1"));
+        assert!(!clear("http://127.0.0.1:1") && !clear("http://[::1]:1"));
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_by_name() {
+        let with = |change: fn(&mut RunnerOptions)| {
+            let mut options = RunnerOptions::new("http://127.0.0.1:1", "t", "w");
+            change(&mut options);
+            options.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(with(|_| {}), Ok(()));
+        assert!(with(|o| o.slots = 0).is_err_and(|e| e.contains("--slots")));
+        assert!(with(|o| o.poll_floor_ms = 0).is_err_and(|e| e.contains("poll_floor_ms")));
+        assert!(with(|o| o.server = "ftp://x".into()).is_err_and(|e| e.contains("`ftp://x`")));
+    }
+}

@@ -1,0 +1,249 @@
+//! From an event to a stored delivery: the one way in for webhooks, events of one's own, runs by
+//! hand and replays.
+//!
+//! ```text
+//! Event -> evaluate (guarded against panics) -> spill a large body -> one command -> commit -> answer
+//! ```
+//!
+//! All of it runs in a task of its own: a sender that hangs up changes nothing.
+
+use std::panic::AssertUnwindSafe;
+
+use bytes::Bytes;
+
+use super::error::ApiError;
+use super::state::AppState;
+use super::wire::DeliveryAccepted;
+use crate::clock::{OsEntropy, uuid_v7};
+use crate::dispatch::{Command, Deliver, Reply};
+use crate::driver::CommandError;
+use crate::event::Event;
+use crate::intake::{Evaluation, Outcome, evaluate};
+use crate::model::{
+    Body, Delivery, DeliveryId, DeliveryState, Plan, TenantId, TriggerVerdict, Trust, UniqueKey,
+};
+
+/// A verified request on its way to become a delivery.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// The source's name.
+    pub(super) source: String,
+    /// The provider's own id.
+    pub(super) external_id: Option<Box<str>>,
+    /// The event's kind, as the provider calls it.
+    pub(super) event_kind: Box<str>,
+    /// Kept headers, as a JSON object.
+    pub(super) headers: Box<str>,
+    /// The body, byte for byte.
+    pub(super) body: Bytes,
+    /// What keeps it from being accepted twice.
+    pub(super) key: Option<UniqueKey>,
+    /// The trace that the sender says it is part of.
+    pub(super) traceparent: Option<String>,
+    /// The delivery that it repeats.
+    pub(super) replay_of: Option<DeliveryId>,
+    /// What it says.
+    pub(super) content: Content,
+}
+
+/// What a delivery says.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An event for the triggers.
+    Event(Box<Event>),
+    /// An event, with what it starts already decided.
+    Planned(Box<Event>, Plan),
+    /// Nothing to start, and why.
+    Nothing(String),
+    /// It could not be understood.
+    Broken(String),
+}
+
+/// Stores a delivery and starts what it starts.
+///
+/// # Errors
+///
+/// [`CommandError`] when it is not stored.
+pub(super) async fn accept(
+    state: &AppState,
+    incoming: Incoming,
+) -> Result<DeliveryAccepted, ApiError> {
+    let state = state.clone();
+    let task = tokio::spawn(async move { store(&state, incoming).await });
+    task.await.map_err(|error| ApiError::Internal(format!("failed to accept: {error}")))?
+}
+
+async fn store(state: &AppState, incoming: Incoming) -> Result<DeliveryAccepted, ApiError> {
+    let now = state.clock.now();
+    let began = state.clock.seconds();
+    let id = DeliveryId(uuid_v7(now, &mut OsEntropy));
+    let traceparent = incoming.traceparent.clone().unwrap_or_else(|| own_trace(id));
+    let Decision { event, verdicts, plan, delivery_state, reason } =
+        decide(state, incoming.content, &traceparent);
+    let body = if incoming.body.len() > state.limits.body_inline_bytes_max {
+        state.store.write_body(id, incoming.body).await?
+    } else {
+        Body::Inline(incoming.body)
+    };
+    let delivery = Delivery {
+        id,
+        source: incoming.source.as_str().into(),
+        external_id: incoming.external_id,
+        event_kind: incoming.event_kind,
+        action: event.as_ref().and_then(|event| event.action.as_deref().map(Into::into)),
+        state: delivery_state,
+        reason: reason.map(Into::into),
+        verdicts,
+        trust: event.as_ref().map_or_else(Trust::default, |event| event.trust.clone()),
+        tenant_id: TenantId::DEFAULT,
+        replay_of: incoming.replay_of,
+        attempts: 1,
+        received_at_ms: now.wall_ms,
+        headers: incoming.headers,
+        event: event.map(|event| event_json(&event)),
+        traceparent: Some(traceparent.into()),
+        body,
+    };
+    let deliver = Deliver { delivery, plan, key: incoming.key };
+    let command = Command::Deliver(Box::new(deliver));
+    let reply = state.handle.send_patiently(command, state.patience()).await?;
+    state.metrics.webhook_to_commit_seconds.observe(state.clock.seconds() - began);
+    let Reply::Delivered { delivery_id, duplicate, state, verdicts } = reply else {
+        return Err(ApiError::Internal("the driver answered something else".into()));
+    };
+    tracing::info!(%delivery_id, source = incoming.source, duplicate, state = state.as_str(),
+        "accepted a delivery");
+    Ok(DeliveryAccepted {
+        delivery_id,
+        duplicate,
+        state: state.as_str().to_owned(),
+        workloads: verdicts.iter().filter_map(|verdict| verdict.workload_id).collect(),
+        triggers: verdicts,
+    })
+}
+
+/// What becomes of a delivery.
+struct Decision {
+    event: Option<Box<Event>>,
+    verdicts: Vec<TriggerVerdict>,
+    plan: Plan,
+    delivery_state: DeliveryState,
+    reason: Option<String>,
+}
+
+fn decide(state: &AppState, content: Content, traceparent: &str) -> Decision {
+    let nothing = |event, delivery_state, reason| Decision {
+        event,
+        verdicts: Vec::new(),
+        plan: Plan::default(),
+        delivery_state,
+        reason: Some(reason),
+    };
+    match content {
+        Content::Nothing(why) => nothing(None, DeliveryState::Ignored, why),
+        Content::Broken(why) => nothing(None, DeliveryState::Failed, why),
+        Content::Planned(event, plan) => Decision {
+            event: Some(event),
+            verdicts: plan.workloads.iter().map(by_hand).collect(),
+            plan,
+            delivery_state: DeliveryState::Dispatched,
+            reason: None,
+        },
+        Content::Event(event) => {
+            let evaluated = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                if let Some(probe) = &state.evaluate_probe {
+                    probe(&event);
+                }
+                evaluate(&event, &state.rules, Some(traceparent))
+            }));
+            let Ok(Evaluation { verdicts, outcome }) = evaluated else {
+                tracing::error!(event = event.kind.as_str(), "a fault while evaluating an event");
+                let why = "a fault in the server while its triggers were asked; replay it once \
+                           that is mended";
+                return nothing(Some(event), DeliveryState::Failed, why.to_owned());
+            };
+            let (plan, delivery_state, reason) = match outcome {
+                Outcome::Plan(plan) => (plan, DeliveryState::Dispatched, None),
+                Outcome::Ignored(why) => (Plan::default(), DeliveryState::Ignored, Some(why)),
+            };
+            Decision { event: Some(event), verdicts, plan, delivery_state, reason }
+        }
+    }
+}
+
+fn by_hand(workload: &crate::model::PlannedWorkload) -> TriggerVerdict {
+    TriggerVerdict {
+        trigger: workload.trigger.clone(),
+        matched: true,
+        why: format!("{} was started by hand", workload.name),
+        workload_id: None,
+    }
+}
+
+fn event_json(event: &Event) -> Box<str> {
+    serde_json::to_string(event).unwrap_or_default().into()
+}
+
+/// A trace that begins with this delivery (W3C Trace Context, level 1): its id is the trace's.
+fn own_trace(id: DeliveryId) -> String {
+    let trace = id.0.simple().to_string();
+    format!("00-{trace}-{}-01", &trace[16..])
+}
+
+/// A header's value, if it is a trace context of version 00.
+pub(super) fn traceparent(headers: &axum::http::HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let parts: Vec<_> = text.split('-').collect();
+    let hex = |part: &str, length| {
+        part.len() == length
+            && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && part.bytes().any(|byte| byte != b'0')
+    };
+    let good = parts.len() == 4
+        && parts[0] == "00"
+        && hex(parts[1], 32)
+        && hex(parts[2], 16)
+        && parts[3].len() == 2;
+    good.then(|| text.to_owned())
+}
+
+/// The `Idempotency-Key` of a request.
+///
+/// # Errors
+///
+/// When it is there and cannot be a key.
+pub(super) fn idempotency_key(
+    headers: &axum::http::HeaderMap,
+) -> Result<Option<Box<str>>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > 200 {
+        let what = "an Idempotency-Key is 1 to 200 visible ASCII characters";
+        return Err(ApiError::BadRequest(what.into()));
+    }
+    Ok(Some(text.into()))
+}
+
+/// Whether a failure means that the store could not take it in time.
+pub(super) fn is_unavailable(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::Command(CommandError::Unavailable | CommandError::Overloaded)
+            | ApiError::Store(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_of_our_own_is_one_that_we_would_accept() {
+        let id = DeliveryId(uuid_v7(crate::model::Now { mono_ms: 0, wall_ms: 5 }, &mut OsEntropy));
+        let mut headers = axum::http::HeaderMap::new();
+        headers.insert("traceparent", own_trace(id).parse().unwrap());
+        assert_eq!(traceparent(&headers), Some(own_trace(id)));
+        headers.insert("traceparent", "00-zz-1-01".parse().unwrap());
+        assert_eq!(traceparent(&headers), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Deliveries: listed, replayed, and made by hand.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::accept::{Content, Incoming, accept, idempotency_key, traceparent};
+use super::access::Admin;
+use super::body::{Id, Json, JsonOrEmpty, Params};
+use super::error::ApiError;
+use super::list::PageParams;
+use super::show;
+use super::state::AppState;
+use super::wire::{DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
+use crate::event::{Event, OwnEvent};
+use crate::intake::{RunByHandError, run_by_hand};
+use crate::model::{DeliveryId, DeliveryState, Trust, TrustLevel};
+use crate::store::DeliveryPage;
+use crate::webhook::dedupe_key;
+
+type Accepted = (StatusCode, axum::Json<DeliveryAccepted>);
+
+/// `GET /deliveries`
+pub(super) async fn list(
+    _: Admin,
+    State(state): State<AppState>,
+    Params(params): Params<PageParams>,
+) -> Result<axum::Json<List<DeliveryView>>, ApiError> {
+    let limit = params.limit(&state);
+    let page = DeliveryPage {
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        before: params.before("delivery")?,
+        state: params.state(DeliveryState::ALL, |state| state.as_str())?,
+    };
+    let rows = state.store.deliveries(page).await?;
+    let next_before = params.next(&rows, limit, |row| row.id.to_string());
+    Ok(axum::Json(List { items: rows.into_iter().map(show::delivery).collect(), next_before }))
+}
+
+/// `GET /deliveries/{id}`
+pub(super) async fn get(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<axum::Json<DeliveryView>, ApiError> {
+    let row = state.store.delivery(id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    Ok(axum::Json(show::delivery(row.head)))
+}
+
+/// `GET /deliveries/{id}/body`
+pub(super) async fn body(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Response, ApiError> {
+    let body = state.store.delivery_body(id).await?;
+    let body = body.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    // Never as what the sender calls it: a browser must not run it.
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, Body::from(body)).into_response())
+}
+
+/// `POST /deliveries/{id}/replay`: the same event through the present triggers, as a new delivery
+/// that says what it repeats.
+pub(super) async fn replay(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Accepted, ApiError> {
+    let row = state.store.delivery(id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    let event = row.event.ok_or_else(|| {
+        let why = row.head.reason.unwrap_or_default();
+        ApiError::Conflict(format!("delivery {id} has no event that could run again: {why}"))
+    })?;
+    let event: Event = serde_json::from_str(&event)
+        .map_err(|error| ApiError::Internal(format!("the event's row: {error}")))?;
+    let incoming = Incoming {
+        source: row.head.source.into(),
+        external_id: row.head.external_id,
+        event_kind: row.head.event_kind,
+        headers: row.headers,
+        body: state.store.delivery_body(id).await?.unwrap_or_default(),
+        key: None,
+        traceparent: None,
+        replay_of: Some(id),
+        content: Content::Event(Box::new(event)),
+    };
+    accepted(&state, incoming).await
+}
+
+/// `POST /events`: an event of one's own.
+pub(super) async fn event(
+    _: Admin,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Json(request): Json<EventRequest>,
+) -> Result<Accepted, ApiError> {
+    let body = serde_json::to_vec(&request).unwrap_or_default();
+    let own = OwnEvent {
+        source: "api".into(),
+        kind: request.kind,
+        action: request.action,
+        repository: request.repository,
+        actor: None,
+        git_ref: request.git_ref,
+        sha: request.sha,
+        changed_files: request.changed_files,
+        labels: request.labels,
+        title: request.title,
+        body: request.body,
+        inputs: request.inputs,
+        trust: Trust::new(TrustLevel::Trusted, "sent with an operator's token"),
+    };
+    let event = own.into_event().map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let key = idempotency_key(&headers)?;
+    let incoming = own_delivery("api", &headers, key, &event, body.into());
+    let content = Content::Event(Box::new(event));
+    accepted(&state, Incoming { content, ..incoming }).await
+}
+
+/// `POST /workflows/{name}/run`: starts a workflow of the server's folder by hand.
+pub(super) async fn run(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(name): Id<String>,
+    headers: HeaderMap,
+    JsonOrEmpty(request): JsonOrEmpty<RunRequest>,
+) -> Result<Accepted, ApiError> {
+    let body = serde_json::to_vec(&request).unwrap_or_default();
+    let own = OwnEvent {
+        source: "cli".into(),
+        kind: "workflow_dispatch".into(),
+        repository: request.repository,
+        git_ref: request.git_ref.map(full_ref),
+        inputs: request.inputs,
+        trust: Trust::new(TrustLevel::Trusted, "started by hand with an operator's token"),
+        ..OwnEvent::default()
+    };
+    let event = own.into_event().map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let key = idempotency_key(&headers)?;
+    let incoming = own_delivery("cli", &headers, key, &event, body.into());
+    let trace = incoming.traceparent.as_deref();
+    let plan =
+        run_by_hand(&name, &event, &state.rules, request.priority, trace).map_err(|error| {
+            match error {
+                RunByHandError::UnknownWorkflow { name, hint } => {
+                    ApiError::NotFound { what: "workflow", id: format!("{name}: {hint}") }
+                }
+                error @ RunByHandError::Unplannable { .. } => ApiError::Conflict(error.to_string()),
+            }
+        })?;
+    let content = Content::Planned(Box::new(event), plan);
+    accepted(&state, Incoming { content, ..incoming }).await
+}
+
+/// People write `main`; events say `refs/heads/main`.
+fn full_ref(name: String) -> String {
+    if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") }
+}
+
+fn own_delivery(
+    source: &str,
+    headers: &HeaderMap,
+    key: Option<Box<str>>,
+    event: &Event,
+    body: Bytes,
+) -> Incoming {
+    Incoming {
+        source: source.to_owned(),
+        key: key.as_deref().map(|key| dedupe_key(source, key)),
+        external_id: key,
+        event_kind: event.kind.as_str().into(),
+        headers: "{}".into(),
+        body,
+        traceparent: traceparent(headers),
+        replay_of: None,
+        content: Content::Nothing(String::new()),
+    }
+}
+
+async fn accepted(state: &AppState, incoming: Incoming) -> Result<Accepted, ApiError> {
+    let accepted = accept(state, incoming).await?;
+    let status = if accepted.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, axum::Json(accepted)))
+}

@@ -1,0 +1,147 @@
+//! Jobs: listed, explained, cancelled, requeued.
+
+use axum::extract::State;
+
+use super::access::Admin;
+use super::body::{Id, JsonOrEmpty, Params};
+use super::error::ApiError;
+use super::list::PageParams;
+use super::runners::unexpected;
+use super::show;
+use super::state::AppState;
+use super::wire::{
+    ExplainReason, ExplainView, JobDetail, JobView, List, ReasonRequest, RequeueRequest,
+};
+use crate::dispatch::{Command, Refusal, Reply};
+use crate::driver::CommandError;
+use crate::model::{Job, JobId, JobState, JobStateKind};
+use crate::store::JobPage;
+
+/// `GET /jobs`
+pub(super) async fn list(
+    _: Admin,
+    State(state): State<AppState>,
+    Params(params): Params<PageParams>,
+) -> Result<axum::Json<List<JobView>>, ApiError> {
+    let limit = params.limit(&state);
+    let page = JobPage {
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        before: params.before("job")?,
+        state: params.state(JobStateKind::ALL, |state| state.as_str())?,
+    };
+    let rows = state.store.jobs(page).await?;
+    let next_before = params.next(&rows, limit, |row| row.id.to_string());
+    Ok(axum::Json(List { items: rows.iter().map(show::job).collect(), next_before }))
+}
+
+/// The committed row of a job.
+pub(super) async fn row(state: &AppState, id: JobId) -> Result<Job, ApiError> {
+    state.store.job(id).await?.ok_or_else(|| ApiError::not_found("job", id))
+}
+
+/// `GET /jobs/{id}`
+pub(super) async fn get(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<JobId>,
+) -> Result<axum::Json<JobDetail>, ApiError> {
+    let job = row(&state, id).await?;
+    let store = &state.store;
+    let edges = store.edges_of(job.workload_id).await?;
+    let siblings = store.jobs_of(job.workload_id).await?;
+    let needs = edges
+        .iter()
+        .filter(|edge| edge.job_id == id)
+        .filter_map(|edge| siblings.iter().find(|sibling| sibling.id == edge.needs_job_id))
+        .map(|sibling| sibling.name.to_string())
+        .collect();
+    let requirements = store.requirements(job.class_id).await?.unwrap_or_default();
+    let outputs = store.outputs_of(&[id]).await?.remove(&id).unwrap_or_default();
+    let mut records = store.records_of(id).await?;
+    records.reverse();
+    Ok(axum::Json(JobDetail {
+        job: show::job(&job),
+        needs,
+        requirements,
+        attempts: store.attempts_of(id).await?.into_iter().map(show::attempt).collect(),
+        outputs,
+        records: records.into_iter().map(show::record).collect(),
+    }))
+}
+
+/// `GET /jobs/{id}/explain`
+pub(super) async fn explain(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<JobId>,
+) -> Result<axum::Json<ExplainView>, ApiError> {
+    let live = state.handle.ask(move |scheduler, now| scheduler.explain(now, id)).await;
+    let view = match live {
+        Ok(Some(explanation)) => show::explanation(id, explanation),
+        Ok(None) => explain_row(&row(&state, id).await?, None),
+        // What the rows say, and that nobody can decide at the moment.
+        Err(CommandError::Unavailable) => {
+            let away = ("store_unavailable", state.handle.views().state().as_str());
+            explain_row(&row(&state, id).await?, Some(away))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(axum::Json(view))
+}
+
+fn explain_row(job: &Job, also: Option<(&str, &str)>) -> ExplainView {
+    let reason = |code: &str, text: String| ExplainReason { code: code.to_owned(), text };
+    let mut reasons: Vec<_> =
+        also.map(|(code, text)| reason(code, text.to_owned())).into_iter().collect();
+    if let JobState::Ended { reason: why, .. } = &job.state {
+        reasons.push(reason("ended", format!("ended because {}", why.sentence())));
+    }
+    ExplainView { job_id: job.id, state: job.kind(), reasons }
+}
+
+/// `POST /jobs/{id}/cancel`
+pub(super) async fn cancel(
+    caller: Admin,
+    State(state): State<AppState>,
+    Id(job_id): Id<JobId>,
+    JsonOrEmpty(request): JsonOrEmpty<ReasonRequest>,
+) -> Result<axum::Json<JobView>, ApiError> {
+    let command = Command::CancelJob {
+        job_id,
+        author: caller.author(),
+        reason: request.reason.unwrap_or_default().into(),
+    };
+    answer(&state, job_id, command).await
+}
+
+/// `POST /jobs/{id}/requeue`
+pub(super) async fn requeue(
+    caller: Admin,
+    State(state): State<AppState>,
+    Id(job_id): Id<JobId>,
+    JsonOrEmpty(request): JsonOrEmpty<RequeueRequest>,
+) -> Result<axum::Json<JobView>, ApiError> {
+    let command = Command::Requeue {
+        job_id,
+        avoid_runner: request.avoid_runner,
+        author: caller.author(),
+        reason: request.reason.unwrap_or_else(|| "no reason given".to_owned()).into(),
+    };
+    answer(&state, job_id, command).await
+}
+
+async fn answer(
+    state: &AppState,
+    id: JobId,
+    command: Command,
+) -> Result<axum::Json<JobView>, ApiError> {
+    match state.handle.send(command).await {
+        Ok(Reply::Job(row)) => Ok(axum::Json(show::job(&row))),
+        Ok(other) => Err(unexpected(&other)),
+        Err(CommandError::Refused(Refusal::UnknownJob(_))) => {
+            let job = row(state, id).await?;
+            Err(ApiError::Conflict(format!("job {id} has ended: {}", job.kind())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

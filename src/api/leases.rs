@@ -1,0 +1,190 @@
+//! What a runner says about one attempt, by the right of its lease.
+//!
+//! A lease is looked up by its token, and both halves and the caller must be its own: else 409
+//! `lease-lost`, and nothing changes.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::access::RunnerCaller;
+use super::body::{Id, Json, Params};
+use super::error::ApiError;
+use super::runners::unexpected;
+use super::show;
+use super::state::AppState;
+use super::wire::{
+    CompleteRequest, CompleteResponse, JobContext, LeaseBody, LogAck, NONCE_HEADER, ReleaseRequest,
+};
+use crate::dispatch::{Command, LeaseOwner, Refusal, Reply};
+use crate::driver::CommandError;
+use crate::log::LogError;
+use crate::model::{AttemptOutcome, JobResult, LeaseRef, LeaseToken, Nonce};
+
+const ERROR_CHARS_MAX: usize = 4_000;
+const OUTPUTS_MAX: usize = 100;
+const OUTPUT_BYTES_MAX: usize = 1 << 20;
+
+fn reference(caller: RunnerCaller, token: LeaseToken, nonce: Nonce) -> LeaseRef {
+    LeaseRef { token, nonce, runner_id: caller.0 }
+}
+
+/// The owner of a live lease, by the view that is published after each commit.
+fn live(state: &AppState, lease: LeaseRef) -> Result<LeaseOwner, ApiError> {
+    let views = state.handle.views();
+    let lost = || ApiError::Command(Refusal::LeaseLost(lease.token).into());
+    match views.lease(lease) {
+        Some(owner) => Ok(owner),
+        None if views.epoch() == 0 => Err(CommandError::Unavailable.into()),
+        None => Err(lost()),
+    }
+}
+
+/// `POST /leases/{token}/start`
+pub(super) async fn start(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(token): Id<LeaseToken>,
+    Json(request): Json<LeaseBody>,
+) -> Result<axum::Json<JobContext>, ApiError> {
+    let lease = reference(caller, token, request.nonce);
+    let reply = state.handle.send(Command::Start(lease)).await?;
+    let Reply::Started { job_id, run, attempt, .. } = reply else { return Err(unexpected(&reply)) };
+    let context =
+        state.store.job_context(job_id).await?.ok_or_else(|| ApiError::not_found("job", job_id))?;
+    show::context(context, run, attempt).map(axum::Json)
+}
+
+/// `GET /leases/{token}/event`
+pub(super) async fn event(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(token): Id<LeaseToken>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let nonce = headers
+        .get(NONCE_HEADER)
+        .and_then(|value| u64::from_str_radix(value.to_str().ok()?, 16).ok())
+        .ok_or_else(|| ApiError::BadRequest(format!("the header `{NONCE_HEADER}` is missing")))?;
+    let owner = live(&state, reference(caller, token, Nonce(nonce)))?;
+    let context = state
+        .store
+        .job_context(owner.job_id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("job", owner.job_id))?;
+    let delivery_id = context
+        .workload
+        .delivery_id
+        .ok_or_else(|| ApiError::not_found("event of job", owner.job_id))?;
+    let body = state
+        .store
+        .delivery_body(delivery_id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("body of delivery", delivery_id))?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(body)).into_response())
+}
+
+/// Where a piece of a log belongs, and by which right.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogParams {
+    offset: u64,
+    nonce: Nonce,
+}
+
+/// `POST /leases/{token}/logs`
+pub(super) async fn logs(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(token): Id<LeaseToken>,
+    Params(params): Params<LogParams>,
+    bytes: Bytes,
+) -> Result<axum::Json<LogAck>, ApiError> {
+    let owner = live(&state, reference(caller, token, params.nonce))?;
+    match state.logs.append(owner.job_id, owner.attempt, params.offset, bytes).await {
+        Ok(appended) => Ok(axum::Json(LogAck {
+            next_offset: appended.next_offset,
+            truncated: appended.truncated,
+        })),
+        // Bytes before it are missing: an answer, not an error, says from where.
+        Err(LogError::Gap { next_offset, .. }) => {
+            Ok(axum::Json(LogAck { next_offset, truncated: false }))
+        }
+        Err(LogError::Sealed { .. }) => Err(ApiError::Command(Refusal::LeaseLost(token).into())),
+        Err(error) => {
+            tracing::warn!(job_id = %owner.job_id, %error, "failed to keep a piece of a log");
+            Err(CommandError::Unavailable.into())
+        }
+    }
+}
+
+/// `POST /leases/{token}/complete`
+pub(super) async fn complete(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(token): Id<LeaseToken>,
+    Json(request): Json<CompleteRequest>,
+) -> Result<axum::Json<CompleteResponse>, ApiError> {
+    let lease = reference(caller, token, request.nonce);
+    let result = check(request)?;
+    let outcome = result.outcome;
+    match state.handle.send(Command::Complete { lease, result: Box::new(result) }).await {
+        Ok(Reply::Completed { job_id, state: job_state }) => {
+            Ok(axum::Json(CompleteResponse { job_id, state: job_state }))
+        }
+        Ok(other) => Err(unexpected(&other)),
+        Err(CommandError::Refused(Refusal::LeaseLost(_))) => {
+            answered_before(&state, lease, outcome).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The lease is gone: when this caller's completion ended it, it is told the same again.
+async fn answered_before(
+    state: &AppState,
+    lease: LeaseRef,
+    outcome: AttemptOutcome,
+) -> Result<axum::Json<CompleteResponse>, ApiError> {
+    let lost = || ApiError::Command(Refusal::LeaseLost(lease.token).into());
+    let attempt = state.store.attempt_by_token(lease.token).await?.ok_or_else(lost)?;
+    // Any bad end of what was being cancelled is kept as cancelled.
+    let as_cancelled =
+        attempt.outcome == AttemptOutcome::Cancelled && outcome != AttemptOutcome::Completed;
+    let own = attempt.nonce == lease.nonce
+        && attempt.runner_id == lease.runner_id
+        && (attempt.outcome == outcome || as_cancelled);
+    if !own {
+        return Err(lost());
+    }
+    Ok(axum::Json(CompleteResponse { job_id: attempt.job_id, state: attempt.job_state }))
+}
+
+/// `POST /leases/{token}/release`
+pub(super) async fn release(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(token): Id<LeaseToken>,
+    Json(request): Json<ReleaseRequest>,
+) -> Result<StatusCode, ApiError> {
+    let lease = reference(caller, token, request.nonce);
+    state.handle.send(Command::Release { lease, reason: request.reason }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check(request: CompleteRequest) -> Result<JobResult, ApiError> {
+    let bytes: usize = request.outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if request.outputs.len() > OUTPUTS_MAX || bytes > OUTPUT_BYTES_MAX {
+        let text = format!("at most {OUTPUTS_MAX} outputs of {OUTPUT_BYTES_MAX} bytes together");
+        return Err(ApiError::BadRequest(text));
+    }
+    // A NUL cannot be stored as text everywhere; it says nothing to people either.
+    let clean = |text: String| text.replace('\0', "\u{fffd}");
+    let error =
+        request.error.map(|error| clean(error).chars().take(ERROR_CHARS_MAX).collect::<String>());
+    let outputs =
+        request.outputs.into_iter().map(|(name, value)| (clean(name), clean(value))).collect();
+    Ok(JobResult { outcome: request.outcome, exit_code: request.exit_code, error, outputs })
+}

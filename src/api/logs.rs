@@ -1,0 +1,170 @@
+//! `GET /jobs/{id}/logs`: the whole log as text, or followed as server-sent events.
+//!
+//! A followed log is a row of `log` events, then one `end`. An event's id is `attempt-offset`,
+//! the place after its piece: sent back as `Last-Event-ID`, the log goes on there. Without a
+//! chosen attempt a follower goes from one attempt to the next until the job has ended.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, StreamExt as _};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::access::Admin;
+use super::body::{Id, Params};
+use super::error::ApiError;
+use super::jobs::row;
+use super::state::AppState;
+use super::wire::{LogChunk, LogEnd};
+use crate::log::LogError;
+use crate::model::{JobId, JobStateKind};
+
+/// How often a follower that waits for a job's next attempt looks at its row, behind the bell.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const PIECE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Which try.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogParams {
+    attempt: Option<u32>,
+}
+
+/// `GET /jobs/{id}/logs`
+pub(super) async fn get(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(id): Id<JobId>,
+    Params(params): Params<LogParams>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let job = row(&state, id).await?;
+    if let Some(attempt) = params.attempt.filter(|attempt| *attempt > job.attempt) {
+        return Err(ApiError::NotFound { what: "attempt", id: format!("{attempt} of job {id}") });
+    }
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepts.is_some_and(|accepts| accepts.contains("text/event-stream")) {
+        let from = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+        let (attempt, offset) = from.and_then(place).unwrap_or((params.attempt.unwrap_or(1), 0));
+        let follower = Follower { state, id, only: params.attempt, attempt, offset };
+        return Ok(follower.respond().into_response());
+    }
+    let attempt = params.attempt.unwrap_or(job.attempt);
+    let pieces = whole(state, id, attempt);
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((kind, Body::from_stream(pieces)).into_response())
+}
+
+fn place(id: &str) -> Option<(u32, u64)> {
+    let (attempt, offset) = id.split_once('-')?;
+    Some((attempt.parse().ok()?, offset.parse().ok()?))
+}
+
+/// The log as it is now, piece by piece, so that a large one does not fill memory.
+fn whole(
+    state: AppState,
+    id: JobId,
+    attempt: u32,
+) -> impl Stream<Item = Result<bytes::Bytes, LogError>> {
+    futures_util::stream::unfold(Some(0), move |offset| {
+        let logs = state.logs.clone();
+        async move {
+            let offset = offset?;
+            match logs.read(id, attempt, offset, PIECE_BYTES_MAX).await {
+                Ok(page) if page.bytes.is_empty() => None,
+                Ok(page) => {
+                    let next = offset + page.bytes.len() as u64;
+                    Some((Ok(page.bytes), Some(next)))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    })
+}
+
+struct Follower {
+    state: AppState,
+    id: JobId,
+    /// The one attempt that was asked for.
+    only: Option<u32>,
+    attempt: u32,
+    offset: u64,
+}
+
+impl Follower {
+    fn respond(self) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+        let (sender, receiver) = mpsc::channel(16);
+        tokio::spawn(self.run(sender));
+        let events = futures_util::stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|event| (Ok(event), receiver))
+        });
+        Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    }
+
+    /// Follows attempt after attempt; ends when the client is gone or the server stops.
+    async fn run(mut self, sender: mpsc::Sender<Event>) {
+        let stopping = self.state.stopping.clone();
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = sender.closed() => {}
+            () = self.follow(&sender) => {}
+        }
+    }
+
+    async fn follow(&mut self, sender: &mpsc::Sender<Event>) {
+        loop {
+            // The bell is taken before the row is read: nothing falls between.
+            let mut bell = self.state.handle.views().records.bell();
+            let Ok(job) = row(&self.state, self.id).await else { return };
+            if self.attempt <= job.attempt {
+                // An attempt that has ended is sealed here too, should its end have been missed
+                // by a server that was killed; the log of a live one is followed until its end.
+                let live = job.lease().is_some() && job.attempt == self.attempt;
+                if !live && self.state.logs.seal(self.id, self.attempt).await.is_err() {
+                    return;
+                }
+                if !self.send_attempt(sender).await {
+                    return;
+                }
+                if self.only.is_some() {
+                    let Ok(job) = row(&self.state, self.id).await else { return };
+                    return self.end(sender, job.kind()).await;
+                }
+                (self.attempt, self.offset) = (self.attempt + 1, 0);
+            } else if job.kind().is_terminal() {
+                return self.end(sender, job.kind()).await;
+            } else {
+                let _ = tokio::time::timeout(LOOK_AGAIN, bell.changed()).await;
+            }
+        }
+    }
+
+    /// Sends one attempt's log until it is sealed. Whether the client is still there.
+    async fn send_attempt(&mut self, sender: &mpsc::Sender<Event>) -> bool {
+        let pieces = self.state.logs.follow(self.id, self.attempt, self.offset);
+        let mut pieces = Box::pin(pieces);
+        while let Some(Ok(piece)) = pieces.next().await {
+            self.offset = piece.offset + piece.bytes.len() as u64;
+            let text = String::from_utf8_lossy(&piece.bytes).into_owned();
+            let chunk = LogChunk { attempt: self.attempt, offset: piece.offset, text };
+            let id = format!("{}-{}", self.attempt, self.offset);
+            let data = serde_json::to_string(&chunk).unwrap_or_default();
+            if sender.send(Event::default().event("log").id(id).data(data)).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn end(&self, sender: &mpsc::Sender<Event>, state: JobStateKind) {
+        let data = serde_json::to_string(&LogEnd { state }).unwrap_or_default();
+        let _ = sender.send(Event::default().event("end").data(data)).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! All routes on one page.
+//!
+//! Below `/api/v1` every handler says who may call it, or it does not compile ([`super::route`]).
+//! `/hooks` is guarded by signatures, and health and metrics carry no secret and no name of a job.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use super::error::ApiError;
+use super::route::{delete, get, patch, post};
+use super::state::AppState;
+use super::{deliveries, hooks, jobs, leases, logs, overview, runners, stream, workloads};
+use crate::telemetry::RouteLabels;
+
+/// The whole server.
+pub fn router(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/status", get(overview::status))
+        .route("/queue", get(overview::queue))
+        .route("/stream", get(stream::get))
+        .route("/events", post(deliveries::event))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::get))
+        .route("/deliveries/{id}/body", get(deliveries::body))
+        .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/workflows/{name}/run", post(deliveries::run))
+        .route("/workloads", get(workloads::list).merge(post(workloads::submit)))
+        .route("/workloads/{id}", get(workloads::get))
+        .route("/workloads/{id}/cancel", post(workloads::cancel))
+        .route("/workloads/{id}/retry", post(workloads::retry))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::get))
+        .route("/jobs/{id}/explain", get(jobs::explain))
+        .route("/jobs/{id}/logs", get(logs::get))
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/jobs/{id}/requeue", post(jobs::requeue))
+        .route("/runners", get(runners::list))
+        .route("/runners/register", post(runners::register))
+        .route(
+            "/runners/{id}",
+            get(runners::get).merge(patch(runners::patch)).merge(delete(runners::deregister)),
+        )
+        .route("/runners/{id}/poll", post(runners::poll))
+        .route("/runners/{id}/heartbeat", post(runners::heartbeat))
+        .route("/leases/{token}/start", post(leases::start))
+        .route("/leases/{token}/event", get(leases::event))
+        .route("/leases/{token}/logs", post(leases::logs))
+        .route("/leases/{token}/complete", post(leases::complete))
+        .route("/leases/{token}/release", post(leases::release))
+        .layer(DefaultBodyLimit::max(state.limits.api_body_bytes_max));
+    // The hook counts its own bytes: see `hooks`.
+    let hooks = Router::new()
+        .route("/hooks/{source}", axum::routing::post(hooks::receive))
+        .layer(DefaultBodyLimit::disable());
+    let no_sniff = HeaderValue::from_static("nosniff");
+    Router::new()
+        .nest("/api/v1", api)
+        .merge(hooks)
+        .route("/livez", axum::routing::get(overview::livez))
+        .route("/readyz", axum::routing::get(overview::readyz))
+        .route("/metrics", axum::routing::get(overview::metrics))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(RequestBodyTimeoutLayer::new(state.body_read_timeout))
+        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, no_sniff))
+        .layer(middleware::from_fn_with_state(state.clone(), count))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(state)
+}
+
+async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    // Only methods that we know, so that no sender can make the number of series grow.
+    let method = match request.method().as_str() {
+        known @ ("GET" | "POST" | "PATCH" | "DELETE" | "HEAD" | "PUT" | "OPTIONS") => {
+            known.to_owned()
+        }
+        _ => "other".to_owned(),
+    };
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    let labels = RouteLabels::new(method, route, response.status().as_u16());
+    state.metrics.http_requests.get_or_create(&labels).inc();
+    response
+}
+
+async fn nothing_here(request: Request) -> ApiError {
+    ApiError::NotFound { what: "route", id: request.uri().path().to_owned() }
+}
+
+async fn wrong_method(request: Request) -> ApiError {
+    ApiError::MethodNotAllowed(format!("{} {}", request.method(), request.uri().path()))
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::Internal("a fault in the server".to_owned()).into_response()
+}

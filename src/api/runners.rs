@@ -1,0 +1,212 @@
+//! Runners: registration, polls, heartbeats, and what operators see and change.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::access::{Admin, Registration, RunnerCaller, RunnerOrAdmin, hash};
+use super::body::{Id, Json, Params};
+use super::error::ApiError;
+use super::list::PageParams;
+use super::show;
+use super::state::AppState;
+use super::wire::{
+    HeartbeatRequest, HeartbeatResponse, List, PollRequest, PollResponse, RegisterRequest,
+    RegisterResponse, RunnerPatch, RunnerView,
+};
+use crate::clock::{OsEntropy, secret_token};
+use crate::dispatch::{Answer, Command, HeldLease, Poll, Register, Reply};
+use crate::model::{PoolId, RunnerCapabilities, RunnerId};
+
+const NAME_CHARS_MAX: usize = 100;
+const LABELS_MAX: usize = 100;
+/// Leases that one poll or heartbeat may name: as many as a runner can have.
+const LEASES_MAX: usize = RunnerCapabilities::PARALLEL_JOBS_MAX as usize;
+
+/// `POST /runners/register`
+pub(super) async fn register(
+    _: Registration,
+    State(state): State<AppState>,
+    Json(request): Json<RegisterRequest>,
+) -> Result<axum::Json<RegisterResponse>, ApiError> {
+    let names = [
+        ("name", &request.name),
+        ("instance_id", &request.instance_id),
+        ("boot_id", &request.boot_id),
+    ];
+    for (what, text) in names {
+        check_name(what, text)?;
+    }
+    check_capabilities(&request.capabilities)?;
+    if let Some(pool) = request.pool.as_deref().filter(|pool| *pool != "default") {
+        return Err(ApiError::BadRequest(format!("there is no pool `{pool}`: leave it out")));
+    }
+    let token = secret_token("dyr", &mut OsEntropy);
+    let register = Register {
+        name: request.name.into(),
+        instance_id: request.instance_id.into(),
+        boot_id: request.boot_id.into(),
+        pool_id: PoolId::DEFAULT,
+        token_hash: hash(&token).into(),
+        capabilities: request.capabilities,
+        version: request.version.chars().take(NAME_CHARS_MAX).collect::<String>().into(),
+    };
+    match state.handle.send(Command::Register(Box::new(register))).await? {
+        Reply::Registered(runner_id) => Ok(axum::Json(RegisterResponse {
+            runner_id,
+            token,
+            heartbeat_interval_ms: state.scheduler.heartbeat_interval_ms,
+            lease_ms: state.scheduler.lease_length_ms(),
+            poll_wait_max_ms: state.scheduler.poll_wait_max_ms,
+        })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// `POST /runners/{id}/poll`
+pub(super) async fn poll(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(runner_id): Id<RunnerId>,
+    Json(request): Json<PollRequest>,
+) -> Result<axum::Json<PollResponse>, ApiError> {
+    caller.must_be(runner_id)?;
+    check_leases(request.leases.len())?;
+    let poll = Poll {
+        runner_id,
+        poll_id: state.poll_id(),
+        wait_ms: request.wait_ms,
+        jobs_max: request.max_jobs,
+        known: request.leases,
+        capabilities: boxed(request.capabilities)?,
+        current_jobs: request.current_jobs,
+    };
+    let Answer { jobs, cancel, drain, .. } = state.handle.poll(poll).await?;
+    let ack_window_ms = state.scheduler.ack_window_ms;
+    let jobs = jobs.into_iter().map(|job| show::assignment(job, ack_window_ms)).collect();
+    Ok(axum::Json(PollResponse { jobs, cancel, drain }))
+}
+
+/// `POST /runners/{id}/heartbeat`
+pub(super) async fn heartbeat(
+    caller: RunnerCaller,
+    State(state): State<AppState>,
+    Id(runner_id): Id<RunnerId>,
+    Json(request): Json<HeartbeatRequest>,
+) -> Result<axum::Json<HeartbeatResponse>, ApiError> {
+    caller.must_be(runner_id)?;
+    check_leases(request.leases.len())?;
+    let held = |it: super::wire::HeldLease| HeldLease { token: it.lease, nonce: it.nonce };
+    let command = Command::Heartbeat {
+        runner_id,
+        leases: request.leases.into_iter().map(held).collect(),
+        capabilities: boxed(request.capabilities)?,
+        current_jobs: request.current_jobs,
+    };
+    match state.handle.send(command).await? {
+        Reply::Heartbeat { lost, cancel, drain } => {
+            Ok(axum::Json(HeartbeatResponse { lost, cancel, drain }))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// `PATCH /runners/{id}`
+pub(super) async fn patch(
+    caller: RunnerOrAdmin,
+    State(state): State<AppState>,
+    Id(runner_id): Id<RunnerId>,
+    Json(request): Json<RunnerPatch>,
+) -> Result<axum::Json<RunnerView>, ApiError> {
+    caller.may_speak_of(runner_id)?;
+    let operates = request.cordoned.is_some() || request.draining.is_some();
+    if operates && matches!(caller, RunnerOrAdmin::Runner(_)) {
+        return Err(ApiError::Forbidden("cordons and drains"));
+    }
+    let reason = request.reason.unwrap_or_else(|| "no reason given".to_owned());
+    let command = Command::PatchRunner {
+        runner_id,
+        capabilities: boxed(request.capabilities)?,
+        cordoned: request.cordoned.map(|cordoned| cordoned.then(|| reason.into())),
+        draining: request.draining,
+        author: Admin.author(),
+    };
+    state.handle.send(command).await?;
+    view(&state, runner_id).await.map(axum::Json)
+}
+
+/// `DELETE /runners/{id}`
+pub(super) async fn deregister(
+    caller: RunnerOrAdmin,
+    State(state): State<AppState>,
+    Id(runner_id): Id<RunnerId>,
+) -> Result<StatusCode, ApiError> {
+    caller.may_speak_of(runner_id)?;
+    state.handle.send(Command::Deregister(runner_id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /runners`
+pub(super) async fn list(
+    _: Admin,
+    State(state): State<AppState>,
+    Params(params): Params<PageParams>,
+) -> Result<axum::Json<List<RunnerView>>, ApiError> {
+    let limit = params.limit(&state);
+    let before: Option<RunnerId> = params.before("runner")?;
+    let runners =
+        state.handle.ask(move |scheduler, now| scheduler.runner_list(now, before, limit)).await?;
+    let next_before = params.next(&runners, limit, |runner| runner.row.id.to_string());
+    Ok(axum::Json(List { items: runners.into_iter().map(show::runner).collect(), next_before }))
+}
+
+/// `GET /runners/{id}`
+pub(super) async fn get(
+    _: Admin,
+    State(state): State<AppState>,
+    Id(runner_id): Id<RunnerId>,
+) -> Result<axum::Json<RunnerView>, ApiError> {
+    view(&state, runner_id).await.map(axum::Json)
+}
+
+async fn view(state: &AppState, runner_id: RunnerId) -> Result<RunnerView, ApiError> {
+    let runner = state.handle.ask(move |scheduler, now| scheduler.runner(now, runner_id)).await?;
+    runner.map(show::runner).ok_or_else(|| ApiError::not_found("runner", runner_id))
+}
+
+fn check_name(what: &str, text: &str) -> Result<(), ApiError> {
+    let chars = text.chars().count();
+    if chars == 0 || chars > NAME_CHARS_MAX || text.chars().any(char::is_control) {
+        let text = format!("`{what}` is 1 to {NAME_CHARS_MAX} printable characters");
+        return Err(ApiError::BadRequest(text));
+    }
+    Ok(())
+}
+
+fn check_leases(many: usize) -> Result<(), ApiError> {
+    if many > LEASES_MAX {
+        let text = format!("{many} leases in one request, {LEASES_MAX} are the most");
+        return Err(ApiError::BadRequest(text));
+    }
+    Ok(())
+}
+
+fn check_capabilities(capabilities: &RunnerCapabilities) -> Result<(), ApiError> {
+    let long = capabilities.labels.iter().any(|label| label.chars().count() > NAME_CHARS_MAX);
+    if capabilities.labels.len() > LABELS_MAX || long {
+        let text = format!("at most {LABELS_MAX} labels of {NAME_CHARS_MAX} characters");
+        return Err(ApiError::BadRequest(text));
+    }
+    Ok(())
+}
+
+fn boxed(
+    capabilities: Option<RunnerCapabilities>,
+) -> Result<Option<Box<RunnerCapabilities>>, ApiError> {
+    capabilities.as_ref().map_or(Ok(()), check_capabilities)?;
+    Ok(capabilities.map(Box::new))
+}
+
+/// The driver answered a command with another command's reply.
+pub(super) fn unexpected(reply: &Reply) -> ApiError {
+    ApiError::Internal(format!("the driver answered {reply:?}"))
+}

@@ -1,0 +1,222 @@
+//! From the model's rows to the wire's views.
+
+use super::error::ApiError;
+use super::wire;
+use crate::dispatch::{Explanation, PoolUsage, RunnerSnapshot};
+use crate::model::{AssignedJob, Attempt, Job, JobState, PoolId, QueuedJob, Record, Workload};
+use crate::queue::QueueMetrics;
+use crate::store::{DeliveryHead, JobContext};
+
+pub(super) fn assignment(job: AssignedJob, ack_window_ms: i64) -> wire::Assignment {
+    wire::Assignment {
+        job_id: job.job_id,
+        workload_id: job.workload_id,
+        run: job.run,
+        kind: job.kind,
+        name: job.name.into(),
+        namespace: job.namespace,
+        priority: job.priority,
+        attempt: job.attempt,
+        retry_count: job.retry_count,
+        max_retries: job.max_retries,
+        timeout_ms: job.timeout_ms,
+        lease: job.lease.token,
+        nonce: job.lease.nonce,
+        ack_window_ms,
+    }
+}
+
+/// What a runner that starts is told; `run` and `attempt` are those of its lease.
+pub(super) fn context(
+    context: JobContext,
+    run: u32,
+    attempt: u32,
+) -> Result<wire::JobContext, ApiError> {
+    let JobContext { job, workload: _, spec, event, body_bytes, needs } = context;
+    let event = event
+        .map(|event| serde_json::from_str(&event))
+        .transpose()
+        .map_err(|error| ApiError::Internal(format!("the event's row: {error}")))?;
+    Ok(wire::JobContext {
+        job_id: job.id,
+        attempt,
+        idempotency_key: format!("job-{}-run-{run}", job.id),
+        work: spec.work,
+        env: spec.env,
+        trust: spec.trust,
+        event,
+        has_payload: body_bytes.is_some_and(|bytes| bytes > 0),
+        needs: needs.into_iter().map(|(name, outputs)| (name.into(), outputs)).collect(),
+        traceparent: spec.traceparent,
+    })
+}
+
+pub(super) fn delivery(head: DeliveryHead) -> wire::DeliveryView {
+    wire::DeliveryView {
+        id: head.id,
+        source: head.source.into(),
+        external_id: head.external_id.map(Into::into),
+        event: head.event_kind.into(),
+        action: head.action.map(Into::into),
+        state: head.state.as_str().to_owned(),
+        reason: head.reason.map(Into::into),
+        trust: head.trust,
+        replay_of: head.replay_of,
+        received_at_ms: head.received_at_ms,
+        body_bytes: head.body_bytes,
+        triggers: head.verdicts,
+    }
+}
+
+pub(super) fn workload(row: Workload) -> wire::WorkloadView {
+    wire::WorkloadView {
+        id: row.id,
+        run: row.run,
+        kind: row.kind,
+        name: row.name.into(),
+        trigger: Some(row.trigger).filter(|name| !name.is_empty()).map(Into::into),
+        delivery_id: row.delivery_id,
+        state: row.state,
+        created_at_ms: row.created_at_ms,
+        ended_at_ms: row.ended_at_ms,
+    }
+}
+
+pub(super) fn job(row: &Job) -> wire::JobView {
+    let (started_at_ms, ended_at_ms, reason) = match row.state {
+        JobState::Running { started_at_ms, .. } => (Some(started_at_ms), None, None),
+        JobState::Ended { at_ms, reason, .. } => (None, Some(at_ms), Some(reason)),
+        JobState::Blocked | JobState::Pending | JobState::Claimed(_) => (None, None, None),
+    };
+    wire::JobView {
+        id: row.id,
+        workload_id: row.workload_id,
+        name: row.name.to_string(),
+        state: row.kind(),
+        reason,
+        priority: row.priority,
+        attempt: row.attempt,
+        retry_count: row.retry_count,
+        max_retries: row.max_retries,
+        runner_id: row.lease().map(|lease| lease.runner_id),
+        queued_at_ms: row.queued_at_ms,
+        started_at_ms,
+        ended_at_ms,
+        cancel_requested_at_ms: row.cancel_requested_at_ms,
+    }
+}
+
+pub(super) fn attempt(row: Attempt) -> wire::AttemptView {
+    wire::AttemptView {
+        number: row.number,
+        run: row.run,
+        lease: row.token,
+        runner_id: row.runner_id,
+        assigned_at_ms: row.assigned_at_ms,
+        started_at_ms: row.started_at_ms,
+        ended_at_ms: row.ended_at_ms,
+        outcome: row.outcome,
+        requeue_reason: row.requeue_reason,
+        exit_code: row.exit_code,
+        error: row.error.map(Into::into),
+    }
+}
+
+pub(super) fn record(row: Record) -> wire::RecordView {
+    wire::RecordView {
+        name: row.name.as_str().to_owned(),
+        at_ms: row.at_ms,
+        delivery_id: row.delivery_id,
+        workload_id: row.workload_id,
+        job_id: row.job_id,
+        runner_id: row.runner_id,
+        attempt: row.attempt,
+        author: row.author.map(Into::into),
+        detail: row.detail.into(),
+    }
+}
+
+pub(super) fn runner(snapshot: RunnerSnapshot) -> wire::RunnerView {
+    let RunnerSnapshot { row, state, used, jobs, waiting, last_seen_ms_ago } = snapshot;
+    let mut capabilities = row.capabilities;
+    capabilities.current_jobs = used;
+    wire::RunnerView {
+        id: row.id,
+        name: row.name.into(),
+        pool: pool_name(row.pool_id),
+        state,
+        cordon_reason: row.cordoned.map(Into::into),
+        utilization: wire::RunnerUtilization {
+            slots_used: u64::from(used),
+            slots_total: u64::from(capabilities.max_parallel_jobs),
+        },
+        capabilities,
+        jobs,
+        waiting,
+        last_seen_ms_ago,
+        version: row.version.into(),
+        registered_at_ms: row.registered_at_ms,
+    }
+}
+
+pub(super) fn pool(usage: PoolUsage) -> wire::PoolView {
+    wire::PoolView {
+        name: pool_name(usage.pool_id),
+        runners_online: usage.runners_online,
+        runners_total: usage.runners_total,
+        utilization: wire::RunnerUtilization {
+            slots_used: usage.slots_used,
+            slots_total: usage.slots_total,
+        },
+    }
+}
+
+pub(super) fn queued(job: QueuedJob) -> wire::QueuedJobView {
+    wire::QueuedJobView {
+        job_id: job.job_id,
+        workload_id: job.workload_id,
+        name: job.name.into(),
+        priority: job.priority,
+        labels: job.labels.into_iter().map(Into::into).collect(),
+        queued_at_ms: job.queued_at_ms,
+        retry_count: job.retry_count,
+        max_retries: job.max_retries,
+        state: job.state,
+        position: job.position,
+    }
+}
+
+pub(super) fn queue_metrics(metrics: &QueueMetrics, wall_ms: i64) -> wire::QueueMetrics {
+    let [critical_jobs, high_jobs, normal_jobs, low_jobs, background_jobs] = metrics.by_level;
+    let age_ms = metrics.oldest_queued_at_ms.map_or(0, |at_ms| (wall_ms - at_ms).max(0));
+    wire::QueueMetrics {
+        total_jobs: metrics.total(),
+        critical_jobs,
+        high_jobs,
+        normal_jobs,
+        low_jobs,
+        background_jobs,
+        oldest_job_age_seconds: age_ms as f64 / 1_000.0,
+        average_wait_time_seconds: metrics.average_wait_ms / 1_000.0,
+    }
+}
+
+pub(super) fn explanation(
+    job_id: crate::model::JobId,
+    explanation: Explanation,
+) -> wire::ExplainView {
+    let reason = |reason: crate::dispatch::Reason| wire::ExplainReason {
+        code: reason.code().to_owned(),
+        text: reason.to_string(),
+    };
+    wire::ExplainView {
+        job_id,
+        state: explanation.state,
+        reasons: explanation.reasons.into_iter().map(reason).collect(),
+    }
+}
+
+/// There is one pool until pools are configured.
+fn pool_name(id: PoolId) -> String {
+    if id == PoolId::DEFAULT { "default".to_owned() } else { format!("pool {id}") }
+}

@@ -1,0 +1,110 @@
+//! What every handler can reach.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{LimitsConfig, SchedulerConfig};
+use crate::driver::Handle;
+use crate::event::Event;
+use crate::intake::Rules;
+use crate::log::JobLogs;
+use crate::runner::PollId;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::webhook::SourceAuth;
+
+/// A configured source, ready to check requests.
+#[derive(Debug)]
+pub struct Source {
+    /// How its requests are checked.
+    pub auth: SourceAuth,
+    /// Bots whose events may start trusted work.
+    pub trusted_bots: Vec<String>,
+}
+
+/// Whose tokens open what; SHA-256 in hex, never the tokens.
+#[derive(Debug, Default)]
+pub struct AccessRules {
+    /// Tokens of admins.
+    pub admin_hashes: Vec<String>,
+    /// Tokens with which runners register.
+    pub runner_hashes: Vec<String>,
+}
+
+impl AccessRules {
+    /// Whether nobody has to log in: no admin token is configured, which is allowed on loopback
+    /// alone.
+    pub fn is_open(&self) -> bool {
+        self.admin_hashes.is_empty()
+    }
+}
+
+/// Looks at each event before it is evaluated, inside the guard against panics: how tests plant a
+/// fault there.
+pub type EvaluateProbe = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Everything that handlers share.
+pub struct Shared {
+    /// The way to the driver.
+    pub handle: Handle,
+    /// Reads, and large bodies.
+    pub store: Store,
+    /// Job logs.
+    pub logs: JobLogs,
+    /// Triggers and workflows.
+    pub rules: Rules,
+    /// Sources by name.
+    pub sources: HashMap<String, Source>,
+    /// Who may do what.
+    pub access: AccessRules,
+    /// Times that answers carry.
+    pub scheduler: SchedulerConfig,
+    /// Sizes that are refused.
+    pub limits: LimitsConfig,
+    /// How long the body of a request may take.
+    pub body_read_timeout: Duration,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Bytes of webhook bodies that may still come in.
+    pub hook_bytes: Arc<Semaphore>,
+    /// What an operator should look at, found at the start.
+    pub warnings: Vec<String>,
+    /// Cancelled when long answers (streams) are to end.
+    pub stopping: CancellationToken,
+    /// A fault to plant, in tests.
+    pub evaluate_probe: Option<EvaluateProbe>,
+    /// The number of the next poll.
+    pub next_poll: AtomicU64,
+}
+
+/// [`Shared`], cheap to clone.
+#[derive(Clone)]
+pub struct AppState(pub Arc<Shared>);
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// A name for the next poll.
+    pub fn poll_id(&self) -> PollId {
+        PollId(self.next_poll.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How long new work waits for a store that is away.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.scheduler.store_wait_ms).unwrap_or(0))
+    }
+}

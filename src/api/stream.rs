@@ -1,0 +1,87 @@
+//! `GET /stream`: what happens, as server-sent events.
+//!
+//! An event's name is the record's, its id `epoch-sequence`. A reader that comes back with a
+//! `Last-Event-ID` of another epoch, or too far behind, gets `resync` and goes on from now: it
+//! should look at the state again.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use tokio::sync::{mpsc, watch};
+
+use super::access::Admin;
+use super::show;
+use super::state::AppState;
+use crate::driver::{Cursor, Streamed};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const RECORDS_AT_ONCE: usize = 256;
+/// How long a reader may keep one event from being sent before it is taken for gone.
+const SLOW_READER: Duration = Duration::from_secs(30);
+
+/// `GET /stream`
+pub(super) async fn get(
+    _: Admin,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let (sender, receiver) = mpsc::channel(RECORDS_AT_ONCE);
+    // The place is taken before the answer begins: what happens from then on is in the stream.
+    let records = &state.handle.views().records;
+    let (bell, cursor) = (records.bell(), last.unwrap_or_else(|| records.end()));
+    let shared = state.clone();
+    tokio::spawn(async move {
+        let stopping = shared.stopping.clone();
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = send(&shared, bell, cursor, &sender) => {}
+        }
+    });
+    let events = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|event| (Ok(event), receiver))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+async fn send(
+    state: &AppState,
+    mut bell: watch::Receiver<u64>,
+    mut cursor: Cursor,
+    sender: &mpsc::Sender<Event>,
+) {
+    let records = &state.handle.views().records;
+    loop {
+        let events = match records.after(cursor, RECORDS_AT_ONCE) {
+            Streamed::Resync(end) => {
+                cursor = end;
+                vec![Event::default().event("resync").id(end.to_string()).data("{}")]
+            }
+            Streamed::Records(records) => {
+                cursor = records.last().map_or(cursor, |(at, _)| *at);
+                records.into_iter().map(event).collect()
+            }
+        };
+        if events.is_empty() {
+            tokio::select! {
+                changed = bell.changed() => if changed.is_err() { return },
+                () = sender.closed() => return,
+            }
+        }
+        for event in events {
+            if !matches!(tokio::time::timeout(SLOW_READER, sender.send(event)).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+}
+
+fn event((at, record): (Cursor, crate::model::Record)) -> Event {
+    let view = show::record(record);
+    let data = serde_json::to_string(&view).unwrap_or_default();
+    Event::default().event(view.name).id(at.to_string()).data(data)
+}

@@ -1,0 +1,281 @@
+//! The composition root: what a server is made of, in which order it starts and stops.
+//!
+//! ```text
+//! start:  configuration, secrets, rules -> store (lock, schema) -> driver (load) -> log sealer -> listener
+//! stop:   listener stops accepting -> driver finishes its batch, answers parked polls -> streams end
+//!         -> connections finish -> store is closed
+//! ```
+
+mod rules;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::access::hash;
+use crate::api::listen::{ListenLimits, listen};
+use crate::api::state::{AccessRules, AppState, EvaluateProbe, Shared, Source};
+use crate::clock::{Clock, OsEntropy, SystemClock};
+use crate::config::{Config, ConfigErrors, Secret, Secrets, SourceConfig};
+use crate::dispatch::{LeaseOwner, Settings};
+use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
+use crate::log::{JobLogs, LogError, LogLimits};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry::Metrics;
+use crate::webhook;
+
+pub use rules::rules;
+
+/// How long finished answers may take to reach their clients when the server stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A spilled body without a delivery this old was left by a request that died.
+const ORPHAN_AGE_MS: i64 = 3_600_000;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// A secret of a source cannot be one.
+    #[error("source `{source_name}`: {error}")]
+    SourceSecret {
+        /// Which source.
+        source_name: String,
+        /// Why.
+        error: webhook::SecretError,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of the logs cannot be used.
+    #[error(transparent)]
+    Logs(#[from] LogError),
+    /// The address cannot be listened on.
+    #[error("failed to listen on {address}: {error}; name another address in [server] listen")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("failed to start the driver: {0}")]
+    Driver(#[source] std::io::Error),
+}
+
+/// What a server is made of beside its configuration.
+#[derive(Clone)]
+pub struct AppOptions {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// A fault to plant in evaluation, in tests.
+    pub evaluate_probe: Option<EvaluateProbe>,
+    /// A fault to plant in the scheduler, in tests.
+    pub apply_probe: Option<Probe>,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), evaluate_probe: None, apply_probe: None }
+    }
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    handle: Handle,
+    store: Store,
+    /// Stops the listener.
+    stop_listening: CancellationToken,
+    /// Ends streams.
+    stopping: CancellationToken,
+    listener: JoinHandle<()>,
+    driver_ended: oneshot::Receiver<()>,
+}
+
+impl App {
+    /// Starts a server and waits until it listens. The scheduler may still be loading.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError`]; nothing is left running.
+    pub async fn start(
+        config: Config,
+        secrets: Secrets,
+        options: AppOptions,
+    ) -> Result<Self, AppError> {
+        let rules = rules(&config)?;
+        let sources = config
+            .sources
+            .iter()
+            .map(|source| Ok((source.name.clone(), source_of(source, &secrets)?)))
+            .collect::<Result<_, AppError>>()?;
+        let address = config.server.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| AppError::Listen { address, error })?;
+        let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
+
+        let data_dir = config.data_dir();
+        let (store, writer) = Store::open(store_options(&data_dir)).await?;
+        let limits =
+            LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
+        let logs = JobLogs::open(data_dir.join("logs"), limits)?;
+        let metrics = Arc::new(Metrics::new());
+        let (ended, ended_attempts) = mpsc::unbounded_channel();
+        let (handle, driver_ended) = driver::spawn(DriverOptions {
+            writer,
+            settings: settings(&config),
+            limits: Limits {
+                batch_commands_max: config.limits.batch_commands_max,
+                control_queue_max: config.limits.control_queue_max,
+                intake_queue_max: config.limits.intake_queue_max,
+            },
+            records_max: config.limits.stream_records_max,
+            clock: Arc::clone(&options.clock),
+            entropy: Box::new(OsEntropy),
+            holder: format!("{address} process {}", std::process::id()),
+            metrics: Arc::clone(&metrics),
+            ended: Some(ended),
+            probe: options.apply_probe,
+        })
+        .map_err(AppError::Driver)?;
+        tokio::spawn(seal_logs(ended_attempts, logs.clone()));
+        tokio::spawn(sweep_bodies(store.clone(), Arc::clone(&options.clock)));
+
+        let mut warnings = config.warnings();
+        warnings.extend(secrets.warnings.iter().cloned());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let listen_limits = ListenLimits {
+            header_read_timeout: millis(config.server.header_read_timeout_ms),
+            connections_max: config.server.connections_max,
+            close_timeout: CLOSE_TIMEOUT,
+        };
+        let state = AppState(Arc::new(Shared {
+            handle: handle.clone(),
+            store: store.clone(),
+            logs,
+            rules,
+            sources,
+            access: AccessRules {
+                admin_hashes: hashes(&secrets.admin_tokens),
+                runner_hashes: hashes(&secrets.runner_tokens),
+            },
+            body_read_timeout: millis(config.server.body_read_timeout_ms),
+            hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
+            scheduler: config.scheduler,
+            limits: config.limits,
+            clock: options.clock,
+            metrics,
+            warnings,
+            stopping: stopping.clone(),
+            evaluate_probe: options.evaluate_probe,
+            next_poll: AtomicU64::new(1),
+        }));
+        let router = crate::api::router(state);
+        let listener =
+            tokio::spawn(listen(listener, router, listen_limits, stop_listening.clone()));
+        tracing::info!(%address, "listening");
+        Ok(Self { address, handle, store, stop_listening, stopping, listener, driver_ended })
+    }
+
+    /// Where it listens: with port 0 configured, the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The way to its driver.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Stops: no new connections, the batch in hand is finished, parked polls are answered,
+    /// streams end. Remote runners keep their leases.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.handle.stop().await;
+        let _ = self.driver_ended.await;
+        self.stopping.cancel();
+        self.stop_listening.cancel();
+        let _ = self.listener.await;
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn store_options(data_dir: &std::path::Path) -> StoreOptions {
+    let (database, bodies): (PathBuf, PathBuf) =
+        (data_dir.join("dispatchyard.db"), data_dir.join("bodies"));
+    StoreOptions::new(database, bodies)
+}
+
+fn settings(config: &Config) -> Settings {
+    let (scheduler, limits) = (&config.scheduler, &config.limits);
+    Settings {
+        max_global_concurrency: scheduler.max_global_concurrency as u64,
+        heartbeat_timeout_ms: scheduler.heartbeat_timeout_ms,
+        lease_ms: scheduler.lease_length_ms(),
+        ack_window_ms: scheduler.ack_window_ms,
+        cancel_grace_ms: scheduler.cancel_grace_ms,
+        timeout_grace_ms: scheduler.timeout_grace_ms,
+        infra_retries_max: scheduler.retry_max_attempts,
+        backoff_max_ms: scheduler.backoff_max_ms,
+        poll_wait_max_ms: scheduler.poll_wait_max_ms,
+        workload_jobs_max: limits.workload_jobs_max,
+        changes_per_command_max: limits.changes_per_command_max,
+        classes_max: limits.classes_max,
+        runners_max: limits.runners_max,
+    }
+}
+
+fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppError> {
+    let wrong = |error| AppError::SourceSecret { source_name: source.name.clone(), error };
+    let texts = secrets.sources.get(&source.name).map_or(&[][..], Vec::as_slice);
+    let auth = if source.insecure && texts.is_empty() {
+        webhook::SourceAuth::Insecure
+    } else {
+        let secrets = texts
+            .iter()
+            .map(|secret| webhook::Secret::new(secret.expose()))
+            .collect::<Result<_, _>>()
+            .map_err(wrong)?;
+        webhook::SourceAuth::Signed(webhook::Secrets::new(secrets).map_err(wrong)?)
+    };
+    Ok(Source { auth, trusted_bots: source.trusted_bots.clone() })
+}
+
+fn hashes(tokens: &[Secret]) -> Vec<String> {
+    tokens.iter().map(|token| hash(&String::from_utf8_lossy(token.expose()))).collect()
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Seals the log of each attempt that ended, so that its followers end.
+async fn seal_logs(mut ended: mpsc::UnboundedReceiver<LeaseOwner>, logs: JobLogs) {
+    while let Some(owner) = ended.recv().await {
+        if let Err(error) = logs.seal(owner.job_id, owner.attempt).await {
+            tracing::warn!(job_id = %owner.job_id, attempt = owner.attempt, %error,
+                "failed to seal a log");
+        }
+    }
+}
+
+/// Removes bodies that were written and never became a delivery.
+async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>) {
+    match store.sweep_orphans(ORPHAN_AGE_MS, clock.now().wall_ms).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed bodies that no delivery refers to"),
+        Err(error) => tracing::warn!(%error, "failed to look for orphaned bodies"),
+    }
+}

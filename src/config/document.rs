@@ -1,0 +1,121 @@
+//! From text to a valid [`Config`]: the sections one by one, then what holds between them.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+
+use super::overlay::Variable;
+use super::section::{self, Reading, Section};
+use super::{
+    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, LimitsConfig, Origin,
+    SchedulerConfig, ServerConfig, SourceConfig, hints, source,
+};
+use crate::trigger::RuleConfig;
+
+const SECTIONS: [&str; 6] = [
+    ServerConfig::NAME,
+    SchedulerConfig::NAME,
+    LimitsConfig::NAME,
+    AccessConfig::NAME,
+    "source",
+    "trigger",
+];
+
+/// Reads everything and reports everything that is wrong.
+pub(super) fn read(
+    file: ConfigFile,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigErrors> {
+    let pairs = environment.into_iter();
+    let variables: Vec<_> = pairs.filter_map(|(name, text)| Variable::parse(name, text)).collect();
+    let mut table = section::parse(&file)?;
+    let mut reading = Reading { file: &file, errors: Vec::new(), origins: Default::default() };
+    for key in table.keys().filter(|key| !SECTIONS.contains(&key.get_ref().as_ref())) {
+        let place = file.place(key.span().start);
+        reading.errors.push(unknown_section(Origin::File(place), key.get_ref()));
+    }
+    for variable in &variables {
+        check_variable(variable, &mut reading.errors);
+    }
+    let mut take = |name: &str| table.remove(name);
+    let server = reading.section(take(ServerConfig::NAME), &variables);
+    let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
+    let limits = reading.section(take(LimitsConfig::NAME), &variables);
+    let access = reading.section(take(AccessConfig::NAME), &variables);
+    let sources: Vec<Spanned<SourceConfig>> = reading.list("source", take("source"));
+    let triggers: Vec<Spanned<RuleConfig>> = reading.list("trigger", take("trigger"));
+    check_sources(&sources, &mut reading);
+    check_triggers(&triggers, &sources, &mut reading);
+    let Reading { errors, origins, .. } = reading;
+    ConfigErrors::check(errors)?;
+    let sources = sources.into_iter().map(Spanned::into_inner).collect();
+    Ok(Config { server, scheduler, limits, access, sources, triggers, file, origins })
+}
+
+fn unknown_section(origin: Origin, name: &str) -> ConfigError {
+    let message = format!("unknown section, allowed: {}", SECTIONS.join(", "));
+    let mut error = ConfigError::new(origin, name, message);
+    error.hint = hints::for_section(name);
+    error
+}
+
+/// Lists of tables have no name by which a variable could reach into them.
+fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
+    let origin = Origin::Environment(variable.name.clone());
+    match variable.section.as_str() {
+        "source" | "trigger" => errors.push(
+            ConfigError::new(origin, &variable.section, "a list cannot be set by a variable")
+                .hint(format!("write `[[{}]]` in the file", variable.section)),
+        ),
+        name if !SECTIONS.contains(&name) => errors.push(unknown_section(origin, name)),
+        _ => {}
+    }
+}
+
+fn check_sources(sources: &[Spanned<SourceConfig>], reading: &mut Reading<'_>) {
+    let mut names = BTreeSet::new();
+    for table in sources {
+        let (place, source) = (reading.file.place(table.span().start), table.get_ref());
+        if !names.insert(source.name.as_str()) {
+            let message = format!("a second source has the name `{}`", source.name);
+            reading.errors.push(ConfigError::at(place.clone(), "source.name", message));
+        }
+        if source.secrets.is_empty() && !source.insecure {
+            let message = format!(
+                "the source `{}` has no secret: anybody could send it deliveries",
+                source.name
+            );
+            let hint = "write `secrets = [{ env = \"NAME\" }]`, or `insecure = true` to accept \
+                        what nobody signed";
+            reading.errors.push(ConfigError::at(place, "source.secrets", message).hint(hint));
+        }
+    }
+}
+
+fn check_triggers(
+    triggers: &[Spanned<RuleConfig>],
+    sources: &[Spanned<SourceConfig>],
+    reading: &mut Reading<'_>,
+) {
+    let configured = sources.iter().map(|source| source.get_ref().name.as_str());
+    let known: BTreeSet<&str> = configured.chain(source::BUILT_IN).collect();
+    // A source that was refused is reported already; triggers that name it are not wrong.
+    let sources_complete = reading.errors.iter().all(|error| !error.key.starts_with("source"));
+    let mut names = BTreeSet::new();
+    for table in triggers {
+        let (place, rule) = (reading.file.place(table.span().start), table.get_ref());
+        let name = rule.name.get_ref();
+        if !names.insert(name) {
+            let place = reading.file.place(rule.name.span().start);
+            let message = format!("a second trigger has the name `{name}`");
+            reading.errors.push(ConfigError::at(place, "trigger.name", message));
+        }
+        let unknown = rule.source.as_deref().filter(|name| !known.contains(name));
+        if let Some(source) = unknown.filter(|_| sources_complete) {
+            let list: Vec<_> = known.iter().copied().collect();
+            let message = format!("the trigger `{name}` names the source `{source}`");
+            let hint = format!("sources are {}", list.join(", "));
+            reading.errors.push(ConfigError::at(place, "trigger.source", message).hint(hint));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The configuration as it is in force, each key with who set it.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::section::Section;
+use super::{Config, Origin, keys};
+
+impl Config {
+    /// Every key with its value as TOML; those that are not at their default say who set them.
+    ///
+    /// Secrets are references here as everywhere. The result is itself a valid configuration,
+    /// but for the triggers, of which only the names are told.
+    pub fn effective(&self) -> String {
+        let mut text = String::new();
+        self.section(&mut text, &self.server);
+        self.section(&mut text, &self.scheduler);
+        self.section(&mut text, &self.limits);
+        self.section(&mut text, &self.access);
+        for source in &self.sources {
+            let lines: Vec<_> = lines(source).into_iter().map(|(_, line)| line).collect();
+            let _ = write!(text, "[[source]]\n{}\n\n", lines.join("\n"));
+        }
+        for trigger in &self.triggers {
+            let place = self.place(trigger.span().start);
+            let _ = writeln!(text, "# trigger `{}` of {place}", trigger.get_ref().name.get_ref());
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+
+    fn section<T: Section + Serialize>(&self, text: &mut String, section: &T) {
+        let _ = writeln!(text, "[{}]", T::NAME);
+        for (key, line) in lines(section) {
+            let _ = match self.origins.get(&format!("{}.{key}", T::NAME)) {
+                Some(Origin::File(place)) => writeln!(text, "{line} # {place}"),
+                Some(origin) => writeln!(text, "{line} # {origin}"),
+                None => writeln!(text, "{line}"),
+            };
+        }
+        text.push('\n');
+    }
+}
+
+/// Each key that has a value, with its line, in the order of the type.
+fn lines<T: Serialize + DeserializeOwned>(section: &T) -> Vec<(&'static str, String)> {
+    // The types of this room are structs of plain values: TOML can say all of them.
+    let table = toml::Table::try_from(section).unwrap_or_default();
+    let line = |key: &&'static str| table.get(*key).map(|value| (*key, format!("{key} = {value}")));
+    keys::of::<T>().iter().filter_map(line).collect()
+}

@@ -1,0 +1,142 @@
+//! Well-known other spellings of keys, from other products and from habit, and what to write here.
+
+use super::{AccessConfig, LimitsConfig, SchedulerConfig, ServerConfig, SourceConfig, keys};
+
+/// Spelling, the section it is about (`""` for any), what to write.
+const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
+    ("address", "server", "write `listen = \"ADDRESS:PORT\"`"),
+    ("addr", "server", "write `listen = \"ADDRESS:PORT\"`"),
+    ("bind", "server", "write `listen = \"ADDRESS:PORT\"`"),
+    ("host", "server", "write `listen = \"ADDRESS:PORT\"`"),
+    ("port", "server", "write `listen = \"ADDRESS:PORT\"`"),
+    ("data", "server", "write `data_dir`"),
+    ("database", "server", "write `data_dir`: the database is a file in that folder"),
+    ("database_url", "server", "write `data_dir`: the database is a file in that folder"),
+    ("workflows", "server", "write `workflows_dir`"),
+    ("max_connections", "server", "write `connections_max`"),
+    ("shutdown_timeout", "server", "write `graceful_shutdown_timeout = \"300s\"`"),
+    ("concurrency", "", "write `max_global_concurrency` in [scheduler]"),
+    ("max_concurrency", "", "write `max_global_concurrency` in [scheduler]"),
+    ("max_concurrent_jobs", "", "write `max_global_concurrency` in [scheduler]"),
+    ("max_parallel", "", "write `max_global_concurrency` in [scheduler]"),
+    (
+        "retries",
+        "scheduler",
+        "write `max_retries` (a job that failed by itself) or `retry_max_attempts` (a lost runner)",
+    ),
+    ("retries", "", "write `max_retries`"),
+    ("max_attempts", "scheduler", "write `retry_max_attempts`"),
+    ("infra_retries_max", "scheduler", "write `retry_max_attempts`"),
+    ("retry_count", "", "write `max_retries`"),
+    ("timeout", "", "write `timeout_minutes`"),
+    ("timeout-minutes", "", "write `timeout_minutes`"),
+    ("job_timeout", "", "write `timeout_minutes`"),
+    ("timeout_seconds", "", "write `timeout_minutes`"),
+    ("timeout_ms", "", "write `timeout_minutes`"),
+    ("retry_backoff", "", "write `backoff = \"10s\"` or `backoff_ms = 10000`"),
+    ("heartbeat", "scheduler", "write `heartbeat_timeout` or `heartbeat_interval`"),
+    ("lease_timeout", "scheduler", "write `lease = \"60s\"` or `lease_ms = 60000`"),
+    ("lease_duration", "scheduler", "write `lease = \"60s\"` or `lease_ms = 60000`"),
+    ("max_body_size", "", "write `hook_body_bytes_max` or `api_body_bytes_max` in [limits]"),
+    ("body_limit", "", "write `hook_body_bytes_max` or `api_body_bytes_max` in [limits]"),
+    ("token", "", "write `admin_tokens = [{ env = \"NAME\" }]` in [access]"),
+    ("admin_token", "", "write `admin_tokens = [{ env = \"NAME\" }]` in [access]"),
+    ("runner_token", "", "write `runner_tokens = [{ env = \"NAME\" }]` in [access]"),
+    ("secret", "source", "write `secrets = [{ env = \"NAME\" }]`"),
+    ("webhook_secret", "", "write `secrets = [{ env = \"NAME\" }]` in [[source]]"),
+    ("type", "source", "write `kind`"),
+    ("provider", "source", "write `kind`"),
+    ("bots", "source", "write `trusted_bots`"),
+    ("event", "trigger", "write `on`"),
+    ("events", "trigger", "write `on`"),
+];
+
+/// Names of sections that people may expect.
+const OTHER_SECTIONS: &[(&str, &str)] = &[
+    ("sources", "write `[[source]]`, once for each"),
+    ("webhook", "write `[[source]]`"),
+    ("webhooks", "write `[[source]]`, once for each"),
+    ("triggers", "write `[[trigger]]`, once for each"),
+    ("rule", "write `[[trigger]]`"),
+    ("rules", "write `[[trigger]]`, once for each"),
+    ("http", "write `[server]`"),
+    ("queue", "write `[scheduler]`"),
+    ("scheduling", "write `[scheduler]`"),
+    ("auth", "write `[access]`"),
+    ("limit", "write `[limits]`"),
+];
+
+/// Units that people put behind a key, to be told how this file says it.
+const UNIT_SUFFIXES: [&str; 8] =
+    ["_seconds", "_secs", "_sec", "_s", "_minutes", "_mins", "_min", "_millis"];
+
+/// What to write instead of an unknown key.
+pub(super) fn for_key(section: &str, key: &str, allowed: &[&str]) -> Option<String> {
+    let fits = |about: &str| about.is_empty() || about == section;
+    if let Some((.., say)) =
+        OTHER_SPELLINGS.iter().find(|(other, about, _)| *other == key && fits(about))
+    {
+        return Some((*say).to_owned());
+    }
+    let base = UNIT_SUFFIXES.iter().find_map(|suffix| key.strip_suffix(suffix));
+    if let Some(base) = base.filter(|base| allowed.contains(&format!("{base}_ms").as_str())) {
+        return Some(format!("write `{base} = \"60s\"` or `{base}_ms = 60000`"));
+    }
+    let home = sections().into_iter().find(|(_, keys)| {
+        keys.iter().any(|other| *other == key || other.strip_suffix("_ms") == Some(key))
+    });
+    home.map(|(name, _)| format!("`{key}` belongs in {name}"))
+}
+
+/// What to write instead of an unknown section.
+pub(super) fn for_section(name: &str) -> Option<String> {
+    if let Some((_, say)) = OTHER_SECTIONS.iter().find(|(other, _)| *other == name) {
+        return Some((*say).to_owned());
+    }
+    for_key("", name, &[])
+}
+
+fn sections() -> [(&'static str, &'static [&'static str]); 5] {
+    [
+        ("[server]", keys::of::<ServerConfig>()),
+        ("[scheduler]", keys::of::<SchedulerConfig>()),
+        ("[limits]", keys::of::<LimitsConfig>()),
+        ("[access]", keys::of::<AccessConfig>()),
+        ("[[source]]", keys::of::<SourceConfig>()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hint_names_a_key_that_exists() {
+        let known: Vec<&str> = sections().into_iter().flat_map(|(_, keys)| keys).copied().collect();
+        for (other, _, say) in OTHER_SPELLINGS {
+            let names = say.split('`').skip(1).step_by(2);
+            for name in names.filter_map(|text| text.split(" = ").next()) {
+                let with_unit = format!("{name}_ms");
+                assert!(
+                    known.contains(&name) || known.contains(&with_unit.as_str()) || name == "on",
+                    "the hint for `{other}` names `{name}`"
+                );
+            }
+            assert!(!known.contains(other) || *other == "secret", "`{other}` is a key");
+        }
+    }
+
+    #[test]
+    fn a_unit_behind_a_key_and_a_key_of_another_section_are_recognised() {
+        let scheduler = keys::of::<SchedulerConfig>();
+        assert_eq!(
+            for_key("scheduler", "heartbeat_timeout_seconds", scheduler).as_deref(),
+            Some("write `heartbeat_timeout = \"60s\"` or `heartbeat_timeout_ms = 60000`")
+        );
+        assert_eq!(
+            for_key("scheduler", "data_dir", scheduler).as_deref(),
+            Some("`data_dir` belongs in [server]")
+        );
+        assert_eq!(for_key("scheduler", "colour", scheduler), None);
+    }
+}

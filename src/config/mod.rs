@@ -1,0 +1,129 @@
+//! The configuration: defaults, under the file, under the environment.
+//!
+//! ```text
+//!  Default of each section  <  dispatchyard.toml  <  DISPATCHYARD_<SECTION>__<KEY>
+//! ```
+//!
+//! One file per section; a field's doc gives its key, its unit and its default, and the default's
+//! value is written once, in the section's `Default`. Everything wrong with a file is reported at
+//! once, with file, line, column and key ([`ConfigErrors`]).
+//!
+//! Deliberately absent: what the triggers mean (`trigger`), the text of secrets (a separate step,
+//! [`Config::load_secrets`], so that a file can be checked where the secrets are not), reloading.
+
+mod access;
+mod document;
+mod effective;
+mod entry;
+mod error;
+mod hints;
+mod keys;
+mod limits;
+mod number;
+mod overlay;
+mod place;
+mod risk;
+mod scheduler;
+mod secret;
+mod section;
+mod server;
+mod source;
+mod unit;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::Spanned;
+
+pub use access::AccessConfig;
+pub use error::{ConfigError, ConfigErrors};
+pub use limits::LimitsConfig;
+pub use overlay::environment;
+pub use place::{ConfigFile, Origin, Place};
+pub use scheduler::SchedulerConfig;
+pub use secret::{Secret, SecretRef, Secrets, without_newline};
+pub use server::ServerConfig;
+pub use source::{SourceConfig, SourceKind};
+
+use crate::trigger::RuleConfig;
+
+/// The name of the file that is read when none is named.
+pub const DEFAULT_FILE: &str = "dispatchyard.toml";
+
+/// A valid configuration.
+#[derive(Debug, Serialize)]
+pub struct Config {
+    /// `[server]`: where it listens and keeps its data.
+    pub server: ServerConfig,
+    /// `[scheduler]`: leases, retries, timeouts.
+    pub scheduler: SchedulerConfig,
+    /// `[limits]`: what is refused, and from which size on.
+    pub limits: LimitsConfig,
+    /// `[access]`: who may call the API.
+    pub access: AccessConfig,
+    /// `[[source]]`: who sends deliveries; names are unique.
+    #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceConfig>,
+    /// `[[trigger]]`: what they start, with each table's place; names are unique.
+    #[serde(skip)]
+    pub triggers: Vec<Spanned<RuleConfig>>,
+    /// Where it was read from.
+    #[serde(skip)]
+    file: ConfigFile,
+    /// Who set the keys that are not at their default, by `section.key`.
+    #[serde(skip)]
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Config {
+    /// Reads a file and lays the environment over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the two.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigErrors::from(ConfigError::unreadable(path, &error)))?;
+        Self::from_text(path, text, environment)
+    }
+
+    /// As [`Config::load`], of text that was read before; relative paths are relative to the
+    /// folder of `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the two.
+    pub fn from_text(
+        path: &Path,
+        text: impl Into<String>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        document::read(ConfigFile::new(path, text.into()), environment)
+    }
+
+    /// The place of a byte of the file, for errors that are found later: the span of a trigger,
+    /// or of a value inside it.
+    pub fn place(&self, offset: usize) -> Place {
+        self.file.place(offset)
+    }
+
+    /// A path of the configuration as the process can open it.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.file.folder().join(path)
+    }
+
+    /// The folder of the database, the bodies and the logs.
+    pub fn data_dir(&self) -> PathBuf {
+        self.resolve(&self.server.data_dir)
+    }
+
+    /// The folder of the workflow files.
+    pub fn workflows_dir(&self) -> PathBuf {
+        self.resolve(&self.server.workflows_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Whole numbers with a range, as fields read them.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error, Visitor};
+
+/// The longest time that can be configured: 366 days. A longer one is a slip of the unit.
+const MILLIS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
+
+/// The highest count or size: what JSON clients still show exactly.
+const COUNT_MAX: i64 = 1 << 53;
+
+struct Whole<N> {
+    what: &'static str,
+    min: i64,
+    max: i64,
+    kind: PhantomData<N>,
+}
+
+impl<N: TryFrom<i64>> Whole<N> {
+    fn new(what: &'static str, min: i64, max: i64) -> Self {
+        Self { what, min, max, kind: PhantomData }
+    }
+}
+
+impl<N: TryFrom<i64>> Visitor<'_> for Whole<N> {
+    type Value = N;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<N, E> {
+        let refusal = || {
+            E::custom(format!(
+                "{value} is out of range: {} from {} to {}",
+                self.what, self.min, self.max
+            ))
+        };
+        if value < self.min || value > self.max {
+            return Err(refusal());
+        }
+        N::try_from(value).map_err(|_| refusal())
+    }
+}
+
+/// A time that must pass: 1 ms or more.
+pub(super) fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number of milliseconds", 1, MILLIS_MAX))
+}
+
+/// A time that may be nothing.
+pub(super) fn millis_or_zero<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number of milliseconds", 0, MILLIS_MAX))
+}
+
+/// A time that need not be given.
+pub(super) fn optional_millis<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    millis(from).map(Some)
+}
+
+/// Minutes that must pass: 1 or more.
+pub(super) fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number of minutes", 1, MILLIS_MAX / 60_000))
+}
+
+/// How many: 1 or more.
+pub(super) fn count<'de, D, N>(from: D) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<i64>,
+{
+    from.deserialize_i64(Whole::new("a whole number", 1, COUNT_MAX))
+}
+
+/// How often something may be tried again: 0 or more. The limit keeps a slip of the finger from
+/// repeating a failing job for ever.
+pub(super) fn tries<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 0, 1_000))
+}

@@ -1,0 +1,89 @@
+//! What is allowed and still deserves a word, and what must not start.
+
+use super::{Config, ConfigError, Origin};
+
+impl Config {
+    /// Settings that are valid and that an operator should look at.
+    pub fn warnings(&self) -> Vec<String> {
+        let (scheduler, limits) = (&self.scheduler, &self.limits);
+        let lease_ms = scheduler.lease_length_ms();
+        let mut found = Vec::new();
+        let mut warn = |risky: bool, text: String| {
+            if risky {
+                found.push(text);
+            }
+        };
+        let interval = scheduler.heartbeat_interval_ms;
+        let timeout = scheduler.heartbeat_timeout_ms;
+        warn(
+            interval > timeout / 2,
+            format!(
+                "heartbeat_interval_ms {interval} is more than half of heartbeat_timeout_ms \
+                 {timeout}: one lost heartbeat makes a runner offline"
+            ),
+        );
+        warn(
+            scheduler.lease_ms.is_some() && interval > lease_ms / 2,
+            format!(
+                "heartbeat_interval_ms {interval} is more than half of lease_ms {lease_ms}: one \
+                 lost heartbeat takes a runner's jobs away"
+            ),
+        );
+        warn(
+            scheduler.ack_window_ms > lease_ms,
+            format!(
+                "ack_window_ms {} is longer than the lease of {lease_ms} ms: an unstarted job \
+                 expires before its window ends",
+                scheduler.ack_window_ms
+            ),
+        );
+        warn(
+            scheduler.backoff_ms > scheduler.backoff_max_ms,
+            format!(
+                "backoff_ms {} is more than backoff_max_ms {}, which wins",
+                scheduler.backoff_ms, scheduler.backoff_max_ms
+            ),
+        );
+        warn(
+            scheduler.store_wait_ms > 9_000,
+            format!(
+                "store_wait_ms {} leaves no time to answer: GitHub gives up after 10 s",
+                scheduler.store_wait_ms
+            ),
+        );
+        warn(
+            limits.hook_bytes_in_flight_max < limits.hook_body_bytes_max,
+            format!(
+                "hook_bytes_in_flight_max {} is less than hook_body_bytes_max {}: the largest \
+                 deliveries are never accepted",
+                limits.hook_bytes_in_flight_max, limits.hook_body_bytes_max
+            ),
+        );
+        for source in self.sources.iter().filter(|source| source.insecure) {
+            let name = &source.name;
+            let text = format!("the source `{name}` is insecure: anybody can send it deliveries");
+            warn(true, text);
+        }
+        found
+    }
+
+    /// The rule of `serve`: nobody but this machine may call an API without tokens.
+    ///
+    /// # Errors
+    /// The address is not loopback and no admin token is configured.
+    pub fn check_exposure(&self) -> Result<(), ConfigError> {
+        let listen = self.server.listen;
+        if listen.ip().to_canonical().is_loopback() || !self.access.admin_tokens.is_empty() {
+            return Ok(());
+        }
+        let origin = self.origins.get("server.listen").cloned();
+        let origin = origin.unwrap_or_else(|| Origin::File(self.place(0)));
+        let message = format!(
+            "{listen} can be reached from other machines and `access.admin_tokens` is empty: \
+             anybody could run jobs"
+        );
+        let hint = "write `[access]` and below it `admin_tokens = [{ env = \
+                    \"DISPATCHYARD_ADMIN_TOKEN\" }]`, or listen on 127.0.0.1";
+        Err(ConfigError::new(origin, "server.listen", message).hint(hint))
+    }
+}

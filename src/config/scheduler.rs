@@ -1,0 +1,98 @@
+//! `[scheduler]`: leases, retries, timeouts. What a job does not say itself comes from here.
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+use super::section::Section;
+
+/// The section `[scheduler]`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerConfig {
+    /// `max_global_concurrency`: jobs that runners may have at the same time. Default 1000.
+    #[serde(deserialize_with = "number::count")]
+    pub max_global_concurrency: usize,
+    /// `heartbeat_timeout_ms`: a runner that is silent for longer is offline; also the length of
+    /// a lease where `lease_ms` is not set. Default 60000.
+    #[serde(deserialize_with = "number::millis")]
+    pub heartbeat_timeout_ms: i64,
+    /// `heartbeat_interval_ms`: how often runners are told to send a heartbeat. Default 15000.
+    #[serde(deserialize_with = "number::millis")]
+    pub heartbeat_interval_ms: i64,
+    /// `lease_ms`: how long a lease lives without a heartbeat. Default: `heartbeat_timeout_ms`.
+    #[serde(deserialize_with = "number::optional_millis", skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<i64>,
+    /// `ack_window_ms`: a job that is not started by then goes to another runner. Default 15000.
+    #[serde(deserialize_with = "number::millis")]
+    pub ack_window_ms: i64,
+    /// `cancel_grace_ms`: how long a runner has to stop cancelled work before its lease is taken.
+    /// Default 30000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub cancel_grace_ms: i64,
+    /// `timeout_minutes`: how long one attempt may run. Default 360, as GitHub's:
+    /// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idtimeout-minutes>.
+    #[serde(deserialize_with = "number::minutes")]
+    pub timeout_minutes: u32,
+    /// `timeout_grace_ms`: how long after its timeout the server waits for the runner to say so
+    /// itself. Default 30000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub timeout_grace_ms: i64,
+    /// `max_retries`: how often a job that failed by itself is tried again. Default 0.
+    #[serde(deserialize_with = "number::tries")]
+    pub max_retries: u32,
+    /// `retry_max_attempts`: how often a job is tried again after failures of the infrastructure
+    /// (a lost runner, an expired lease); one more and it is poisoned. Default 3.
+    #[serde(deserialize_with = "number::tries")]
+    pub retry_max_attempts: u32,
+    /// `backoff_ms`: the first wait before a retry; it doubles with each, with full jitter. 0
+    /// retries at once. Default 10000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub backoff_ms: i64,
+    /// `backoff_max_ms`: the longest wait before a retry. Default 600000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub backoff_max_ms: i64,
+    /// `poll_wait_max_ms`: the longest time that a runner's poll is parked. Default 60000.
+    #[serde(deserialize_with = "number::millis")]
+    pub poll_wait_max_ms: i64,
+    /// `store_wait_ms`: how long a webhook waits for a store that does not write, before it is
+    /// answered 503. Default 2500: providers give up after 10 s and rarely come back.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub store_wait_ms: i64,
+}
+
+impl SchedulerConfig {
+    /// How long a lease lives without a heartbeat.
+    pub fn lease_length_ms(&self) -> i64 {
+        self.lease_ms.unwrap_or(self.heartbeat_timeout_ms)
+    }
+
+    /// How long one attempt may run where nothing else is said.
+    pub fn timeout_ms(&self) -> i64 {
+        i64::from(self.timeout_minutes) * 60_000
+    }
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            max_global_concurrency: 1_000,
+            heartbeat_timeout_ms: 60_000,
+            heartbeat_interval_ms: 15_000,
+            lease_ms: None,
+            ack_window_ms: 15_000,
+            cancel_grace_ms: 30_000,
+            timeout_minutes: 360,
+            timeout_grace_ms: 30_000,
+            max_retries: 0,
+            retry_max_attempts: 3,
+            backoff_ms: 10_000,
+            backoff_max_ms: 600_000,
+            poll_wait_max_ms: 60_000,
+            store_wait_ms: 2_500,
+        }
+    }
+}
+
+impl Section for SchedulerConfig {
+    const NAME: &'static str = "scheduler";
+}

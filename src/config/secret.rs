@@ -1,0 +1,164 @@
+//! Secrets: the configuration says where they are, never what they are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+
+use super::{Config, ConfigError, ConfigErrors, Origin};
+
+/// Where a secret is: `{ env = "NAME" }` or `{ file = "path" }`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretRef {
+    /// The environment variable of that name.
+    Env(String),
+    /// The file of that path, relative to the configuration file; one newline at its end is no
+    /// part of the secret.
+    File(PathBuf),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}
+
+const HOW_TO_REFER: &str = "write `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+
+/// Reads a list of references. No message repeats what was written: it may be a secret.
+pub(super) fn references<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SecretRef>, D::Error> {
+    let refuse = |what: &str| Err(D::Error::custom(format!("{what}; {HOW_TO_REFER}")));
+    let list = match toml::Value::deserialize(from)? {
+        toml::Value::Array(list) => list,
+        toml::Value::Table(_) => return refuse("expected a list of references in `[` and `]`"),
+        _ => return refuse("the text of a secret does not belong in the configuration"),
+    };
+    let mut references = Vec::with_capacity(list.len());
+    for item in list {
+        let toml::Value::Table(table) = item else {
+            return refuse("the text of a secret does not belong in the configuration");
+        };
+        let mut pairs = table.into_iter();
+        let reference = match (pairs.next(), pairs.next()) {
+            (Some((key, toml::Value::String(name))), None) if key == "env" => SecretRef::Env(name),
+            (Some((key, toml::Value::String(path))), None) if key == "file" => {
+                SecretRef::File(path.into())
+            }
+            _ => return refuse("a reference has the one key `env` or `file`"),
+        };
+        references.push(reference);
+    }
+    Ok(references)
+}
+
+/// The text of a secret. It can be compared and used as a key, and not be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// A secret of these bytes.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for the one place that computes with them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Every secret of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// Tokens that may do everything.
+    pub admin_tokens: Vec<Secret>,
+    /// Tokens that may register runners.
+    pub runner_tokens: Vec<Secret>,
+    /// Secrets of the sources, by their names; a source without any is not in it.
+    pub sources: BTreeMap<String, Vec<Secret>>,
+    /// What an operator should know about them.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Fetches every secret that the configuration refers to; `variable` looks up the environment.
+    ///
+    /// # Errors
+    /// Each one that is missing, unreadable or empty.
+    pub fn load_secrets(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Secrets, ConfigErrors> {
+        let mut loading = Loading { config: self, variable, warnings: vec![], errors: vec![] };
+        let admin_tokens = loading.all("access.admin_tokens", &self.access.admin_tokens);
+        let runner_tokens = loading.all("access.runner_tokens", &self.access.runner_tokens);
+        let mut sources = BTreeMap::new();
+        for source in self.sources.iter().filter(|source| !source.secrets.is_empty()) {
+            let key = format!("source.{}.secrets", source.name);
+            sources.insert(source.name.clone(), loading.all(&key, &source.secrets));
+        }
+        let Loading { warnings, errors, .. } = loading;
+        ConfigErrors::check(errors)?;
+        Ok(Secrets { admin_tokens, runner_tokens, sources, warnings })
+    }
+}
+
+struct Loading<'a, F> {
+    config: &'a Config,
+    variable: F,
+    warnings: Vec<String>,
+    errors: Vec<ConfigError>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Loading<'_, F> {
+    fn all(&mut self, key: &str, references: &[SecretRef]) -> Vec<Secret> {
+        references.iter().filter_map(|reference| self.one(key, reference)).collect()
+    }
+
+    fn one(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
+        let (origin, bytes) = match reference {
+            SecretRef::Env(name) => {
+                let found = (self.variable)(name).ok_or_else(|| "it is not set".to_owned());
+                (Origin::Environment(name.clone()), found.map(String::into_bytes))
+            }
+            SecretRef::File(path) => {
+                let path = self.config.resolve(path);
+                let found = std::fs::read(&path);
+                let found = found.map_err(|error| format!("it cannot be read: {error}"));
+                (Origin::WholeFile(path), found)
+            }
+        };
+        let checked = bytes.and_then(|bytes| {
+            let trimmed = without_newline(&bytes);
+            if trimmed.len() < bytes.len() {
+                self.warnings.push(format!(
+                    "the newline at the end of {origin} was taken off: it is no part of the secret"
+                ));
+            }
+            if trimmed.is_empty() {
+                return Err("it is empty, and an empty secret protects nothing".to_owned());
+            }
+            Ok(Secret::new(trimmed))
+        });
+        let fail = |why| self.errors.push(ConfigError::new(origin, key, why));
+        checked.map_err(fail).ok()
+    }
+}
+
+/// A secret without the one newline that editors put at the end of a file.
+pub fn without_newline(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
