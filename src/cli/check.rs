@@ -1,0 +1,45 @@
+//! `check`: everything that is wrong with a configuration, without starting anything.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::CliError;
+use super::console::Console;
+use crate::config::{Config, ConfigErrors, DEFAULT_FILE, environment};
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(default_value = DEFAULT_FILE, env = "DISPATCHYARD_CONFIG")]
+    config: PathBuf,
+    /// Print every key with the value that is in force, and who set it
+    #[arg(long)]
+    effective: bool,
+}
+
+pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliError> {
+    let config = Config::load(&args.config, environment())?;
+    config.check_exposure().map_err(ConfigErrors::from)?;
+    for warning in config.warnings() {
+        console.remark(&format!("warning: {warning}"));
+    }
+    // Where a file is checked the secrets need not be: no reason to fail.
+    match config.load_secrets(|name| std::env::var(name).ok()) {
+        Ok(secrets) => {
+            secrets.warnings.iter().for_each(|text| console.remark(&format!("warning: {text}")));
+        }
+        Err(errors) => {
+            for error in errors.iter() {
+                console.remark(&format!("warning: the server would not start here: {error}"));
+            }
+        }
+    }
+    if args.effective {
+        return console.line(config.effective().trim_end());
+    }
+    let (sources, triggers) = (config.sources.len(), config.triggers.len());
+    console
+        .line(&format!("{} is fine: sources {sources}, triggers {triggers}", args.config.display()))
+}

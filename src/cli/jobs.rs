@@ -1,0 +1,250 @@
+//! `jobs`: the unit that is queued and assigned, and the history of one of them.
+
+use clap::Args;
+
+use super::CliError;
+use super::client::Client;
+use super::console::Console;
+use super::list::{ListArgs, how_to_go_on, joined, name_of, or_dash};
+use super::table::{fields, page, rows};
+use super::time::{age, rfc3339, rfc3339_or_dash, span};
+use crate::api::wire::{AttemptView, JobDetail, JobView, List, RecordView};
+use crate::model::{JobId, RunnerRequirements};
+
+/// Which jobs.
+#[derive(Clone, Debug, Args)]
+pub struct JobsArgs {
+    /// One job, with its attempts and its history
+    id: Option<JobId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(super) async fn run(
+    args: JobsArgs,
+    client: &Client,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    match args.id {
+        Some(id) => {
+            let answer = client.get(&["jobs", &id.to_string()], &[]).await?;
+            console.show(&answer, |job, _| detail(job))
+        }
+        None => {
+            let answer = client.get(&["jobs"], &args.list.query()).await?;
+            console.show(&answer, |list: &List<JobView>, now_ms| {
+                page([table(&list.items, now_ms), how_to_go_on("jobs", list)])
+            })
+        }
+    }
+}
+
+/// Jobs, one a line.
+pub(super) fn table(jobs: &[JobView], now_ms: i64) -> String {
+    let lines = jobs.iter().map(|job| {
+        vec![
+            job.id.to_string(),
+            job.workload_id.to_string(),
+            job.name.clone(),
+            state(job),
+            job.priority.to_string(),
+            job.attempt.to_string(),
+            or_dash(job.runner_id),
+            age(now_ms, job.queued_at_ms),
+        ]
+    });
+    let header = ["JOB", "WORKLOAD", "NAME", "STATE", "PRIORITY", "ATTEMPT", "RUNNER", "AGE"];
+    rows(&header, lines, "no jobs")
+}
+
+/// The state, with what the state alone does not say.
+fn state(job: &JobView) -> String {
+    if !job.state.is_terminal() && job.cancel_requested_at_ms.is_some() {
+        return format!("{} (cancelling)", job.state);
+    }
+    job.state.to_string()
+}
+
+/// All fields of one job.
+pub(super) fn one(job: &JobView) -> String {
+    fields([
+        ("job", job.id.to_string()),
+        ("name", job.name.clone()),
+        ("workload", job.workload_id.to_string()),
+        ("state", state(job)),
+        ("reason", or_dash(job.reason.map(|reason| reason.sentence()))),
+        ("priority", job.priority.to_string()),
+        ("attempt", job.attempt.to_string()),
+        ("retries", format!("{} of {}", job.retry_count, job.max_retries)),
+        ("runner", or_dash(job.runner_id)),
+        ("queued", rfc3339(job.queued_at_ms)),
+        ("started", rfc3339_or_dash(job.started_at_ms)),
+        ("ended", rfc3339_or_dash(job.ended_at_ms)),
+    ])
+}
+
+fn detail(detail: &JobDetail) -> String {
+    let more = fields([
+        ("needs", joined(&detail.needs)),
+        ("requires", requirements(&detail.requirements)),
+    ]);
+    let outputs = detail.outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+    page([
+        one(&detail.job),
+        more,
+        attempts(&detail.attempts),
+        rows(&["OUTPUT", "VALUE"], outputs, ""),
+        history(&detail.records),
+    ])
+}
+
+fn requirements(needs: &RunnerRequirements) -> String {
+    let mut parts: Vec<String> = needs.labels.iter().map(ToString::to_string).collect();
+    parts.extend([&needs.architecture, &needs.os].into_iter().flatten().map(ToString::to_string));
+    let amounts = [
+        ("min_memory_gb", needs.min_memory_gb),
+        ("min_cpu_cores", needs.min_cpu_cores),
+        ("gpu", needs.gpu),
+    ];
+    let amounts = amounts.into_iter().filter(|(_, amount)| *amount > 0);
+    parts.extend(amounts.map(|(name, amount)| format!("{name} {amount}")));
+    parts.extend(needs.requires_docker.then(|| "requires_docker".to_owned()));
+    joined(parts)
+}
+
+fn attempts(attempts: &[AttemptView]) -> String {
+    let lines = attempts.iter().map(|attempt| {
+        let began = attempt.started_at_ms.unwrap_or(attempt.assigned_at_ms);
+        let requeued = attempt.requeue_reason.map(|reason| format!(" ({})", reason.as_str()));
+        vec![
+            attempt.number.to_string(),
+            attempt.runner_id.to_string(),
+            format!("{}{}", name_of(attempt.outcome), requeued.unwrap_or_default()),
+            or_dash(attempt.exit_code),
+            rfc3339(attempt.assigned_at_ms),
+            span(attempt.ended_at_ms.saturating_sub(began)),
+            or_dash(attempt.error.as_ref()),
+        ]
+    });
+    let header = ["ATTEMPT", "RUNNER", "OUTCOME", "EXIT CODE", "ASSIGNED", "TOOK", "ERROR"];
+    rows(&header, lines, "")
+}
+
+fn history(records: &[RecordView]) -> String {
+    let lines = records.iter().map(|record| {
+        vec![
+            rfc3339(record.at_ms),
+            record.name.clone(),
+            or_dash(record.author.as_ref()),
+            record.detail.clone(),
+        ]
+    });
+    rows(&["TIME", "RECORD", "BY", "DETAIL"], lines, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        AttemptOutcome, EndReason, JobPriority, JobStateKind, LeaseToken, RequeueReason, RunnerId,
+        WorkloadId,
+    };
+
+    fn job() -> JobView {
+        JobView {
+            id: JobId(7),
+            workload_id: WorkloadId(3),
+            name: "build".to_owned(),
+            state: JobStateKind::Running,
+            reason: None,
+            priority: JobPriority::High,
+            attempt: 2,
+            retry_count: 0,
+            max_retries: 1,
+            runner_id: Some(RunnerId(1)),
+            queued_at_ms: 1_763_712_000_000,
+            started_at_ms: Some(1_763_712_001_000),
+            ended_at_ms: None,
+            cancel_requested_at_ms: Some(1_763_712_002_000),
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_being_cancelled_says_so() {
+        insta::assert_snapshot!(table(&[job()], 1_763_712_030_000), @r#"
+        JOB  WORKLOAD  NAME   STATE                 PRIORITY  ATTEMPT  RUNNER  AGE
+        7    3         build  running (cancelling)  high      2        1       30s
+        "#);
+    }
+
+    #[test]
+    fn one_job_shows_its_attempts_and_history() {
+        let detail_view = JobDetail {
+            job: JobView {
+                state: JobStateKind::Failed,
+                reason: Some(EndReason::Poisoned),
+                ended_at_ms: Some(1_763_712_060_000),
+                cancel_requested_at_ms: None,
+                ..job()
+            },
+            needs: vec!["lint".to_owned()],
+            requirements: RunnerRequirements {
+                labels: vec!["linux".into()],
+                min_memory_gb: 8,
+                requires_docker: true,
+                ..RunnerRequirements::default()
+            },
+            attempts: vec![AttemptView {
+                number: 1,
+                run: 1,
+                lease: LeaseToken(9),
+                runner_id: RunnerId(1),
+                assigned_at_ms: 1_763_712_000_000,
+                started_at_ms: None,
+                ended_at_ms: 1_763_712_015_000,
+                outcome: AttemptOutcome::Requeued,
+                requeue_reason: Some(RequeueReason::LeaseLost),
+                exit_code: None,
+                error: Some("not started".to_owned()),
+            }],
+            outputs: [("version".to_owned(), "1.2".to_owned())].into(),
+            records: vec![RecordView {
+                name: "job.requeued".to_owned(),
+                at_ms: 1_763_712_015_000,
+                delivery_id: None,
+                workload_id: None,
+                job_id: Some(JobId(7)),
+                runner_id: None,
+                attempt: Some(1),
+                author: None,
+                detail: "lease_lost".to_owned(),
+            }],
+        };
+        insta::assert_snapshot!(detail(&detail_view), @r#"
+        job       7
+        name      build
+        workload  3
+        state     failed
+        reason    infrastructure failed under it more often than infra_retries_max
+        priority  high
+        attempt   2
+        retries   0 of 1
+        runner    1
+        queued    2025-11-21T08:00:00Z
+        started   2025-11-21T08:00:01Z
+        ended     2025-11-21T08:01:00Z
+
+        needs     lint
+        requires  linux, min_memory_gb 8, requires_docker
+
+        ATTEMPT  RUNNER  OUTCOME                EXIT CODE  ASSIGNED              TOOK  ERROR
+        1        1       requeued (lease_lost)  -          2025-11-21T08:00:00Z  15s   not started
+
+        OUTPUT   VALUE
+        version  1.2
+
+        TIME                  RECORD        BY  DETAIL
+        2025-11-21T08:00:15Z  job.requeued  -   lease_lost
+        "#);
+    }
+}
