@@ -71,6 +71,7 @@ impl Scheduler {
                     self.lose(now, job_id, RequeueReason::RunnerLost, true, why);
                 }
             }
+            self.runners.update(slot, |runner| runner.foreign_jobs = 0);
         }
         self.runners.update(slot, |runner| runner.row = row.clone());
         self.index.set_runner(slot, &row);
@@ -106,7 +107,11 @@ impl Scheduler {
         }
         self.runners.update(slot, |runner| {
             runner.given = again;
-            runner.cancels.extend(lost);
+            for token in lost {
+                if !runner.cancels.contains(&token) {
+                    runner.cancels.push(token);
+                }
+            }
         });
         if wait_ms > 0 {
             self.leases.set_timer(until_ms, Timer::PollEnd(poll.poll_id));

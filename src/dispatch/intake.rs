@@ -69,9 +69,13 @@ impl Scheduler {
         idempotency_key: Option<Box<str>>,
         verdict: Verdict,
     ) -> Result<Reply, Refusal> {
-        if let Verdict::Duplicate(first) = verdict {
+        // A key that stands for nothing was claimed by a request that was refused, in a batch that
+        // was committed for others: no accepted one leaves its key unanswered.
+        if let Verdict::Duplicate(first) = verdict
+            && !first.is_empty()
+        {
             let workload_id = first.parse().map_err(|_| {
-                Refusal::WrongState("the first request with this key is not answered yet".into())
+                Refusal::WrongState(format!("the key of this request stands for `{first}`").into())
             })?;
             return Ok(Reply::Submitted { workload_id, duplicate: true });
         }

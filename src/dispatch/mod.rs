@@ -27,6 +27,8 @@ mod retry;
 mod scheduler;
 mod settings;
 mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tick;
 mod view;
 

@@ -279,12 +279,13 @@ impl Scheduler {
 
     /// Whether so many new classes still fit, after classes without jobs were forgotten.
     pub(super) fn has_room_for_classes(&mut self, wanted: &[&RunnerRequirements]) -> bool {
-        let known = &self.classes.by_requirements;
-        let new: BTreeSet<_> = wanted.iter().filter(|needs| !known.contains_key(**needs)).collect();
-        if known.len() + new.len() <= self.settings.classes_max {
+        let needed = |known: &FxHashMap<RunnerRequirements, ClassId>| {
+            let new = wanted.iter().filter(|needs| !known.contains_key(**needs));
+            known.len() + new.collect::<BTreeSet<_>>().len()
+        };
+        if needed(&self.classes.by_requirements) <= self.settings.classes_max {
             return true;
         }
-        let new = new.len();
         let index = &mut self.index;
         self.classes.jobs.retain(|id, jobs| {
             if *jobs == 0 {
@@ -294,7 +295,8 @@ impl Scheduler {
         });
         let jobs = &self.classes.jobs;
         self.classes.by_requirements.retain(|_, id| jobs.contains_key(id));
-        self.classes.by_requirements.len() + new <= self.settings.classes_max
+        // Counted again: what is wanted may be among what was forgotten.
+        needed(&self.classes.by_requirements) <= self.settings.classes_max
     }
 
     /// Takes a class into memory, unless it is there: new, loaded, or of a retried job.

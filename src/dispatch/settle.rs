@@ -44,6 +44,10 @@ impl Scheduler {
                 self.stopped_at_capacity = true;
                 return;
             }
+            // Whoever waits next makes the next match look at everything that fits.
+            if self.runners.waiting_len() == 0 {
+                return;
+            }
             let job = &self.jobs[&order.job_id].row;
             let avoid = job.avoid_runner_id;
             let chosen = self.choose(class, avoid);

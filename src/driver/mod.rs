@@ -20,6 +20,8 @@ mod batch;
 mod decide;
 mod handle;
 mod run;
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub use batch::{Envelope, Limits};

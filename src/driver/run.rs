@@ -64,7 +64,8 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
     let (questions, question_receiver) = mpsc::channel(1_024);
     let views = Arc::new(Views::new(options.records_max));
     let handle = Handle { control, intake, questions, views: Arc::clone(&views) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // No sockets here: without them the thread parks on a futex, which wakes faster than epoll.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (ended, has_ended) = oneshot::channel();
     let inbox = Inbox {
         control: control_receiver,
@@ -147,7 +148,7 @@ impl Driver {
         }
     }
 
-    /// Tells control commands that the store is away, for a while.
+    /// Tells control commands, and whoever asks something, that the store is away, for a while.
     async fn refuse_while_away(&mut self) {
         let (first, last) = RELOAD_WAIT_MS;
         let wait_ms = (first << self.failures.min(10)).min(last);
@@ -156,6 +157,8 @@ impl Driver {
         loop {
             tokio::select! {
                 () = &mut over => return,
+                // Unanswered: whoever asked is told by that.
+                Some(question) = self.questions.recv() => drop(question),
                 control = self.inbox.control.recv() => match control {
                     Some(Control::Command(envelope)) => {
                         envelope.answer(Err(CommandError::Unavailable));
@@ -245,6 +248,7 @@ impl Driver {
         self.views.set_state(ServerState::StoreUnavailable);
         // Whoever polls asks again and is then told what it was given.
         self.parked.clear();
+        self.options.metrics.polls_parked.set(0);
         for envelope in batch {
             if envelope.command.is_intake() && envelope.command.unique_key().is_some() {
                 self.inbox.first.push_back(envelope);
@@ -269,8 +273,12 @@ impl Driver {
         count(&self.options.metrics, &output.records);
         self.views.records.push(output.records);
         for (mut envelope, reply) in batch.into_iter().zip(replies) {
-            if let (Command::Poll(poll), Some(waiter)) = (&envelope.command, envelope.poll.take()) {
-                self.parked.insert(poll.poll_id, waiter);
+            match (&envelope.command, envelope.poll.take()) {
+                (Command::Poll(poll), Some(waiter)) if reply.is_ok() => {
+                    self.parked.insert(poll.poll_id, waiter);
+                }
+                (Command::PollGone(poll_id), _) => drop(self.parked.remove(poll_id)),
+                _ => {}
             }
             envelope.answer(reply.map_err(CommandError::Refused));
         }
@@ -284,6 +292,7 @@ impl Driver {
                 undelivered.extend(answer.jobs.iter().map(|job| job.lease.token));
             }
         }
+        self.options.metrics.polls_parked.set(self.parked.len() as i64);
         if !undelivered.is_empty() {
             let command = Command::Undelivered(undelivered);
             self.inbox.first.push_back(Envelope { command, reply: None, poll: None });

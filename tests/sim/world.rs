@@ -530,6 +530,12 @@ impl World {
 
     /// What the world itself knows after a command was accepted.
     fn learn(&mut self, command: &Command, before: &dispatchyard::dispatch::Durable) {
+        if let Command::Register(register) = command {
+            let old = before.runners.values().find(|row| row.instance_id == register.instance_id);
+            if let Some(old) = old.filter(|row| row.boot_id != register.boot_id) {
+                self.known.get_mut(&old.id).expect("it is registered").foreign_jobs = 0;
+            }
+        }
         let Command::Poll(poll) = command else { return };
         let leases = before.leases.values().filter(|(_, id)| *id == poll.runner_id).count();
         let again = before

@@ -1,0 +1,8 @@
+//! The driver on its own thread, over a real database in a folder that disappears.
+
+mod disk;
+mod faults;
+mod keys;
+mod lifecycle;
+mod polls;
+mod rig;
