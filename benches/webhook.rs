@@ -20,6 +20,7 @@ use dispatchyard::api::wire::{
 use dispatchyard::cli::sign_like_github;
 use dispatchyard::clock::{Clock as _, SystemClock};
 use dispatchyard::model::{AttemptOutcome, RunnerCapabilities, WorkloadId};
+use dispatchyard::webhook::Secret;
 
 const SECRET: &str = "a secret of the bench";
 const PUSH: &str = include_str!("../fixtures/github/push.json");
@@ -37,6 +38,10 @@ name = "one-job"
 on = "push"
 agent = { profile = "bench", prompt = "{{ event.title }}" }
 "#;
+
+fn secret() -> Secret {
+    Secret::new(SECRET.as_bytes()).expect("it is not empty")
+}
 
 struct Server {
     child: Child,
@@ -120,7 +125,7 @@ async fn measure(address: &str, rate: u64, seconds: u64) -> Vec<f64> {
         let (http, url) = (http.clone(), url.clone());
         sent.push(tokio::spawn(async move {
             let id = format!("bench-{number}");
-            let signed = sign_like_github(PUSH.into(), "push", &id, SECRET.as_bytes());
+            let signed = sign_like_github(PUSH.into(), "push", &id, &secret());
             let signed = signed.expect("a signed push");
             let request = http.post(url).headers(signed.headers).body(signed.body);
             let answer = request.send().await.expect("an answer");

@@ -23,7 +23,7 @@ use crate::api::access::hash;
 use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AccessRules, AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
-use crate::config::{Config, ConfigErrors, Secret, Secrets, SourceConfig};
+use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
 use crate::dispatch::{LeaseOwner, Settings};
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
@@ -243,18 +243,13 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
     let auth = if source.insecure && texts.is_empty() {
         webhook::SourceAuth::Insecure
     } else {
-        let secrets = texts
-            .iter()
-            .map(|secret| webhook::Secret::new(secret.expose()))
-            .collect::<Result<_, _>>()
-            .map_err(wrong)?;
-        webhook::SourceAuth::Signed(webhook::Secrets::new(secrets).map_err(wrong)?)
+        webhook::SourceAuth::Signed(webhook::Secrets::new(texts.to_vec()).map_err(wrong)?)
     };
     Ok(Source { auth, trusted_bots: source.trusted_bots.clone() })
 }
 
-fn hashes(tokens: &[Secret]) -> Vec<String> {
-    tokens.iter().map(|token| hash(&String::from_utf8_lossy(token.expose()))).collect()
+fn hashes(tokens: &[webhook::Secret]) -> Vec<String> {
+    tokens.iter().map(|token| hash(&String::from_utf8_lossy(token.bytes()))).collect()
 }
 
 fn millis(ms: i64) -> Duration {

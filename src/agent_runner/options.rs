@@ -57,7 +57,8 @@ pub struct RunnerOptions {
     pub log_flush_ms: u64,
     /// The most log bytes in one call, which is also what shipping holds in memory. Default 128 KiB.
     pub log_batch_bytes_max: usize,
-    /// The most log bytes of one attempt; what follows is dropped and marked. Default 256 MiB.
+    /// The most log bytes of one attempt, as the server keeps by default; what follows is dropped and
+    /// marked. Default 64 MiB.
     pub log_bytes_max: u64,
 }
 
@@ -92,7 +93,7 @@ impl RunnerOptions {
             retry_max_ms: 10_000,
             log_flush_ms: 200,
             log_batch_bytes_max: 128 * 1024,
-            log_bytes_max: 256 * 1024 * 1024,
+            log_bytes_max: 64 * 1024 * 1024,
         }
     }
 

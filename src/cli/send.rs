@@ -13,7 +13,6 @@ use super::list::joined;
 use super::table::{fields, page};
 use crate::api::wire::DeliveryAccepted;
 use crate::clock::{Clock, OsEntropy, SystemClock, uuid_v7};
-use crate::config::without_newline;
 use crate::webhook::{Secret, sign};
 
 /// What to send, and the secret to sign it with.
@@ -58,10 +57,9 @@ pub fn sign_like_github(
     body: Vec<u8>,
     event: &str,
     delivery: &str,
-    secret: &[u8],
+    secret: &Secret,
 ) -> Result<SignedDelivery, CliError> {
-    let secret = Secret::new(secret).map_err(|_| unusable("secret"))?;
-    let signature = sign(&secret, &body);
+    let signature = sign(secret, &body);
     let mut headers = HeaderMap::new();
     let mut set = |name: &'static str, value: &str| {
         let value = HeaderValue::from_str(value).map_err(|_| unusable(name))?;
@@ -97,7 +95,11 @@ pub(super) async fn run(
         (None, None) => Vec::new(),
     };
     // As the server does, so that both may read the same file.
-    let secret = without_newline(&secret);
+    let secret = Secret::from_text(&secret).map_err(|error| CliError::Usage {
+        message: error.to_string(),
+        hint: "the secret is the one that the server has for the source".to_owned(),
+    })?;
+    let secret = &secret.secret;
     let new_id = || uuid_v7(SystemClock::new().now(), &mut OsEntropy).to_string();
     let id = args.delivery.unwrap_or_else(new_id);
     let signed = sign_like_github(read(&args.file)?, &args.event, &id, secret)?;
@@ -136,7 +138,13 @@ mod tests {
     fn a_signature_is_githubs_own_example() {
         // The test values of GitHub's page on validating deliveries.
         let body = b"Hello, World!".to_vec();
-        let signed = sign_like_github(body, "push", "1", b"It's a Secret to Everybody").unwrap();
+        let signed = sign_like_github(
+            body,
+            "push",
+            "1",
+            &Secret::new(b"It's a Secret to Everybody").unwrap(),
+        )
+        .unwrap();
         assert_eq!(
             signed.headers["x-hub-signature-256"],
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
@@ -146,7 +154,8 @@ mod tests {
 
     #[test]
     fn an_event_that_no_header_can_carry_is_refused() {
-        let error = sign_like_github(Vec::new(), "pu\nsh", "1", b"s").unwrap_err();
+        let error =
+            sign_like_github(Vec::new(), "pu\nsh", "1", &Secret::new(b"s").unwrap()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("x-github-event"));
     }

@@ -42,7 +42,7 @@ pub use limits::LimitsConfig;
 pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
 pub use scheduler::SchedulerConfig;
-pub use secret::{Secret, SecretRef, Secrets, without_newline};
+pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
 pub use source::{SourceConfig, SourceKind};
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
+use crate::webhook::{LoadedSecret, Secret};
+
 use super::{Config, ConfigError, ConfigErrors, Origin};
 
 /// Where a secret is: `{ env = "NAME" }` or `{ file = "path" }`.
@@ -55,28 +57,6 @@ pub(super) fn references<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secre
         references.push(reference);
     }
     Ok(references)
-}
-
-/// The text of a secret. It can be compared and used as a key, and not be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<[u8]>);
-
-impl Secret {
-    /// A secret of these bytes.
-    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The bytes, for the one place that computes with them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// Every secret of the configuration.
@@ -128,37 +108,33 @@ impl<F: Fn(&str) -> Option<String>> Loading<'_, F> {
     }
 
     fn one(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
-        let (origin, bytes) = match reference {
+        let (origin, found) = match reference {
             SecretRef::Env(name) => {
-                let found = (self.variable)(name).ok_or_else(|| "it is not set".to_owned());
-                (Origin::Environment(name.clone()), found.map(String::into_bytes))
+                let set = (self.variable)(name).ok_or_else(|| "it is not set".to_owned());
+                let read = |text: String| Secret::from_text(text.as_bytes());
+                let found = set.and_then(|text| read(text).map_err(|error| error.to_string()));
+                (Origin::Environment(name.clone()), found)
             }
             SecretRef::File(path) => {
                 let path = self.config.resolve(path);
-                let found = std::fs::read(&path);
-                let found = found.map_err(|error| format!("it cannot be read: {error}"));
+                let found = Secret::read_file(&path).map_err(|error| error.to_string());
                 (Origin::WholeFile(path), found)
             }
         };
-        let checked = bytes.and_then(|bytes| {
-            let trimmed = without_newline(&bytes);
-            if trimmed.len() < bytes.len() {
-                self.warnings.push(format!(
-                    "the newline at the end of {origin} was taken off: it is no part of the secret"
-                ));
+        match found {
+            Ok(LoadedSecret { secret, trimmed }) => {
+                if trimmed {
+                    self.warnings.push(format!(
+                        "the newline at the end of {origin} was taken off: it is no part of the \
+                         secret"
+                    ));
+                }
+                Some(secret)
             }
-            if trimmed.is_empty() {
-                return Err("it is empty, and an empty secret protects nothing".to_owned());
+            Err(why) => {
+                self.errors.push(ConfigError::new(origin, key, why));
+                None
             }
-            Ok(Secret::new(trimmed))
-        });
-        let fail = |why| self.errors.push(ConfigError::new(origin, key, why));
-        checked.map_err(fail).ok()
+        }
     }
-}
-
-/// A secret without the one newline that editors put at the end of a file.
-pub fn without_newline(bytes: &[u8]) -> &[u8] {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }

@@ -286,8 +286,8 @@ fn secrets_are_trimmed_once_and_never_shown() {
     let text = "[access]\nadmin_tokens = [{ env = \"A\" }]\n[[source]]\nname = \"gh\"\nsecrets = [{ file = \"hook\" }]";
     let config = Config::from_text(&folder.path().join("d.toml"), text, []).unwrap();
     let secrets = config.load_secrets(|name| (name == "A").then(|| "t0ken".to_owned())).unwrap();
-    assert_eq!(secrets.admin_tokens[0].expose(), b"t0ken");
-    assert_eq!(secrets.sources["gh"][0].expose(), b"s3cret");
+    assert_eq!(secrets.admin_tokens[0].bytes(), b"t0ken");
+    assert_eq!(secrets.sources["gh"][0].bytes(), b"s3cret");
     assert_eq!(secrets.warnings.len(), 1);
     let shown = format!("{secrets:?} {config:?}");
     assert!(!shown.contains("s3cret") && !shown.contains("t0ken"), "{shown}");
@@ -300,9 +300,9 @@ fn missing_and_empty_secrets_are_all_told() {
     let config = read(text, &[]).unwrap();
     let errors = config.load_secrets(|name| (name == "A").then(|| "\n".to_owned())).unwrap_err();
     insta::assert_snapshot!(errors, @r#"
-    environment variable A: `access.admin_tokens`: it is empty, and an empty secret protects nothing
+    environment variable A: `access.admin_tokens`: the secret is empty: an empty secret protects nothing
     environment variable B: `access.admin_tokens`: it is not set
-    none/here: `access.admin_tokens`: it cannot be read: No such file or directory (os error 2)
+    none/here: `access.admin_tokens`: cannot read the secret file none/here: No such file or directory (os error 2)
     "#);
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// No bytes but line ends.
-    #[error("the secret is empty: an empty secret would accept anybody's deliveries")]
+    #[error("the secret is empty: an empty secret protects nothing")]
     Empty,
     /// No secret at all.
     #[error("no secret is given: name one, or say `insecure = true` if anybody may send")]
@@ -39,7 +39,8 @@ pub enum SecretError {
 /// Most bytes of a secret.
 pub const SECRET_BYTES_MAX: usize = 4_096;
 
-/// One shared secret. Its bytes reach the signature check and nothing else.
+/// One secret, of a source or a token. Its bytes reach the one place that computes with them, and
+/// no log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<[u8]>);
 
@@ -89,7 +90,8 @@ impl Secret {
         Self::from_text(&text)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The bytes, for the one place that computes with them.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("driver", &["queue", "runner", "dispatch", "store", "clock", "telemetry"]),
     ("log", &[]),
-    ("config", &["trigger"]),
+    ("config", &["trigger", "webhook"]),
     ("api::wire", &[]),
     ("api", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",

@@ -14,6 +14,7 @@ use crate::cli::follow::Follower;
 use crate::cli::sign_like_github;
 use crate::clock::{Clock as _, OsEntropy, SystemClock, uuid_v7};
 use crate::model::{JobId, JobStateKind, WorkloadId};
+use crate::webhook::Secret;
 
 /// How long the runner may take to register, and the demo to end.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -90,7 +91,7 @@ async fn play(home: &Home, client: &Client, console: &mut Console) -> Result<(),
     follower.connect().await?;
     loop {
         if let Some(act) = acts.next() {
-            let accepted = send(client, act, secret.as_bytes()).await?;
+            let accepted = send(client, act, &secret).await?;
             console.line(&scene.delivered(act.what, &accepted))?;
             open.extend(accepted.workloads.iter().copied());
             deliveries.push((act, accepted));
@@ -125,7 +126,7 @@ async fn play(home: &Home, client: &Client, console: &mut Console) -> Result<(),
     judge(client, console, &deliveries).await
 }
 
-async fn send(client: &Client, act: &Act, secret: &[u8]) -> Result<DeliveryAccepted, CliError> {
+async fn send(client: &Client, act: &Act, secret: &Secret) -> Result<DeliveryAccepted, CliError> {
     let id = uuid_v7(SystemClock::new().now(), &mut OsEntropy).to_string();
     let signed = sign_like_github(act.body.as_bytes().to_vec(), act.event, &id, secret)?;
     client.post_hook(&["hooks", "github"], signed.headers, signed.body).await?.read()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use crate::clock::{OsEntropy, secret_token};
 use crate::config::{Config, Secrets, environment};
+use crate::webhook::Secret;
 
 const EXAMPLE_CONFIG: &str = include_str!("../../../config/dispatchyard.toml");
 const EXAMPLE_WORKFLOW: &str = include_str!("../../../config/workflows/demo.yml");
@@ -44,7 +45,7 @@ impl Home {
         let mut config = Config::load(&self.config_file(), environment())?;
         config.server.listen = listen;
         config.server.data_dir.clone_from(&self.folder);
-        let own = self.secret()?;
+        let own = self.own_secret()?;
         let secrets = config.load_secrets(|name| {
             let set = std::env::var(name).ok();
             set.or_else(|| (name == SECRET_VARIABLE).then(|| own.clone()))
@@ -71,11 +72,19 @@ impl Home {
     }
 
     /// The secret that example deliveries are signed with.
-    pub(super) fn secret(&self) -> Result<String, CliError> {
-        if let Ok(set) = std::env::var(SECRET_VARIABLE) {
-            return Ok(set);
-        }
-        crate::cli::global::read_text(&self.secret_file()).map(|text| text.trim().to_owned())
+    pub(super) fn secret(&self) -> Result<Secret, CliError> {
+        let text = match std::env::var(SECRET_VARIABLE) {
+            Ok(set) => set,
+            Err(_) => self.own_secret()?,
+        };
+        Secret::from_text(text.as_bytes()).map(|it| it.secret).map_err(|error| CliError::Usage {
+            message: error.to_string(),
+            hint: format!("remove {}: a new one is made", self.secret_file().display()),
+        })
+    }
+
+    fn own_secret(&self) -> Result<String, CliError> {
+        crate::cli::global::read_text(&self.secret_file())
     }
 }
 
