@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! start:  configuration, secrets, rules -> store (lock, schema) -> driver (load) -> log sealer -> listener
-//! stop:   listener stops accepting -> driver finishes its batch, answers parked polls -> streams end
-//!         -> connections finish -> store is closed
+//! stop:   driver takes nothing new, finishes its batch, answers parked polls -> streams end
+//!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
 mod rules;
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,10 @@ pub use rules::rules;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A spilled body without a delivery this old was left by a request that died.
 const ORPHAN_AGE_MS: i64 = 3_600_000;
+/// How often such bodies are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Ended attempts whose logs wait to be sealed; of more, each follower seals its own.
+const ENDED_ATTEMPTS_MAX: usize = 10_000;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +102,8 @@ pub struct App {
     /// Ends streams.
     stopping: CancellationToken,
     listener: JoinHandle<()>,
-    driver_ended: oneshot::Receiver<()>,
+    /// Cancelled when the driver has ended, whether it was told to or not.
+    driver_gone: CancellationToken,
 }
 
 impl App {
@@ -130,12 +135,13 @@ impl App {
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
         let logs = JobLogs::open(data_dir.join("logs"), limits)?;
         let metrics = Arc::new(Metrics::new());
-        let (ended, ended_attempts) = mpsc::unbounded_channel();
+        let (ended, ended_attempts) = mpsc::channel(ENDED_ATTEMPTS_MAX);
         let (handle, driver_ended) = driver::spawn(DriverOptions {
             writer,
             settings: settings(&config),
             limits: Limits {
-                batch_commands_max: config.limits.batch_commands_max,
+                // With fewer, intake would have no quarter of the room.
+                batch_commands_max: config.limits.batch_commands_max.max(4),
                 control_queue_max: config.limits.control_queue_max,
                 intake_queue_max: config.limits.intake_queue_max,
             },
@@ -149,12 +155,19 @@ impl App {
         })
         .map_err(AppError::Driver)?;
         tokio::spawn(seal_logs(ended_attempts, logs.clone()));
-        tokio::spawn(sweep_bodies(store.clone(), Arc::clone(&options.clock)));
+        let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let clock = Arc::clone(&options.clock);
+        tokio::spawn(sweep_bodies(store.clone(), clock, stopping.clone()));
+        let driver_gone = CancellationToken::new();
+        let gone = driver_gone.clone();
+        tokio::spawn(async move {
+            let _ = driver_ended.await;
+            gone.cancel();
+        });
 
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
         let listen_limits = ListenLimits {
             header_read_timeout: millis(config.server.header_read_timeout_ms),
             connections_max: config.server.connections_max,
@@ -185,7 +198,7 @@ impl App {
         let listener =
             tokio::spawn(listen(listener, router, listen_limits, stop_listening.clone()));
         tracing::info!(%address, "listening");
-        Ok(Self { address, handle, store, stop_listening, stopping, listener, driver_ended })
+        Ok(Self { address, handle, store, stop_listening, stopping, listener, driver_gone })
     }
 
     /// Where it listens: with port 0 configured, the port that was taken.
@@ -198,12 +211,18 @@ impl App {
         &self.handle
     }
 
+    /// Waits until the driver has ended, which it does by itself only when something is badly
+    /// wrong: nothing can be decided any more, and the process should end.
+    pub async fn driver_gone(&self) {
+        self.driver_gone.cancelled().await;
+    }
+
     /// Stops: no new connections, the batch in hand is finished, parked polls are answered,
     /// streams end. Remote runners keep their leases.
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.handle.stop().await;
-        let _ = self.driver_ended.await;
+        self.driver_gone.cancelled().await;
         self.stopping.cancel();
         self.stop_listening.cancel();
         let _ = self.listener.await;
@@ -257,20 +276,26 @@ fn millis(ms: i64) -> Duration {
 }
 
 /// Seals the log of each attempt that ended, so that its followers end.
-async fn seal_logs(mut ended: mpsc::UnboundedReceiver<LeaseOwner>, logs: JobLogs) {
+async fn seal_logs(mut ended: mpsc::Receiver<LeaseOwner>, logs: JobLogs) {
     while let Some(owner) = ended.recv().await {
-        if let Err(error) = logs.seal(owner.job_id, owner.attempt).await {
+        if let Err(error) = logs.seal_written(owner.job_id, owner.attempt).await {
             tracing::warn!(job_id = %owner.job_id, attempt = owner.attempt, %error,
                 "failed to seal a log");
         }
     }
 }
 
-/// Removes bodies that were written and never became a delivery.
-async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>) {
-    match store.sweep_orphans(ORPHAN_AGE_MS, clock.now().wall_ms).await {
-        Ok(0) => {}
-        Ok(removed) => tracing::info!(removed, "removed bodies that no delivery refers to"),
-        Err(error) => tracing::warn!(%error, "failed to look for orphaned bodies"),
+/// Removes bodies that were written and never became a delivery, now and then.
+async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>, stopping: CancellationToken) {
+    loop {
+        match store.sweep_orphans(ORPHAN_AGE_MS, clock.now().wall_ms).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed bodies that no delivery refers to"),
+            Err(error) => tracing::warn!(%error, "failed to look for orphaned bodies"),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+        }
     }
 }

@@ -10,6 +10,7 @@
 use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ApiError;
 use super::state::AppState;
@@ -44,6 +45,8 @@ pub(super) struct Incoming {
     pub(super) replay_of: Option<DeliveryId>,
     /// What it says.
     pub(super) content: Content,
+    /// Stands for the body's bytes in memory, for as long as they are there.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What a delivery says.
@@ -73,14 +76,16 @@ pub(super) async fn accept(
     task.await.map_err(|error| ApiError::Internal(format!("failed to accept: {error}")))?
 }
 
-async fn store(state: &AppState, incoming: Incoming) -> Result<DeliveryAccepted, ApiError> {
+async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccepted, ApiError> {
+    let _held_until_stored = incoming.permit.take();
     let now = state.clock.now();
     let began = state.clock.seconds();
     let id = DeliveryId(uuid_v7(now, &mut OsEntropy));
     let traceparent = incoming.traceparent.clone().unwrap_or_else(|| own_trace(id));
     let Decision { event, verdicts, plan, delivery_state, reason } =
         decide(state, incoming.content, &traceparent);
-    let body = if incoming.body.len() > state.limits.body_inline_bytes_max {
+    let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
+    let body = if spilled {
         state.store.write_body(id, incoming.body).await?
     } else {
         Body::Inline(incoming.body)
@@ -106,18 +111,29 @@ async fn store(state: &AppState, incoming: Incoming) -> Result<DeliveryAccepted,
     };
     let deliver = Deliver { delivery, plan, key: incoming.key };
     let command = Command::Deliver(Box::new(deliver));
-    let reply = state.handle.send_patiently(command, state.patience()).await?;
+    let reply = state.handle.send_patiently(command, state.patience()).await;
+    let stored = match &reply {
+        Ok(Reply::Delivered { delivery_id, .. }) => *delivery_id == id,
+        // It is not known whether it was stored: the sweep finds a body without a delivery.
+        Err(CommandError::Unavailable | CommandError::Stopping) => true,
+        Ok(_) | Err(_) => false,
+    };
+    if spilled && !stored {
+        state.store.remove_body(id).await;
+    }
+    let reply = reply?;
     state.metrics.webhook_to_commit_seconds.observe(state.clock.seconds() - began);
     let Reply::Delivered { delivery_id, duplicate, state, verdicts } = reply else {
         return Err(ApiError::Internal("the driver answered something else".into()));
     };
+    let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = state.as_str(),
-        "accepted a delivery");
+        workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "accepted a delivery");
     Ok(DeliveryAccepted {
         delivery_id,
         duplicate,
         state: state.as_str().to_owned(),
-        workloads: verdicts.iter().filter_map(|verdict| verdict.workload_id).collect(),
+        workloads,
         triggers: verdicts,
     })
 }

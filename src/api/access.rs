@@ -6,9 +6,15 @@
 //! Tokens are compared as SHA-256 in constant time; only hashes are kept. They are random and
 //! long, so a plain hash cannot be turned back, and none of the slow password hashes is needed.
 
-use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -132,6 +138,32 @@ impl RunnerCaller {
     }
 }
 
+/// Refuses what a web page in a browser on this machine could send to a server that asks nobody
+/// for a token: requests under a foreign name (DNS rebinding) and from a foreign page.
+pub(super) async fn local_only(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    if state.access.is_open() && !(is_local(headers, HOST) && is_local(headers, ORIGIN)) {
+        return ApiError::Forbidden("pages and names of elsewhere: set access.admin_tokens")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a header is absent or names this machine.
+fn is_local(headers: &HeaderMap, name: HeaderName) -> bool {
+    let Some(value) = headers.get(name) else { return true };
+    let Ok(text) = value.to_str() else { return false };
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let host = authority.host().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// What is kept of a token.
 pub fn hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
@@ -173,4 +205,26 @@ fn runner(state: &AppState, token: &str) -> Result<Option<RunnerId>, ApiError> {
         return Err(CommandError::Unavailable.into());
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        let local = |name: HeaderName, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name.clone(), value.parse().unwrap());
+            is_local(&headers, name)
+        };
+        for value in ["localhost:7878", "127.0.0.1", "[::1]:80", "LOCALHOST"] {
+            assert!(local(HOST, value), "{value}");
+        }
+        assert!(local(ORIGIN, "http://127.0.0.1:7878"));
+        for value in ["evil.example:7878", "127.0.0.1.evil.example", "10.0.0.1", "null"] {
+            assert!(!local(HOST, value) && !local(ORIGIN, value), "{value}");
+        }
+        assert!(!local(ORIGIN, "https://evil.example"));
+    }
 }

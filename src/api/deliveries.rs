@@ -88,6 +88,7 @@ pub(super) async fn replay(
         traceparent: None,
         replay_of: Some(id),
         content: Content::Event(Box::new(event)),
+        permit: None,
     };
     accepted(&state, incoming).await
 }
@@ -179,6 +180,7 @@ fn own_delivery(
         traceparent: traceparent(headers),
         replay_of: None,
         content: Content::Nothing(String::new()),
+        permit: None,
     }
 }
 

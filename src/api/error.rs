@@ -37,12 +37,6 @@ pub enum ApiError {
     /// The state of what is there does not allow it.
     #[error("{0}")]
     Conflict(String),
-    /// The log has less than the request supposes.
-    #[error("the log ends at byte {next_offset}: send from there")]
-    LogGap {
-        /// Where it ends.
-        next_offset: u64,
-    },
     /// The body is larger than it may be.
     #[error("the body is larger than {max} bytes ({limit})")]
     TooLarge {
@@ -82,15 +76,29 @@ impl ApiError {
                 Some("send `Authorization: Bearer TOKEN`; the command line takes --token-file"),
             ),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "Not allowed", None),
-            Self::NotFound { .. } => (S::NOT_FOUND, "not-found", "Not found", None),
+            Self::NotFound { .. } => (
+                S::NOT_FOUND,
+                "not-found",
+                "Not found",
+                Some(
+                    "`dispatchyard deliveries`, `workloads`, `jobs` and `runners` list what there is",
+                ),
+            ),
             Self::MethodNotAllowed(_) => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Wrong method", None)
             }
-            Self::Conflict(_) => (S::CONFLICT, "conflict", "The state does not allow it", None),
-            Self::LogGap { .. } => (S::CONFLICT, "log-gap", "Bytes are missing", None),
-            Self::TooLarge { .. } => {
-                (S::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", None)
-            }
+            Self::Conflict(_) => (
+                S::CONFLICT,
+                "conflict",
+                "The state does not allow it",
+                Some("`dispatchyard jobs ID` and `explain ID` show where it stands"),
+            ),
+            Self::TooLarge { .. } => (
+                S::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The body is too large",
+                Some("the limit stands in [limits] of the server's configuration"),
+            ),
             Self::UnsupportedMediaType(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Wrong kind of body", None)
             }
@@ -160,7 +168,11 @@ fn command_parts(
             "A limit is reached",
             Some("wait, or raise the limit in [limits]"),
         ),
-        Refusal::Panicked(_) => (S::INTERNAL_SERVER_ERROR, "fault", "A fault in the server", None),
+        // 4xx, so that nobody repeats what fails again: law 12.
+        Refusal::Panicked(_) => {
+            let hint = "the server's log says more; nothing was changed";
+            (S::UNPROCESSABLE_ENTITY, "fault", "A fault in the server", Some(hint))
+        }
     }
 }
 

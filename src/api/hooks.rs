@@ -97,12 +97,13 @@ async fn take_in(
     body: Body,
 ) -> Result<(StatusCode, DeliveryAccepted), Refused> {
     let max = state.limits.hook_body_bytes_max;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: usize| bytes > max) {
+    let announced: Option<usize> =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max).into());
     }
     let verifier = Verifier::new(headers, &source.auth)?;
-    let (bytes, proof, _permit) = read(state, verifier, body).await?;
+    let (bytes, proof, permit) = read(state, verifier, announced, body).await?;
     let verified = proof
         .over(&bytes)
         .ok_or_else(|| ApiError::Internal("the body changed while it was read".into()))?;
@@ -121,6 +122,7 @@ async fn take_in(
         traceparent: traceparent(headers),
         replay_of: None,
         content,
+        permit: Some(permit),
     };
     let accepted = accept(state, incoming).await?;
     Ok((if accepted.duplicate { StatusCode::OK } else { status }, accepted))
@@ -149,12 +151,15 @@ fn read_content(
 async fn read(
     state: &AppState,
     mut verifier: Verifier,
+    announced: Option<usize>,
     body: Body,
 ) -> Result<(Bytes, Proof, OwnedSemaphorePermit), Refused> {
     let max = state.limits.hook_body_bytes_max;
     let mut chunks = body.into_data_stream();
     let mut bytes = BytesMut::new();
-    let mut permit = reserve(state, 0).await?;
+    // An announced length is reserved at once: bodies that come in together never wait for each
+    // other with half of their bytes in hand.
+    let mut permit = reserve(state, announced.unwrap_or(0)).await?;
     let over = tokio::time::sleep(state.body_read_timeout);
     tokio::pin!(over);
     loop {
@@ -169,7 +174,9 @@ async fn read(
         if bytes.len() + chunk.len() > max {
             return Err(too_large(max).into());
         }
-        permit.merge(reserve(state, chunk.len()).await?);
+        if bytes.len() + chunk.len() > permit.num_permits() {
+            permit.merge(reserve(state, chunk.len()).await?);
+        }
         verifier.update(&chunk);
         bytes.extend_from_slice(&chunk);
     }

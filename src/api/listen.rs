@@ -36,7 +36,9 @@ pub async fn listen(
     limits: ListenLimits,
     stop: CancellationToken,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
+    // HTTP/1 alone: the builder that tells the versions apart waits for the first bytes without a
+    // limit, so that a connection which sends nothing would stay for ever.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -146,25 +146,92 @@ impl Follower {
         }
     }
 
-    /// Sends one attempt's log until it is sealed. Whether the client is still there.
+    /// Sends one attempt's log until it is sealed. False when the client is gone or the log cannot
+    /// be read: then there is no `end`, and the client comes back for the rest.
     async fn send_attempt(&mut self, sender: &mpsc::Sender<Event>) -> bool {
         let pieces = self.state.logs.follow(self.id, self.attempt, self.offset);
         let mut pieces = Box::pin(pieces);
-        while let Some(Ok(piece)) = pieces.next().await {
-            self.offset = piece.offset + piece.bytes.len() as u64;
-            let text = String::from_utf8_lossy(&piece.bytes).into_owned();
-            let chunk = LogChunk { attempt: self.attempt, offset: piece.offset, text };
-            let id = format!("{}-{}", self.attempt, self.offset);
-            let data = serde_json::to_string(&chunk).unwrap_or_default();
-            if sender.send(Event::default().event("log").id(id).data(data)).await.is_err() {
+        // The beginning of a character whose rest comes with the next piece.
+        let mut begun = Vec::new();
+        let mut sealed = false;
+        loop {
+            let piece = tokio::select! {
+                piece = pieces.next() => piece,
+                () = tokio::time::sleep(LOOK_AGAIN), if !sealed => {
+                    sealed = self.seal_if_ended().await;
+                    continue;
+                }
+            };
+            let bytes = match piece {
+                Some(Ok(piece)) => piece.bytes,
+                Some(Err(error)) => {
+                    tracing::warn!(job_id = %self.id, %error, "failed to read a log");
+                    return false;
+                }
+                None if begun.is_empty() => return true,
+                None => bytes::Bytes::new(),
+            };
+            let last = bytes.is_empty();
+            begun.extend_from_slice(&bytes);
+            let whole = if last { begun.len() } else { whole_characters(&begun) };
+            let rest = begun.split_off(whole);
+            if !self.send(sender, &std::mem::replace(&mut begun, rest)).await {
                 return false;
             }
         }
-        true
+    }
+
+    /// Seals the attempt's log when the attempt has ended, so that it does not depend on anybody
+    /// else having done so. Whether it is sealed.
+    async fn seal_if_ended(&self) -> bool {
+        let Ok(job) = row(&self.state, self.id).await else { return false };
+        let live = job.lease().is_some() && job.attempt == self.attempt;
+        !live && self.state.logs.seal(self.id, self.attempt).await.is_ok()
+    }
+
+    /// Sends a piece of the log. Whether the client is still there.
+    async fn send(&mut self, sender: &mpsc::Sender<Event>, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let chunk = LogChunk { attempt: self.attempt, offset: self.offset, text };
+        self.offset += bytes.len() as u64;
+        let id = format!("{}-{}", self.attempt, self.offset);
+        let data = serde_json::to_string(&chunk).unwrap_or_default();
+        sender.send(Event::default().event("log").id(id).data(data)).await.is_ok()
     }
 
     async fn end(&self, sender: &mpsc::Sender<Event>, state: JobStateKind) {
         let data = serde_json::to_string(&LogEnd { state }).unwrap_or_default();
         let _ = sender.send(Event::default().event("end").data(data)).await;
+    }
+}
+
+/// How many of these bytes can be shown without cutting a character at their end in two. Bytes
+/// that are no text at all count as whole: they are shown as replacements.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        // A wrong byte before the end: look at what stands behind the last of them.
+        Err(error) => {
+            let after = error.valid_up_to() + error.error_len().unwrap_or(1);
+            after + whole_characters(&bytes[after..])
+        }
+        Ok(_) => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_not_cut_in_two() {
+        let text = "a\u{e9}\u{20ac}".as_bytes();
+        let whole: Vec<_> = (0..=text.len()).map(|end| whole_characters(&text[..end])).collect();
+        assert_eq!(whole, [0, 1, 1, 3, 3, 3, 6]);
+        assert_eq!(whole_characters(b"\xffab\xff"), 4);
+        assert_eq!(whole_characters(b"\xffab\xc3"), 3);
     }
 }

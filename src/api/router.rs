@@ -12,6 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use super::access::local_only;
 use super::error::ApiError;
 use super::route::{delete, get, patch, post};
 use super::state::AppState;
@@ -53,7 +54,8 @@ pub fn router(state: AppState) -> Router {
         .route("/leases/{token}/logs", post(leases::logs))
         .route("/leases/{token}/complete", post(leases::complete))
         .route("/leases/{token}/release", post(leases::release))
-        .layer(DefaultBodyLimit::max(state.limits.api_body_bytes_max));
+        .layer(DefaultBodyLimit::max(state.limits.api_body_bytes_max))
+        .layer(middleware::from_fn_with_state(state.clone(), local_only));
     // The hook counts its own bytes: see `hooks`.
     let hooks = Router::new()
         .route("/hooks/{source}", axum::routing::post(hooks::receive))

@@ -128,7 +128,10 @@ pub(super) async fn patch(
         capabilities: boxed(request.capabilities)?,
         cordoned: request.cordoned.map(|cordoned| cordoned.then(|| reason.into())),
         draining: request.draining,
-        author: Admin.author(),
+        author: match caller {
+            RunnerOrAdmin::Runner(id) => format!("runner {id}").into(),
+            RunnerOrAdmin::Admin => Admin.author(),
+        },
     };
     state.handle.send(command).await?;
     view(&state, runner_id).await.map(axum::Json)

@@ -73,6 +73,9 @@ pub enum CliError {
     /// The runner does not start.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+    /// The server ended by itself.
+    #[error("the server ended because of a fault of its own; its log says which")]
+    Ended,
     /// Logging cannot begin.
     #[error(transparent)]
     Logging(#[from] LogError),
@@ -107,6 +110,7 @@ impl CliError {
             | Self::Server(_)
             | Self::Runner(_)
             | Self::Logging(_)
+            | Self::Ended
             | Self::Output(_) => return None,
         };
         Some(text.to_owned())
@@ -127,6 +131,7 @@ impl CliError {
             | Self::StreamLost { .. }
             | Self::NotUnderstood { .. }
             | Self::Demo(_)
+            | Self::Ended
             | Self::Output(_) => 1,
         }
     }

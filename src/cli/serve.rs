@@ -27,8 +27,11 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let secrets = config.load_secrets(|name| std::env::var(name).ok())?;
     let mut signals = Signals::catch()?;
     let app = App::start(config, secrets, AppOptions::default()).await?;
-    signals.next().await;
+    let failed = tokio::select! {
+        () = signals.next() => false,
+        () = app.driver_gone() => true,
+    };
     signals.end_at_next();
     app.stop().await;
-    Ok(())
+    if failed { Err(CliError::Ended) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@
 use super::command::{Refusal, Reply};
 use super::scheduler::Scheduler;
 use crate::model::{
-    AttemptOutcome, EndReason, JobId, JobResult, JobState, JobStateKind, Now, RecordName,
+    AttemptOutcome, Change, EndReason, JobId, JobResult, JobState, JobStateKind, Now, RecordName,
     WorkloadId,
 };
 
@@ -48,12 +48,13 @@ impl Scheduler {
                 self.cancel(now, job_id, author, reason);
             }
         }
-        match self.workloads.get(&id) {
-            Some(workload) => row = workload.row.clone(),
-            None => {
-                row.state = crate::model::WorkloadState::Cancelled;
-                row.ended_at_ms = Some(now.wall_ms);
-            }
+        // When all of it had ended it has left memory, and its last row is among the changes.
+        let last = self.out.changes.iter().rev().find_map(|change| match change {
+            Change::WorkloadUpdated(row) if row.id == id => Some(row),
+            _ => None,
+        });
+        if let Some(last) = self.workloads.get(&id).map(|workload| &workload.row).or(last) {
+            row = last.clone();
         }
         Ok(Reply::Workload(Box::new(row)))
     }

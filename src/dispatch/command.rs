@@ -296,6 +296,6 @@ pub enum Refusal {
         max: usize,
     },
     /// Our own code failed on this command.
-    #[error("the server failed on this request: {0}")]
+    #[error("a fault in the server kept it from doing this")]
     Panicked(Arc<str>),
 }

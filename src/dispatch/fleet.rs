@@ -120,12 +120,15 @@ impl Scheduler {
         Ok(Reply::Parked)
     }
 
-    pub(super) fn poll_gone(&mut self, poll_id: PollId) -> Result<Reply, Refusal> {
-        if let Some(slot) = self.runners.by_poll(poll_id) {
-            let given = self.runners.unpark(slot);
-            debug_assert!(given.is_none_or(|(_, given, _)| given.is_empty()));
-        }
-        Ok(Reply::Done)
+    pub(super) fn poll_gone(&mut self, now: Now, poll_id: PollId) -> Result<Reply, Refusal> {
+        let slot = self.runners.by_poll(poll_id);
+        let Some((_, given, _)) = slot.and_then(|slot| self.runners.unpark(slot)) else {
+            return Ok(Reply::Done);
+        };
+        // What was to be answered again goes to somebody who is there. Cancels are told again by
+        // the next heartbeat.
+        let tokens: Vec<_> = given.iter().map(|job| job.lease.token).collect();
+        self.undelivered(now, &tokens)
     }
 
     pub(super) fn answer_nothing(&mut self, poll_id: PollId) {

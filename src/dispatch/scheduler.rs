@@ -138,7 +138,7 @@ impl Scheduler {
             }
             Command::Register(register) => self.register(now, *register),
             Command::Poll(poll) => self.poll(now, *poll),
-            Command::PollGone(poll_id) => self.poll_gone(poll_id),
+            Command::PollGone(poll_id) => self.poll_gone(now, poll_id),
             Command::Undelivered(tokens) => self.undelivered(now, &tokens),
             Command::Start(lease) => self.start(now, lease),
             Command::Heartbeat { runner_id, leases, capabilities, current_jobs } => {

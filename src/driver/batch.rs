@@ -43,6 +43,9 @@ pub struct Limits {
     pub intake_queue_max: usize,
 }
 
+/// Most new work that is kept outside its channel while the store is away.
+const KEPT_MAX: usize = 1_000;
+
 /// The driver's ends of the channels, and what was put off.
 pub(super) struct Inbox {
     pub(super) control: mpsc::Receiver<Control>,
@@ -54,6 +57,19 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    /// Keeps a command for the next batch, unless nobody waits for it any more.
+    pub(super) fn put_off(&mut self, envelope: Envelope) {
+        self.first.retain(|envelope| !envelope.is_abandoned());
+        if !envelope.is_abandoned() {
+            self.first.push_back(envelope);
+        }
+    }
+
+    /// Whether more can be kept while nothing can be decided.
+    pub(super) fn has_room(&self) -> bool {
+        self.first.len() < KEPT_MAX
+    }
+
     /// Takes the next batch without waiting: what was put off, then control, then intake, with at
     /// least a quarter of the room left for intake.
     pub(super) fn take(&mut self, max: usize) -> Vec<Envelope> {

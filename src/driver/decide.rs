@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Store(StoreError),
     /// Something in the batch is wrong, in its data or in our code.
     Culprit(String),
+    /// Our code failed on none of the commands: while time passed, or while jobs were matched.
+    Own(String),
 }
 
 impl From<StoreError> for Failure {
@@ -53,9 +55,7 @@ impl Driver {
         }
         let entropy = &mut *self.options.entropy;
         let probe = self.options.probe.as_deref();
-        let decide = || decide(scheduler, now, commands, verdicts, entropy, probe);
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(decide))
-            .map_err(|panic| Failure::Culprit(panic_text(&*panic)))?;
+        let decided = decide(scheduler, now, commands, verdicts, entropy, probe)?;
         let decided_at = clock.seconds();
 
         let changes = &decided.output.changes;
@@ -67,6 +67,7 @@ impl Driver {
             let epoch = self.views.epoch();
             batch.commit(epoch, changes, decided.output.marks, now.wall_ms).await?;
             self.views.committed(now.wall_ms);
+            self.failures = 0;
             let metrics = &self.options.metrics;
             metrics.batch_commands.observe(many as f64);
             metrics.decision_seconds.observe((decided_at - began) / many.max(1) as f64);
@@ -78,7 +79,8 @@ impl Driver {
     }
 }
 
-/// The pure part: lets time pass, applies each command, matches once.
+/// The pure part: lets time pass, applies each command, matches once. A fault in the commands is
+/// told from one of our own, so that nobody is blamed for what he did not bring.
 fn decide(
     scheduler: &mut Scheduler,
     now: Now,
@@ -86,17 +88,30 @@ fn decide(
     verdicts: Vec<Verdict>,
     entropy: &mut dyn Entropy,
     probe: Option<&(dyn Fn(&Command) + Send + Sync)>,
-) -> Decided {
-    scheduler.tick(now, entropy);
-    let mut replies = Vec::with_capacity(commands.len());
-    for (command, verdict) in commands.into_iter().zip(verdicts) {
-        if let Some(probe) = probe {
-            probe(&command);
+) -> Result<Decided, Failure> {
+    guarded(|| scheduler.tick(now, entropy)).map_err(Failure::Own)?;
+    let replies = guarded(|| {
+        let mut replies = Vec::with_capacity(commands.len());
+        for (command, verdict) in commands.into_iter().zip(verdicts) {
+            if let Some(probe) = probe {
+                probe(&command);
+            }
+            replies.push(scheduler.apply(now, command, verdict, entropy));
         }
-        replies.push(scheduler.apply(now, command, verdict, entropy));
-    }
-    scheduler.settle(now, entropy);
-    Decided { replies, output: scheduler.take_output() }
+        replies
+    })
+    .map_err(Failure::Culprit)?;
+    let output = guarded(|| {
+        scheduler.settle(now, entropy);
+        scheduler.take_output()
+    })
+    .map_err(Failure::Own)?;
+    Ok(Decided { replies, output })
+}
+
+/// Runs our own code; a panic in it becomes its text.
+fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(&*panic))
 }
 
 /// Claims the keys of a batch, before anything is applied.
@@ -117,9 +132,10 @@ async fn claim(
     Ok(())
 }
 
-/// Counts what happened.
-pub(super) fn count(metrics: &Metrics, records: &[Record]) {
+/// Counts what happened, and writes it to the log with the ids of what it is about.
+pub(super) fn tell(metrics: &Metrics, records: &[Record]) {
     for record in records {
+        log(record);
         let end = |state: JobStateKind| {
             metrics.job_ends.get_or_create(&JobEndLabels::from(state)).inc();
         };
@@ -136,6 +152,24 @@ pub(super) fn count(metrics: &Metrics, records: &[Record]) {
             }
             _ => {}
         }
+    }
+}
+
+/// One line; what every job does is for those who look closer, what ends or goes wrong for all.
+fn log(record: &Record) {
+    let (job_id, workload_id) = (record.job_id.map(|id| id.0), record.workload_id.map(|id| id.0));
+    let (runner_id, attempt) = (record.runner_id.map(|id| id.0), record.attempt);
+    let delivery_id = record.delivery_id.map(|id| id.to_string());
+    let (name, detail) = (record.name.as_str(), &*record.detail);
+    match record.name {
+        RecordName::JobQueued
+        | RecordName::JobAssigned
+        | RecordName::JobStarted
+        | RecordName::DeliveryAccepted
+        | RecordName::WorkloadCreated => {
+            tracing::debug!(workload_id, job_id, runner_id, attempt, delivery_id, detail, "{name}");
+        }
+        _ => tracing::info!(workload_id, job_id, runner_id, attempt, delivery_id, detail, "{name}"),
     }
 }
 

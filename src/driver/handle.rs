@@ -95,15 +95,15 @@ impl Handle {
         let (sender, answer) = oneshot::channel();
         let poll_id = poll.poll_id;
         let command = Command::Poll(Box::new(poll));
-        let mut gone = PollGuard { control: Some(self.control.clone()), poll_id };
+        let mut guard = PollGuard { control: Some(self.control.clone()), poll_id, answer };
         self.enqueue(Envelope { command, reply: Some(reply), poll: Some(sender) })?;
         let parked = accepted.await.unwrap_or(Err(CommandError::Stopping));
         if let Err(error) = parked {
-            gone.control = None;
+            guard.control = None;
             return Err(error);
         }
-        let answer = answer.await.map_err(|_| CommandError::Unavailable);
-        gone.control = None;
+        let answer = (&mut guard.answer).await.map_err(|_| CommandError::Unavailable);
+        guard.control = None;
         answer
     }
 
@@ -147,18 +147,27 @@ impl Handle {
     }
 }
 
-/// Tells the driver when the client of a parked poll is gone.
+/// Tells the driver when the client of a parked poll is gone, and gives back what it was given.
 struct PollGuard {
+    /// `None` once the poll has its answer.
     control: Option<mpsc::Sender<Control>>,
     poll_id: crate::runner::PollId,
+    /// Owned here, so that an answer which came in the last moment is not dropped unread.
+    answer: oneshot::Receiver<Answer>,
 }
 
 impl Drop for PollGuard {
     fn drop(&mut self) {
         if let Some(control) = self.control.take() {
-            let command = Command::PollGone(self.poll_id);
+            self.answer.close();
+            let command = match self.answer.try_recv() {
+                Ok(answer) => {
+                    Command::Undelivered(answer.jobs.iter().map(|job| job.lease.token).collect())
+                }
+                Err(_) => Command::PollGone(self.poll_id),
+            };
             // A full channel loses nothing: the poll ends by its own time, and what it was given
-            // goes back when its answer finds nobody.
+            // goes back after the acknowledgement window.
             let _ =
                 control.try_send(Control::Command(Envelope { command, reply: None, poll: None }));
         }

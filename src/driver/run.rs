@@ -9,14 +9,14 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Envelope, Inbox, Limits};
-use super::decide::{Decided, Failure, count, not_loaded};
+use super::decide::{Decided, Failure, not_loaded, tell};
 use super::handle::{CommandError, Control, Handle, Question};
 use super::views::{ServerState, Views};
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Command, LeaseChange, LeaseOwner, Refusal, Scheduler, Settings};
 use crate::model::{DeliveryState, Entropy, Now, Plan};
 use crate::runner::PollId;
-use crate::store::{StoreError, Writer};
+use crate::store::Writer;
 use crate::telemetry::Metrics;
 
 /// Looks at each command before it is applied, inside the same guard against panics: how tests
@@ -41,8 +41,9 @@ pub struct DriverOptions {
     pub holder: String,
     /// Counts what the driver does.
     pub metrics: Arc<Metrics>,
-    /// Where ended attempts are told, for whoever finishes what belongs to them (their logs).
-    pub ended: Option<mpsc::UnboundedSender<LeaseOwner>>,
+    /// Where ended attempts are told, for whoever finishes what belongs to them (their logs). A
+    /// full channel loses the news and nothing else.
+    pub ended: Option<mpsc::Sender<LeaseOwner>>,
     /// A fault to plant, in tests.
     pub probe: Option<Probe>,
 }
@@ -83,7 +84,12 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
         failures: 0,
     };
     std::thread::Builder::new().name("driver".into()).spawn(move || {
-        runtime.block_on(driver.run());
+        let views = Arc::clone(&driver.views);
+        let run = AssertUnwindSafe(|| runtime.block_on(driver.run()));
+        if std::panic::catch_unwind(run).is_err() {
+            tracing::error!("a fault ended the driver: nothing can be decided any more");
+            views.set_state(ServerState::Stopping);
+        }
         let _ = ended.send(());
     })?;
     Ok((handle, has_ended))
@@ -98,14 +104,17 @@ pub(super) struct Driver {
     pub(super) scheduler: Option<Scheduler>,
     /// Who waits for the answers of parked polls.
     parked: FxHashMap<PollId, oneshot::Sender<Answer>>,
-    /// Loads that failed in a row.
-    failures: u32,
+    /// Loads and commits that failed since the last commit.
+    pub(super) failures: u32,
 }
 
 impl Driver {
     async fn run(mut self) {
         while !self.inbox.stopping {
             if self.scheduler.is_none() {
+                if self.failures > 0 {
+                    self.refuse_while_away().await;
+                }
                 self.load().await;
                 continue;
             }
@@ -132,10 +141,15 @@ impl Driver {
                     Scheduler::load(snapshot, self.options.settings.clone(), self.now());
                 let output = scheduler.take_output();
                 self.views.begin_epoch(scheduler.epoch(), output);
+                if self.inbox.stopping {
+                    self.views.set_state(ServerState::Stopping);
+                }
+                // The new scheduler knows none of the parked polls: whoever polls asks again.
+                self.parked.clear();
+                self.options.metrics.polls_parked.set(0);
                 tracing::info!(epoch = scheduler.epoch(), jobs, "loaded the live jobs");
                 self.options.metrics.store_reloads.inc();
                 self.scheduler = Some(scheduler);
-                self.failures = 0;
             }
             Err(error) => {
                 self.failures += 1;
@@ -143,12 +157,12 @@ impl Driver {
                     tracing::error!(%error, tries = self.failures, "failed to load the live jobs");
                 }
                 self.views.set_state(ServerState::StoreUnavailable);
-                self.refuse_while_away().await;
             }
         }
     }
 
-    /// Tells control commands, and whoever asks something, that the store is away, for a while.
+    /// Tells control commands, and whoever asks something, that the store is away, for a while. New
+    /// work is kept for as long as its sender waits for it.
     async fn refuse_while_away(&mut self) {
         let (first, last) = RELOAD_WAIT_MS;
         let wait_ms = (first << self.failures.min(10)).min(last);
@@ -159,6 +173,9 @@ impl Driver {
                 () = &mut over => return,
                 // Unanswered: whoever asked is told by that.
                 Some(question) = self.questions.recv() => drop(question),
+                Some(envelope) = self.inbox.intake.recv(), if self.inbox.has_room() => {
+                    self.inbox.put_off(envelope);
+                }
                 control = self.inbox.control.recv() => match control {
                     Some(Control::Command(envelope)) => {
                         envelope.answer(Err(CommandError::Unavailable));
@@ -194,12 +211,19 @@ impl Driver {
 
     /// Carries out one batch; when something in it is wrong, one command after the other.
     async fn carry_out(&mut self, batch: Vec<Envelope>) {
+        // After a second failure in a row one of the commands may be the reason, such as a row
+        // for which the disk has no room: then the others are not kept from theirs.
+        if self.failures > 1 && batch.len() > 1 {
+            return self.one_by_one(batch).await;
+        }
         let commands = batch.iter().map(|envelope| envelope.command.clone()).collect();
         match self.decide_and_commit(commands).await {
             Ok(decided) => self.speak(batch, decided),
-            Err(Failure::Store(error)) => self.store_failed(batch, &error),
+            Err(Failure::Store(error)) => self.not_done(batch, &error),
+            Err(Failure::Own(error)) => self.not_done(batch, &error),
             Err(Failure::Culprit(why)) => {
                 tracing::error!(why, commands = batch.len(), "carrying out a batch one by one");
+                self.scheduler = None;
                 self.one_by_one(batch).await;
             }
         }
@@ -208,7 +232,6 @@ impl Driver {
     /// Law 12: one bad command hurts only itself. Loads once, then gives each command a
     /// transaction of its own.
     async fn one_by_one(&mut self, batch: Vec<Envelope>) {
-        self.scheduler = None;
         let mut rest = VecDeque::from(batch);
         while let Some(mut envelope) = rest.pop_front() {
             if self.scheduler.is_none() {
@@ -216,7 +239,7 @@ impl Driver {
             }
             if self.scheduler.is_none() {
                 rest.push_front(envelope);
-                return self.store_failed(rest.into(), &not_loaded());
+                return self.not_done(rest.into(), &not_loaded());
             }
             let failed = match self.decide_and_commit(vec![envelope.command.clone()]).await {
                 Ok(decided) => {
@@ -227,7 +250,14 @@ impl Driver {
             };
             self.scheduler = None;
             match failed {
-                Failure::Store(error) => self.store_failed(vec![envelope], &error),
+                Failure::Store(error) => {
+                    rest.push_front(envelope);
+                    return self.not_done(rest.into(), &error);
+                }
+                Failure::Own(error) => {
+                    rest.push_front(envelope);
+                    return self.not_done(rest.into(), &error);
+                }
                 Failure::Culprit(why) => match as_failed(&mut envelope.command, &why) {
                     true => rest.push_front(envelope),
                     false => {
@@ -239,19 +269,20 @@ impl Driver {
         }
     }
 
-    /// The store could not be written, or it is not known whether it was. Work that has a key can
-    /// safely be tried again after the load, so its sender goes on waiting; everybody else is
-    /// told to ask again.
-    fn store_failed(&mut self, batch: Vec<Envelope>, error: &StoreError) {
+    /// The batch is not durable, or it is not known whether it is, and none of its commands is to
+    /// blame. Work that has a key can safely be tried again after the load, so its sender goes on
+    /// waiting; everybody else is told to ask again.
+    fn not_done(&mut self, batch: Vec<Envelope>, error: &dyn std::fmt::Display) {
         tracing::error!(%error, commands = batch.len(), "a batch was not committed");
         self.scheduler = None;
+        self.failures = self.failures.saturating_add(1);
         self.views.set_state(ServerState::StoreUnavailable);
         // Whoever polls asks again and is then told what it was given.
         self.parked.clear();
         self.options.metrics.polls_parked.set(0);
         for envelope in batch {
             if envelope.command.is_intake() && envelope.command.unique_key().is_some() {
-                self.inbox.first.push_back(envelope);
+                self.inbox.put_off(envelope);
             } else {
                 envelope.answer(Err(CommandError::Unavailable));
             }
@@ -265,12 +296,12 @@ impl Driver {
         if let Some(ended) = &self.options.ended {
             for change in &output.leases {
                 if let LeaseChange::Ended(_, owner) = change {
-                    let _ = ended.send(*owner);
+                    let _ = ended.try_send(*owner);
                 }
             }
         }
         self.views.apply_credentials(output.credentials);
-        count(&self.options.metrics, &output.records);
+        tell(&self.options.metrics, &output.records);
         self.views.records.push(output.records);
         for (mut envelope, reply) in batch.into_iter().zip(replies) {
             match (&envelope.command, envelope.poll.take()) {

@@ -127,6 +127,19 @@ impl JobLogs {
         self.blocking(move || log.seal()).await
     }
 
+    /// As [`JobLogs::seal`], for a log that somebody wrote to; one without a file stays without.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn seal_written(&self, job: JobId, attempt: u32) -> Result<(), LogError> {
+        let path = self.path(job, attempt);
+        if self.blocking(move || Ok(path.exists())).await? {
+            self.seal(job, attempt).await?;
+        }
+        Ok(())
+    }
+
     /// A part of an attempt's log. A log that nobody wrote to is empty and not sealed.
     ///
     /// # Errors

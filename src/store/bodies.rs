@@ -59,6 +59,13 @@ impl Store {
         Ok(Body::Spilled { file: name.into(), bytes })
     }
 
+    /// Removes the body of a delivery that was not stored. What cannot be removed is left to
+    /// [`Store::sweep_orphans`].
+    pub async fn remove_body(&self, id: DeliveryId) {
+        let path = self.bodies.folder.join(format!("{id}.body"));
+        let _ = blocking(path, |path| fs::remove_file(path)).await;
+    }
+
     /// Removes files that no delivery names and that were written more than `older_than_ms` before
     /// `wall_ms`, and returns how many. The age must exceed what a delivery can take from its body
     /// to its commit.
