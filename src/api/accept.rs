@@ -123,16 +123,22 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     }
     let reply = reply?;
     state.metrics.webhook_to_commit_seconds.observe(state.clock.seconds() - began);
-    let Reply::Delivered { delivery_id, duplicate, state, verdicts } = reply else {
+    let Reply::Delivered { delivery_id, duplicate, state: mut delivery_state, mut verdicts } =
+        reply
+    else {
         return Err(ApiError::Internal("the driver answered something else".into()));
     };
+    // What the first one became is in its row; a read that fails is no reason to refuse it.
+    if duplicate && let Ok(Some(first)) = state.store.delivery(delivery_id).await {
+        (delivery_state, verdicts) = (first.head.state, first.head.verdicts);
+    }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
-    tracing::info!(%delivery_id, source = incoming.source, duplicate, state = state.as_str(),
+    tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),
         workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "accepted a delivery");
     Ok(DeliveryAccepted {
         delivery_id,
         duplicate,
-        state: state.as_str().to_owned(),
+        state: delivery_state.as_str().to_owned(),
         workloads,
         triggers: verdicts,
     })

@@ -56,6 +56,8 @@ pub(super) async fn get(
         .map(|sibling| sibling.name.to_string())
         .collect();
     let requirements = store.requirements(job.class_id).await?.unwrap_or_default();
+    let mut attempts = store.attempts_of(id).await?;
+    attempts.reverse();
     let outputs = store.outputs_of(&[id]).await?.remove(&id).unwrap_or_default();
     let mut records = store.records_of(id).await?;
     records.reverse();
@@ -63,7 +65,7 @@ pub(super) async fn get(
         job: show::job(&job),
         needs,
         requirements,
-        attempts: store.attempts_of(id).await?.into_iter().map(show::attempt).collect(),
+        attempts: attempts.into_iter().map(show::attempt).collect(),
         outputs,
         records: records.into_iter().map(show::record).collect(),
     }))

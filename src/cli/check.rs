@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::CliError;
 use super::console::Console;
+use crate::app;
 use crate::config::{Config, ConfigErrors, DEFAULT_FILE, environment};
 
 /// What to check.
@@ -22,6 +23,7 @@ pub struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliError> {
     let config = Config::load(&args.config, environment())?;
     config.check_exposure().map_err(ConfigErrors::from)?;
+    let rules = app::rules(&config)?;
     for warning in config.warnings() {
         console.remark(&format!("warning: {warning}"));
     }
@@ -40,6 +42,9 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliErro
         return console.line(config.effective().trim_end());
     }
     let (sources, triggers) = (config.sources.len(), config.triggers.len());
-    console
-        .line(&format!("{} is fine: sources {sources}, triggers {triggers}", args.config.display()))
+    console.line(&format!(
+        "{} is fine: sources {sources}, triggers {triggers}, workflows {}",
+        args.config.display(),
+        rules.workflow_names().count()
+    ))
 }

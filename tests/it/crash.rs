@@ -1,0 +1,141 @@
+//! SIGKILL at random moments under load: what was answered is there, and every job ends once.
+//!
+//! Senders and runners go on through every crash: a sender repeats a delivery until it is
+//! acknowledged (as an operator's redelivery would), a runner repeats a call until it is answered.
+//! The runner here is the test's own, so that it may misbehave: it completes twice, hangs up, and
+//! forgets. `DISPATCHYARD_IT_SEED` chooses the moments.
+
+mod load;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatchyard::api::wire::{DeliveryView, List, StatusView};
+use dispatchyard::model::{AttemptOutcome, DeliveryId, JobStateKind};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use reqwest::Method;
+
+use crate::support::wait::within;
+use crate::support::{Api, RunnerSetup, ServerProcess, Setup, until};
+use load::Load;
+
+const CRASHES: usize = 20;
+const SENDERS: u64 = 3;
+const RUNNERS: u64 = 3;
+/// Enough work between two crashes that each falls into something.
+const ALIVE_MS: std::ops::Range<u64> = 50..700;
+
+const WORKFLOW: &str = r#"
+x-dispatch: { backoff_ms: 0, max_retries: 2 }
+jobs:
+  build: { runs-on: [x], steps: [{ run: "true" }] }
+  test: { runs-on: [x], needs: build, steps: [{ run: "true" }] }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice() {
+    let seed = std::env::var("DISPATCHYARD_IT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut random = StdRng::seed_from_u64(seed.unwrap_or(7));
+    // A lost runner is none of a job's faults, and here there are many.
+    let setup =
+        Setup::default().own_port().workflow("ci", WORKFLOW).scheduler("retry_max_attempts", 100);
+    let home = setup.build();
+    let mut server = ServerProcess::start(&home).await;
+    let load = Arc::new(Load::new(&server.api));
+    let mut tasks = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        tasks.spawn(Arc::clone(&load).send(sender));
+    }
+    for runner in 0..RUNNERS {
+        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
+    }
+    let mut real = RunnerSetup::new("real").slots(2).spawn(&home, &server.api);
+
+    for _ in 0..CRASHES {
+        tokio::time::sleep(Duration::from_millis(random.random_range(ALIVE_MS))).await;
+        server.kill().await;
+        server = ServerProcess::start(&home).await;
+    }
+    load.stop_sending();
+    let status = until("everything has ended", async || {
+        let status: StatusView = ask(&server.api, "/status").await?;
+        (status.queue_size == 0 && status.running_jobs == 0 && load.all_sent()).then_some(status)
+    })
+    .await;
+    load.stop_working();
+    while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
+        ended.unwrap_or_else(|error| panic!("{error}\nthe server told:\n{}", server.told()));
+    }
+    real.signal(rustix::process::Signal::TERM);
+    assert!(real.ended().await.success(), "{}", real.told());
+
+    let checked = check(&server.api, &load).await;
+    println!("crashes {CRASHES}, epoch {}, {checked}, {}", status.epoch, load.counters());
+    assert!(status.epoch > i64::try_from(CRASHES).unwrap(), "each start is an epoch");
+    load.assert_reached();
+}
+
+/// What the final look found.
+#[derive(Debug, Default)]
+struct Checked {
+    deliveries: usize,
+    jobs: usize,
+    attempts: usize,
+}
+
+impl std::fmt::Display for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "deliveries {}, jobs {}, attempts {}", self.deliveries, self.jobs, self.attempts)
+    }
+}
+
+/// Every acknowledged delivery is there, once, with its jobs; every job has one completed attempt.
+async fn check(api: &Api, load: &Load) -> Checked {
+    let mut checked = Checked::default();
+    let rows = all_deliveries(api).await;
+    let ids: BTreeSet<DeliveryId> = rows.iter().map(|row| row.id).collect();
+    let names: BTreeSet<_> = rows.iter().map(|row| row.external_id.clone().unwrap()).collect();
+    assert_eq!(names.len(), rows.len(), "no delivery is there twice");
+    for (name, id) in load.acknowledged() {
+        assert!(
+            names.contains(&name) && ids.contains(&id),
+            "{name} ({id}) was answered and is lost"
+        );
+    }
+    for row in rows {
+        checked.deliveries += 1;
+        let workload = row.triggers[0].workload_id.unwrap_or_else(|| panic!("no work: {row:?}"));
+        let jobs = api.workload(workload).await.jobs;
+        assert_eq!(jobs.len(), 2, "{row:?}");
+        for job in jobs {
+            let job = api.job(job.id).await;
+            assert_eq!(job.job.state, JobStateKind::Completed, "{job:?}");
+            let completed =
+                job.attempts.iter().filter(|it| it.outcome == AttemptOutcome::Completed).count();
+            assert_eq!(completed, 1, "a job is completed exactly once: {job:?}");
+            let tokens: BTreeSet<_> = job.attempts.iter().map(|it| it.lease).collect();
+            assert_eq!(tokens.len(), job.attempts.len(), "no lease was given twice: {job:?}");
+            load.assert_told(job.job.id, &job.attempts);
+            checked.jobs += 1;
+            checked.attempts += job.attempts.len();
+        }
+    }
+    checked
+}
+
+async fn all_deliveries(api: &Api) -> Vec<DeliveryView> {
+    let (mut rows, mut path) = (Vec::new(), "/deliveries?limit=500".to_owned());
+    loop {
+        let page: List<DeliveryView> = api.get(&path).await;
+        rows.extend(page.items);
+        let Some(before) = page.next_before else { return rows };
+        path = format!("/deliveries?limit=500&before={before}");
+    }
+}
+
+async fn ask<T: serde::de::DeserializeOwned>(api: &Api, path: &str) -> Option<T> {
+    let answer = api.try_ask(Method::GET, path, None).await?;
+    (answer.status == 200).then(|| answer.json())
+}

@@ -1,0 +1,209 @@
+//! Senders and runners that do not mind crashes, and remember what they were told.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dispatchyard::api::wire::{
+    Assignment, AttemptView, DeliveryAccepted, PollResponse, RegisterResponse,
+};
+use dispatchyard::model::{AttemptOutcome, DeliveryId, JobId, LeaseToken, RunnerId};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::fake_runner::{lease, registration};
+use crate::support::hook::{fixture, try_answer};
+use crate::support::{Answer, Api, Hook};
+
+/// Between two tries while the server is away.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Deliveries of one sender that are kept from flooding a debug build.
+const BETWEEN_DELIVERIES: Duration = Duration::from_millis(15);
+
+/// What all senders and runners share.
+pub(super) struct Load {
+    api: Api,
+    sending: AtomicBool,
+    working: AtomicBool,
+    senders_left: AtomicU64,
+    /// Deliveries that were answered with a 2xx, by their provider's id.
+    acknowledged: Mutex<BTreeMap<String, DeliveryId>>,
+    /// Completions that were answered with a 200.
+    told: Mutex<BTreeMap<LeaseToken, JobId>>,
+    duplicates: AtomicU64,
+    unanswered: AtomicU64,
+    repeated: AtomicU64,
+    lost: AtomicU64,
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Load {
+    pub(super) fn new(api: &Api) -> Self {
+        Self {
+            api: api.clone(),
+            sending: AtomicBool::new(true),
+            working: AtomicBool::new(true),
+            senders_left: AtomicU64::new(super::SENDERS),
+            acknowledged: Mutex::default(),
+            told: Mutex::default(),
+            duplicates: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn stop_sending(&self) {
+        self.sending.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn stop_working(&self) {
+        self.working.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn all_sent(&self) -> bool {
+        self.senders_left.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn acknowledged(&self) -> BTreeMap<String, DeliveryId> {
+        self.acknowledged.lock().unwrap().clone()
+    }
+
+    /// Sends deliveries, each one until it is acknowledged.
+    pub(super) async fn send(self: std::sync::Arc<Self>, sender: u64) {
+        let hook = Hook::new(&self.api);
+        for number in 0.. {
+            if !self.sending.load(Ordering::Relaxed) {
+                break;
+            }
+            let name = format!("{sender}-{number}");
+            let accepted = self.deliver(&hook, &name).await;
+            if accepted.duplicate {
+                add(&self.duplicates);
+            }
+            self.acknowledged.lock().unwrap().insert(name, accepted.delivery_id);
+            tokio::time::sleep(BETWEEN_DELIVERIES).await;
+        }
+        self.senders_left.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn deliver(&self, hook: &Hook, name: &str) -> DeliveryAccepted {
+        loop {
+            if let Some(answer) = try_answer(hook.signed("push", name, fixture("push"))).await {
+                match answer.status {
+                    200 | 202 => return answer.json(),
+                    503 => {}
+                    _ => panic!("{answer:?}"),
+                }
+            }
+            add(&self.unanswered);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Takes jobs until it is told to stop; forgets one now and then.
+    pub(super) async fn work(self: std::sync::Arc<Self>, runner: u64, mut random: StdRng) {
+        let (id, api) = self.register(runner).await;
+        while self.working.load(Ordering::Relaxed) {
+            let request = json!({ "wait_ms": 200 });
+            let poll = format!("/runners/{id}/poll");
+            let Some(answer) = api.try_ask(Method::POST, &poll, Some(&request)).await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            if answer.status == 503 {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{answer:?}");
+            for job in answer.json::<PollResponse>().jobs {
+                // Sometimes it never starts, sometimes it dies in the middle.
+                match random.random_range(0..20) {
+                    0 => {}
+                    1 => drop(self.say(&api, &job, "start", json!({})).await),
+                    _ => self.carry_out(&api, &job, random.random_range(0..4) == 0).await,
+                }
+            }
+        }
+    }
+
+    async fn register(&self, runner: u64) -> (RunnerId, Api) {
+        let request = registration(&format!("fake-{runner}"), &["x"], 2);
+        loop {
+            let answer = self.api.try_ask(Method::POST, "/runners/register", Some(&request)).await;
+            if let Some(answer) = answer.filter(|answer| answer.status == 200) {
+                let registered: RegisterResponse = answer.json();
+                return (registered.runner_id, self.api.with_token(registered.token));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn carry_out(&self, api: &Api, job: &Assignment, twice: bool) {
+        if self.say(api, job, "start", json!({})).await.status == 409 {
+            return add(&self.lost);
+        }
+        let outcome = json!({ "outcome": AttemptOutcome::Completed });
+        let answer = self.say(api, job, "complete", outcome.clone()).await;
+        if answer.status == 409 {
+            return add(&self.lost);
+        }
+        assert_eq!(answer.status, 200, "{answer:?}");
+        self.told.lock().unwrap().insert(job.lease, job.job_id);
+        if twice {
+            let again = self.say(api, job, "complete", outcome).await;
+            assert_eq!((again.status, &again.text), (200, &answer.text), "the same answer twice");
+            add(&self.repeated);
+        }
+    }
+
+    /// One call about a lease, until it is answered.
+    async fn say(&self, api: &Api, job: &Assignment, call: &str, mut body: Value) -> Answer {
+        body["nonce"] = json!(job.nonce);
+        loop {
+            let answer = api.try_ask(Method::POST, &lease(job, call), Some(&body)).await;
+            if let Some(answer) = answer.filter(|answer| answer.status != 503) {
+                return answer;
+            }
+            add(&self.unanswered);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A completion that was answered is the job's one completed attempt.
+    pub(super) fn assert_told(&self, job: JobId, attempts: &[AttemptView]) {
+        let told = self.told.lock().unwrap();
+        for (lease, _) in told.iter().filter(|(_, owner)| **owner == job) {
+            let attempt = attempts.iter().find(|attempt| attempt.lease == *lease);
+            let outcome = attempt.map(|attempt| attempt.outcome);
+            assert_eq!(outcome, Some(AttemptOutcome::Completed), "lease {lease} of job {job}");
+        }
+    }
+
+    pub(super) fn counters(&self) -> String {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        format!(
+            "acknowledged {}, duplicates {}, completions answered {}, repeated {}, calls without \
+             an answer {}, leases lost {}",
+            self.acknowledged.lock().unwrap().len(),
+            get(&self.duplicates),
+            self.told.lock().unwrap().len(),
+            get(&self.repeated),
+            get(&self.unanswered),
+            get(&self.lost)
+        )
+    }
+
+    /// A crash test that met nothing rare would say nothing.
+    pub(super) fn assert_reached(&self) {
+        let reached = [&self.unanswered, &self.repeated];
+        assert!(reached.iter().all(|it| it.load(Ordering::Relaxed) > 0), "{}", self.counters());
+        assert!(self.acknowledged.lock().unwrap().len() > 50, "{}", self.counters());
+    }
+}

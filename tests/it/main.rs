@@ -1,0 +1,23 @@
+//! The product as its users have it: a server on a port of its own, a database file, HTTP over TCP,
+//! signatures over raw bytes, and runner processes that execute steps.
+//!
+//! Each test has its own folder and server. Nothing sleeps to be on the safe side: a test looks at
+//! the API until a level is reached, or fails after 30 seconds (`support::wait`).
+
+#![expect(clippy::unwrap_used, reason = "what is not as it should be is a failed test")]
+
+mod access;
+mod acting;
+mod commands;
+mod configuration;
+mod crash;
+mod faults;
+mod hooks;
+mod leases;
+mod lifecycle;
+mod observing;
+mod polls;
+mod runners;
+mod shutdown;
+mod spill;
+mod support;

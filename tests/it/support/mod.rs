@@ -1,0 +1,22 @@
+//! What the tests are made of: a server with a home of its own, senders, runners, and waiting for
+//! levels.
+
+pub(crate) mod api;
+pub(crate) mod command;
+pub(crate) mod fake_runner;
+pub(crate) mod home;
+pub(crate) mod hook;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod runner;
+pub(crate) mod server;
+pub(crate) mod sse;
+pub(crate) mod wait;
+
+pub(crate) use api::{Answer, Api};
+pub(crate) use fake_runner::FakeRunner;
+pub(crate) use home::{Home, Setup};
+pub(crate) use hook::Hook;
+pub(crate) use runner::{RunnerProcess, RunnerSetup};
+pub(crate) use server::{Server, ServerProcess};
+pub(crate) use wait::until;

@@ -1,0 +1,103 @@
+//! A server: in this process, or as a process that can be killed.
+
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+
+use dispatchyard::app::{App, AppOptions};
+
+use super::process::Logged;
+use super::{Api, Home, Hook, Setup, until};
+
+/// A server in this process.
+pub(crate) struct Server {
+    pub(crate) home: Home,
+    pub(crate) api: Api,
+    app: App,
+}
+
+impl Server {
+    pub(crate) async fn start(setup: &Setup) -> Self {
+        Self::with(setup, AppOptions::default()).await
+    }
+
+    /// With faults planted.
+    pub(crate) async fn with(setup: &Setup, options: AppOptions) -> Self {
+        let home = setup.build();
+        let config = home.config();
+        let secrets = config.load_secrets(|_| None).unwrap_or_else(|error| panic!("{error}"));
+        let app = App::start(config, secrets, options).await.unwrap();
+        let api = Api::new(app.address());
+        is_ready(&api).await;
+        Self { home, api, app }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.app.address()
+    }
+
+    pub(crate) fn hook(&self) -> Hook {
+        Hook::new(&self.api)
+    }
+
+    /// Stops it in an orderly way; its data stays.
+    pub(crate) async fn stop(self) -> Home {
+        self.app.stop().await;
+        self.home
+    }
+}
+
+/// A server as a process of its own.
+pub(crate) struct ServerProcess {
+    pub(crate) api: Api,
+    pub(crate) address: SocketAddr,
+    process: Logged,
+}
+
+impl ServerProcess {
+    /// Starts `serve` and waits until it is ready.
+    pub(crate) async fn start(home: &Home) -> Self {
+        let mut process = Self::launch(home);
+        let address = process.line_with("listening", "address").await.parse().unwrap();
+        let api = Api::new(address);
+        is_ready(&api).await;
+        Self { api, address, process }
+    }
+
+    /// Starts `serve`, which may not come far.
+    pub(crate) fn launch(home: &Home) -> Logged {
+        Logged::spawn(|command| {
+            command.arg("serve").arg("--config").arg(home.config_file());
+        })
+    }
+
+    pub(crate) fn hook(&self) -> Hook {
+        Hook::new(&self.api)
+    }
+
+    pub(crate) fn told(&self) -> String {
+        self.process.told()
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.process.ended().await
+    }
+
+    /// SIGKILL, and waits until the kernel has taken the process away.
+    pub(crate) async fn kill(&mut self) {
+        self.signal(rustix::process::Signal::KILL);
+        self.ended().await;
+    }
+}
+
+async fn is_ready(api: &Api) {
+    until("the server is ready", async || {
+        let answer = api.request(reqwest::Method::GET, "/readyz").send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+}
