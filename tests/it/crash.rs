@@ -73,7 +73,8 @@ async fn a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice(
 
     let checked = check(&server.api, &load).await;
     println!("crashes {CRASHES}, epoch {}, {checked}, {}", status.epoch, load.counters());
-    assert!(status.epoch > i64::try_from(CRASHES).unwrap(), "each start is an epoch");
+    let starts = i64::try_from(CRASHES).unwrap() + 1;
+    assert_eq!(status.epoch, starts, "a load between two starts is a fault:\n{}", server.told());
     load.assert_reached();
 }
 

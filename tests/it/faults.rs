@@ -1,10 +1,12 @@
 //! Faults of our own, planted: one bad command hurts only itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use dispatchyard::api::wire::DeliveryAccepted;
+use dispatchyard::api::wire::{DeliveryAccepted, StatusView};
 use dispatchyard::app::AppOptions;
-use dispatchyard::dispatch::Command;
+use dispatchyard::dispatch::{Command, Poll};
+use dispatchyard::runner::PollId;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -67,7 +69,7 @@ async fn a_panic_in_apply_fails_its_own_command_alone() {
     };
     for (at, answer) in join_all((0..20).map(submit)).await {
         if at == 10 {
-            assert_eq!(answer.problem(), (422, "fault".into()));
+            assert_eq!(answer.problem().1, "fault");
         } else {
             assert_eq!(answer.status, 201, "{at}: {answer:?}");
         }
@@ -106,9 +108,55 @@ async fn a_poll_that_was_parked_before_a_fault_is_answered() {
     });
     server.api.polls_parked(1).await;
     let poison = json!({ "name": "poison", "jobs": [job("a")] });
-    assert_eq!(server.api.post("/workloads", poison).await.status, 422);
+    assert_eq!(server.api.post("/workloads", poison).await.problem().1, "fault");
     server.api.submit(json!([job("a")])).await;
     let answer = within("the parked poll", parked).await.unwrap();
     assert!(matches!(answer.status, 200 | 503), "{answer:?}");
     assert_eq!(runner.look().await.len(), 1, "the job is the next poll's");
+}
+
+/// A runner may drop a poll as soon as it has sent it. Here both reach the scheduler in the same
+/// moment, while it has a lease to answer again: no fault, and the next poll has the job.
+#[tokio::test]
+async fn a_poll_that_is_gone_before_it_was_looked_at_takes_nothing_with_it() {
+    let (entered, mut has_entered) = tokio::sync::mpsc::unbounded_channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let options = AppOptions {
+        apply_probe: Some(Arc::new(move |command| {
+            if poisoned(command) {
+                entered.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+            }
+        })),
+        ..AppOptions::default()
+    };
+    let server = Server::with(&Setup::default().patient(), options).await;
+    let runner = FakeRunner::register(&server.api, "one", &["x"]).await;
+    server.api.submit(json!([job("a")])).await;
+    let given = runner.look().await;
+    let before: StatusView = server.api.get("/status").await;
+
+    // The scheduler is held up, so that what comes now is decided together.
+    let api = server.api.clone();
+    let gate = json!({ "name": "poison", "jobs": [job("b")] });
+    let gate = tokio::spawn(async move { api.post("/workloads", gate).await });
+    within("the gate", has_entered.recv()).await.unwrap();
+    let poll = Poll {
+        runner_id: runner.id,
+        poll_id: PollId(1_000_000),
+        wait_ms: 10_000,
+        jobs_max: None,
+        known: Vec::new(),
+        capabilities: None,
+        current_jobs: None,
+    };
+    assert!(server.handle().poll(poll).now_or_never().is_none(), "asked once, then dropped");
+    go.send(()).unwrap();
+    assert_eq!(within("the gate's answer", gate).await.unwrap().status, 201);
+
+    let again = runner.look().await;
+    assert_eq!((again.len(), again[0].job_id), (1, given[0].job_id), "the job is the next poll's");
+    let after: StatusView = server.api.get("/status").await;
+    assert_eq!(after.epoch, before.epoch, "nothing had to be loaded again");
 }

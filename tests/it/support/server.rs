@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitStatus;
 
 use dispatchyard::app::{App, AppOptions};
+use dispatchyard::driver::Handle;
 
 use super::process::Logged;
 use super::{Api, Home, Hook, Setup, until};
@@ -33,6 +34,10 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.app.address()
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.app.handle()
     }
 
     pub(crate) fn hook(&self) -> Hook {
