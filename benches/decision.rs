@@ -112,7 +112,7 @@ impl Yard {
         let priority = JobPriority::ALL[self.submitted / CLASSES % 5];
         self.submitted += 1;
         let workload = Box::new(one_job(vec![label], priority));
-        self.aside(Command::Submit { workload, idempotency_key: None });
+        self.aside(Command::Submit { workload, idempotency_key: None, ended: Vec::new() });
     }
 
     fn poll(&mut self, number: usize, wait_ms: i64) -> Option<AssignedJob> {

@@ -115,7 +115,7 @@ impl Server {
 
 async fn lifecycle(handle: &Handle, runner_id: RunnerId, polls: &AtomicU64, beat: bool) {
     let workload = Box::new(one_job(Vec::new(), JobPriority::Normal));
-    let submit = Command::Submit { workload, idempotency_key: None };
+    let submit = Command::Submit { workload, idempotency_key: None, ended: Vec::new() };
     handle.send(submit).await.expect("submitted");
     let poll = Poll {
         runner_id,

@@ -1,13 +1,16 @@
 //! The composition root: what a server is made of, in which order it starts and stops.
 //!
 //! ```text
-//! start:  configuration, secrets, rules -> store (lock, schema) -> driver (load) -> log sealer -> listener
+//! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load) -> log sealer
+//!         -> listener
 //! stop:   driver takes nothing new, finishes its batch, answers parked polls -> streams end
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
 mod rules;
+mod settings;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,19 +22,20 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::access::hash;
 use crate::api::listen::{ListenLimits, listen};
-use crate::api::state::{AccessRules, AppState, EvaluateProbe, Shared, Source};
+use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
 use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::{LeaseOwner, Settings};
+use crate::dispatch::LeaseOwner;
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
+use crate::model::TenantId;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
 
-pub use rules::rules;
+pub use rules::check_rules;
+use rules::rules;
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,12 +121,13 @@ impl App {
         secrets: Secrets,
         options: AppOptions,
     ) -> Result<Self, AppError> {
-        let rules = rules(&config)?;
-        let sources = config
+        // What is wrong is said before anything is made; the names get their numbers later.
+        check_rules(&config)?;
+        let mut sources = config
             .sources
             .iter()
             .map(|source| Ok((source.name.clone(), source_of(source, &secrets)?)))
-            .collect::<Result<_, AppError>>()?;
+            .collect::<Result<HashMap<_, _>, AppError>>()?;
         let address = config.server.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -131,6 +136,17 @@ impl App {
 
         let data_dir = config.data_dir();
         let (store, writer) = Store::open(store_options(&data_dir)).await?;
+        let names = settings::names(&writer, &config).await?;
+        for source in &config.sources {
+            let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
+            if let (Some(tenant), Some(source)) = (tenant, sources.get_mut(&source.name)) {
+                source.tenant_id = tenant;
+            }
+        }
+        let settings = settings::settings(&config, &names);
+        let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
+        let catalogue = Arc::new(settings.catalogue.clone());
+        let rules = rules(&config, Arc::clone(&catalogue))?;
         let limits =
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
         let logs = JobLogs::open(data_dir.join("logs"), limits)?;
@@ -138,7 +154,7 @@ impl App {
         let (ended, ended_attempts) = mpsc::channel(ENDED_ATTEMPTS_MAX);
         let (handle, driver_ended) = driver::spawn(DriverOptions {
             writer,
-            settings: settings(&config),
+            settings,
             limits: Limits {
                 // With fewer, intake would have no quarter of the room.
                 batch_commands_max: config.limits.batch_commands_max.max(4),
@@ -179,10 +195,10 @@ impl App {
             logs,
             rules,
             sources,
-            access: AccessRules {
-                admin_hashes: hashes(&secrets.admin_tokens),
-                runner_hashes: hashes(&secrets.runner_tokens),
-            },
+            access: settings::access(&config, &secrets, &names),
+            catalogue,
+            pool_tenants,
+            trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
             scheduler: config.scheduler,
@@ -237,25 +253,6 @@ fn store_options(data_dir: &std::path::Path) -> StoreOptions {
     StoreOptions::new(database, bodies)
 }
 
-fn settings(config: &Config) -> Settings {
-    let (scheduler, limits) = (&config.scheduler, &config.limits);
-    Settings {
-        max_global_concurrency: scheduler.max_global_concurrency as u64,
-        heartbeat_timeout_ms: scheduler.heartbeat_timeout_ms,
-        lease_ms: scheduler.lease_length_ms(),
-        ack_window_ms: scheduler.ack_window_ms,
-        cancel_grace_ms: scheduler.cancel_grace_ms,
-        timeout_grace_ms: scheduler.timeout_grace_ms,
-        infra_retries_max: scheduler.retry_max_attempts,
-        backoff_max_ms: scheduler.backoff_max_ms,
-        poll_wait_max_ms: scheduler.poll_wait_max_ms,
-        workload_jobs_max: limits.workload_jobs_max,
-        changes_per_command_max: limits.changes_per_command_max,
-        classes_max: limits.classes_max,
-        runners_max: limits.runners_max,
-    }
-}
-
 fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppError> {
     let wrong = |error| AppError::SourceSecret { source_name: source.name.clone(), error };
     let texts = secrets.sources.get(&source.name).map_or(&[][..], Vec::as_slice);
@@ -264,11 +261,8 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
     } else {
         webhook::SourceAuth::Signed(webhook::Secrets::new(texts.to_vec()).map_err(wrong)?)
     };
-    Ok(Source { auth, trusted_bots: source.trusted_bots.clone() })
-}
-
-fn hashes(tokens: &[webhook::Secret]) -> Vec<String> {
-    tokens.iter().map(|token| hash(&String::from_utf8_lossy(token.bytes()))).collect()
+    let (trusted_bots, tenant_id) = (source.trusted_bots.clone(), TenantId::DEFAULT);
+    Ok(Source { auth, trusted_bots, tenant_id })
 }
 
 fn millis(ms: i64) -> Duration {

@@ -28,6 +28,7 @@
 //! | room | what it is for |
 //! | --- | --- |
 //! | [`model`] | ids, rows, states and their moves, [`model::Change`]: the leaf |
+//! | [`ask`] | what people ask of the scheduler, from names to numbers |
 //! | [`event`] | what happened, and how far it is trusted |
 //! | [`webhook`] | a forge's bytes and headers to an event |
 //! | [`trigger`] | rules that say which events start work |
@@ -60,9 +61,11 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
+//! use std::sync::Arc;
 //!
 //! use dispatchyard::event::OwnEvent;
-//! use dispatchyard::intake::{Outcome, Rules, evaluate};
+//! use dispatchyard::intake::{Arrival, Outcome, Rules, evaluate};
+//! use dispatchyard::model::Catalogue;
 //! use dispatchyard::trigger::RuleConfig;
 //! use dispatchyard::workflow::{Defaults, File};
 //!
@@ -78,7 +81,9 @@
 //! let text = "jobs: { compile: { runs-on: linux, steps: [{ run: make }] } }";
 //! let file = File::parse("build.yml", text).expect("the workflow is sound");
 //! let workflows = BTreeMap::from([("build".to_owned(), file)]);
-//! let rules = Rules::compile(&[trigger], workflows, Defaults::default()).expect("rules are sound");
+//! let catalogue = Arc::new(Catalogue::default());
+//! let rules = Rules::compile(&[trigger], workflows, Defaults::default(), catalogue)
+//!     .expect("rules are sound");
 //!
 //! let event = OwnEvent {
 //!     source: "api".to_owned(),
@@ -86,7 +91,7 @@
 //!     git_ref: Some("refs/heads/main".to_owned()),
 //!     ..OwnEvent::default()
 //! };
-//! let evaluation = evaluate(&event.into_event()?, &rules, None);
+//! let evaluation = evaluate(&event.into_event()?, &rules, Arrival::default());
 //! let Outcome::Plan(plan) = evaluation.outcome else { panic!("nothing started") };
 //! assert_eq!(plan.workloads[0].jobs[0].name, "compile");
 //! # Ok(())
@@ -96,6 +101,7 @@
 pub mod agent_runner;
 pub mod api;
 pub mod app;
+pub mod ask;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Settings {
         changes_per_command_max: 100_000,
         classes_max: 1_000,
         runners_max: 100_000,
+        ..Settings::default()
     }
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn one_job(labels: Vec<Box<str>>, priority: JobPriority) -> PlannedWo
         timeout_ms: 21_600_000,
         retry: RetryPolicy { max_retries: 0, backoff_ms: 1_000 },
         not_before_ms: 0,
+        terms: Default::default(),
         spec: Arc::new(JobSpec {
             work: JobWork::Steps(vec![step]),
             env: BTreeMap::new(),
@@ -52,6 +54,8 @@ pub(crate) fn one_job(labels: Vec<Box<str>>, priority: JobPriority) -> PlannedWo
         trigger: "on-push".into(),
         tenant_id: TenantId::DEFAULT,
         session_key: None,
+        terms: Default::default(),
+        open: false,
         jobs: vec![job],
     }
 }

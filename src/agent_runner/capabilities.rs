@@ -17,6 +17,7 @@ pub(super) fn detect(options: &RunnerOptions) -> RunnerCapabilities {
     let labels = given.chain(["self-hosted", os, architecture]).map(Into::into).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunnerCapabilities {
+        cost_micros_per_hour: 0,
         labels,
         architecture: architecture.into(),
         os: os.into(),

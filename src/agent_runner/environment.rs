@@ -4,6 +4,10 @@
 //! Layers, each over the one before: `PATH HOME LANG TMPDIR` of the runner and `CI=true`; the
 //! job's `env`; the step's `env`; `DISPATCHYARD_*` and `TRACEPARENT`, which nobody can override.
 //! Nothing else of the runner's own environment is handed on, so none of its secrets is.
+//!
+//! A job that holds units of resources is told which ones: `DISPATCHYARD_UNIT_<NAME>=0,2`, the name
+//! in upper case and with `_` for whatever is no letter or digit of ASCII. `DISPATCHYARD_UNITS` has
+//! all of them under their exact names, as a JSON object, because two names can become one variable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +15,7 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::api::wire::{Assignment, JobContext};
-use crate::model::TrustLevel;
+use crate::model::{HeldUnits, TrustLevel};
 
 /// The longest value that comes from an event; Linux refuses to start a process with one of
 /// 128 KiB. The whole text is in the file named by `DISPATCHYARD_EVENT_PATH`.
@@ -82,7 +86,28 @@ pub(super) fn job_values(job: &Assignment, context: &JobContext, runner: &str) -
     values.extend(context.traceparent.clone().map(|trace| ("TRACEPARENT", trace)));
     let event = context.event.as_ref().map(event_values).unwrap_or_default();
     let own = values.into_iter().map(|(name, value)| (name, bounded(&value))).chain(event);
-    own.map(|(name, value)| (name.to_owned(), value.into())).collect()
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    own.chain(unit_values(&job.units)).map(|(name, value)| (name, value.into())).collect()
+}
+
+/// Which units of resources the job holds.
+fn unit_values(units: &HeldUnits) -> Vec<(String, String)> {
+    if units.is_empty() {
+        return Vec::new();
+    }
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let mut values: Vec<_> = units
+        .0
+        .iter()
+        .map(|(name, indexes)| {
+            let name: String = name.chars().map(upper).collect();
+            let indexes: Vec<_> = indexes.iter().map(ToString::to_string).collect();
+            (format!("DISPATCHYARD_UNIT_{name}"), indexes.join(","))
+        })
+        .collect();
+    let exact = serde_json::to_string(units).unwrap_or_default();
+    values.push(("DISPATCHYARD_UNITS".to_owned(), bounded(&exact)));
+    values
 }
 
 /// Lays a layer of the workflow over the others. Answers with the names that cannot be set, for
@@ -156,6 +181,23 @@ mod tests {
         assert!(values.contains(&("DISPATCHYARD_EVENT_REF", "refs/heads/$(id)".to_owned())));
         assert!(values.contains(&("DISPATCHYARD_EVENT_ACTOR_ID", "7".to_owned())));
         assert_eq!(values.len(), 4, "{values:?}");
+    }
+
+    #[test]
+    fn a_step_is_told_which_units_its_job_holds() {
+        let held = [("repo:acme/app", vec![0, 2]), ("licence", vec![1])];
+        let held = HeldUnits(held.map(|(name, units)| (name.into(), units)).into());
+        let values: Vec<_> = unit_values(&held);
+        let pairs: Vec<_> = values.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("DISPATCHYARD_UNIT_LICENCE", "1"),
+                ("DISPATCHYARD_UNIT_REPO_ACME_APP", "0,2"),
+                ("DISPATCHYARD_UNITS", r#"{"licence":[1],"repo:acme/app":[0,2]}"#),
+            ]
+        );
+        assert!(unit_values(&HeldUnits::default()).is_empty());
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use crate::clock::{OsEntropy, uuid_v7};
 use crate::dispatch::{Command, Deliver, Reply};
 use crate::driver::CommandError;
 use crate::event::Event;
-use crate::intake::{Evaluation, Outcome, evaluate};
+use crate::intake::{Arrival, Evaluation, Outcome, evaluate};
 use crate::model::{
     Body, Delivery, DeliveryId, DeliveryState, Plan, TenantId, TriggerVerdict, Trust, UniqueKey,
 };
@@ -43,6 +43,10 @@ pub(super) struct Incoming {
     pub(super) traceparent: Option<String>,
     /// The delivery that it repeats.
     pub(super) replay_of: Option<DeliveryId>,
+    /// Whose it is, and whose work it starts where a trigger does not say.
+    pub(super) tenant_id: TenantId,
+    /// The only tenant whose triggers it may reach.
+    pub(super) limited_to: Option<TenantId>,
     /// What it says.
     pub(super) content: Content,
     /// Stands for the body's bytes in memory, for as long as they are there.
@@ -82,8 +86,10 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let began = state.clock.seconds();
     let id = DeliveryId(uuid_v7(now, &mut OsEntropy));
     let traceparent = incoming.traceparent.clone().unwrap_or_else(|| own_trace(id));
+    let whose = Whose { tenant_id: incoming.tenant_id, limited_to: incoming.limited_to };
+    let arrival = Arrival { at_ms: now.wall_ms, traceparent: Some(&traceparent) };
     let Decision { event, verdicts, plan, delivery_state, reason } =
-        decide(state, incoming.content, &traceparent);
+        decide(state, incoming.content, whose, arrival);
     let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
     let body = if spilled {
         state.store.write_body(id, incoming.body).await?
@@ -100,7 +106,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         reason: reason.map(Into::into),
         verdicts,
         trust: event.as_ref().map_or_else(Trust::default, |event| event.trust.clone()),
-        tenant_id: TenantId::DEFAULT,
+        tenant_id: incoming.tenant_id,
         replay_of: incoming.replay_of,
         attempts: 1,
         received_at_ms: now.wall_ms,
@@ -109,7 +115,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         traceparent: Some(traceparent.into()),
         body,
     };
-    let deliver = Deliver { delivery, plan, key: incoming.key };
+    let deliver = Deliver { delivery, plan, key: incoming.key, ended: Vec::new() };
     let command = Command::Deliver(Box::new(deliver));
     let reply = state.handle.send_patiently(command, state.patience()).await;
     let stored = match &reply {
@@ -131,6 +137,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     // What the first one became is in its row; a read that fails is no reason to refuse it.
     if duplicate && let Ok(Some(first)) = state.store.delivery(delivery_id).await {
         (delivery_state, verdicts) = (first.head.state, first.head.verdicts);
+        verdicts.retain(|verdict| state.knows_trigger(whose.limited_to, &verdict.trigger));
     }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),
@@ -153,7 +160,14 @@ struct Decision {
     reason: Option<String>,
 }
 
-fn decide(state: &AppState, content: Content, traceparent: &str) -> Decision {
+/// Whose a delivery is, and whose triggers it may reach.
+#[derive(Clone, Copy)]
+struct Whose {
+    tenant_id: TenantId,
+    limited_to: Option<TenantId>,
+}
+
+fn decide(state: &AppState, content: Content, whose: Whose, arrival: Arrival<'_>) -> Decision {
     let nothing = |event, delivery_state, reason| Decision {
         event,
         verdicts: Vec::new(),
@@ -164,32 +178,57 @@ fn decide(state: &AppState, content: Content, traceparent: &str) -> Decision {
     match content {
         Content::Nothing(why) => nothing(None, DeliveryState::Ignored, why),
         Content::Broken(why) => nothing(None, DeliveryState::Failed, why),
-        Content::Planned(event, plan) => Decision {
-            event: Some(event),
-            verdicts: plan.workloads.iter().map(by_hand).collect(),
-            plan,
-            delivery_state: DeliveryState::Dispatched,
-            reason: None,
-        },
+        Content::Planned(event, mut plan) => {
+            charge(state, whose, &mut plan);
+            Decision {
+                event: Some(event),
+                verdicts: plan.workloads.iter().map(by_hand).collect(),
+                plan,
+                delivery_state: DeliveryState::Dispatched,
+                reason: None,
+            }
+        }
         Content::Event(event) => {
             let evaluated = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 if let Some(probe) = &state.evaluate_probe {
                     probe(&event);
                 }
-                evaluate(&event, &state.rules, Some(traceparent))
+                evaluate(&event, &state.rules, arrival)
             }));
-            let Ok(Evaluation { verdicts, outcome }) = evaluated else {
+            let Ok(Evaluation { mut verdicts, outcome }) = evaluated else {
                 tracing::error!(event = event.kind.as_str(), "a fault while evaluating an event");
                 let why = "a fault in the server while its triggers were asked; replay it once \
                            that is mended";
                 return nothing(Some(event), DeliveryState::Failed, why.to_owned());
             };
+            let all = verdicts.len();
+            verdicts.retain(|verdict| state.knows_trigger(whose.limited_to, &verdict.trigger));
+            let nobodys = (verdicts.len() < all).then_some("no trigger of its tenant wants it");
             let (plan, delivery_state, reason) = match outcome {
-                Outcome::Plan(plan) => (plan, DeliveryState::Dispatched, None),
-                Outcome::Ignored(why) => (Plan::default(), DeliveryState::Ignored, Some(why)),
+                Outcome::Plan(mut plan) => {
+                    charge(state, whose, &mut plan);
+                    match plan.workloads.is_empty() {
+                        false => (plan, DeliveryState::Dispatched, None),
+                        true => (plan, DeliveryState::Ignored, nobodys.map(str::to_owned)),
+                    }
+                }
+                Outcome::Ignored(why) => {
+                    let why = nobodys.map_or(why, str::to_owned);
+                    (Plan::default(), DeliveryState::Ignored, Some(why))
+                }
             };
             Decision { event: Some(event), verdicts, plan, delivery_state, reason }
         }
+    }
+}
+
+/// Says whose each workload is: its trigger's tenant's, or the delivery's. Triggers that the
+/// delivery may not reach start nothing.
+fn charge(state: &AppState, whose: Whose, plan: &mut Plan) {
+    plan.workloads.retain(|it| state.knows_trigger(whose.limited_to, &it.trigger));
+    for workload in &mut plan.workloads {
+        let own = state.trigger_tenants.get(&workload.trigger);
+        workload.tenant_id = own.copied().unwrap_or(whose.tenant_id);
     }
 }
 

@@ -6,7 +6,9 @@
 //! Tokens are compared as SHA-256 in constant time; only hashes are kept. They are random and
 //! long, so a plain hash cannot be turned back, and none of the slow password hashes is needed.
 
+use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -18,62 +20,193 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+pub use super::caller::{Caller, Right};
 use super::error::ApiError;
 use super::state::AppState;
 use crate::driver::{CommandError, ServerState};
-use crate::model::RunnerId;
+use crate::model::{Catalogue, PoolId, RunnerId};
+
+/// Who may call a route.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Who {
+    /// Callers whose role has this right.
+    Caller(Right),
+    /// Processes that want to be runners.
+    Registration,
+    /// Registered runners, about themselves and their leases.
+    Runner,
+    /// A runner about itself, or a caller whose role has this right.
+    RunnerOr(Right),
+    /// Admins of all tenants.
+    Admin,
+}
 
 /// Says who may call a handler.
-pub trait Access: FromRequestParts<AppState> {}
+pub trait Access: FromRequestParts<AppState> {
+    /// The same, for the table of all routes.
+    const WHO: Who;
+}
 
-/// An operator: an admin token, or anybody on a server that is open on loopback.
+/// A right as a type, for handlers to name.
+pub trait Named {
+    /// Which right.
+    const RIGHT: Right;
+}
+
+macro_rules! rights {
+    ($($name:ident),*) => {
+        $(
+            #[doc = concat!("See [`Right::", stringify!($name), "`].")]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl Named for $name {
+                const RIGHT: Right = Right::$name;
+            }
+        )*
+    };
+}
+
+rights!(Read, Submit, Operate, Administer);
+
+/// A caller whose role has the right `R`; or anybody, on a server that is open on loopback. Which
+/// tenant's things it may see is the handler's to ask: [`Caller::sees`].
 #[derive(Clone, Debug)]
-pub struct Admin;
+pub struct May<R> {
+    caller: Caller,
+    right: PhantomData<R>,
+}
+
+impl<R> Deref for May<R> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+/// An admin of all tenants: for what concerns all of them at once.
+#[derive(Clone, Debug)]
+pub struct Admin(Caller);
 
 impl Admin {
     /// What history calls the caller.
     pub fn author(&self) -> Box<str> {
-        "admin".into()
+        self.0.author()
     }
 }
 
 /// A process that wants to be a runner: a registration token.
-#[derive(Clone, Debug)]
-pub struct Registration;
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Registration {
+    /// The pools that it may join; empty for all.
+    pub pools: Vec<PoolId>,
+}
+
+impl Registration {
+    /// The pool that it joins: the one that it names, or its token's first, or the default one.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::NotFound`] when there is no such pool, [`ApiError::Forbidden`] when the token is
+    /// for others.
+    pub fn pool(&self, named: Option<&str>, catalogue: &Catalogue) -> Result<PoolId, ApiError> {
+        let Some(name) = named else {
+            return Ok(self.pools.first().copied().unwrap_or(PoolId::DEFAULT));
+        };
+        let pool = catalogue.pools.get(name).copied();
+        let pool = pool.ok_or_else(|| ApiError::not_found("pool", name))?;
+        if self.pools.is_empty() || self.pools.contains(&pool) {
+            Ok(pool)
+        } else {
+            Err(ApiError::Forbidden("runners of that pool"))
+        }
+    }
+}
 
 /// A registered runner, by its own token.
 #[derive(Clone, Copy, Debug)]
 pub struct RunnerCaller(pub RunnerId);
 
-/// The runner itself, or an operator.
-#[derive(Clone, Copy, Debug)]
-pub enum RunnerOrAdmin {
+/// The runner itself, or a caller whose role has the right `R`.
+#[derive(Clone, Debug)]
+pub enum RunnerOr<R> {
     /// The runner with this id.
     Runner(RunnerId),
-    /// An operator.
-    Admin,
+    /// Somebody else.
+    Caller(May<R>),
 }
 
-impl Access for Admin {}
-impl Access for Registration {}
-impl Access for RunnerCaller {}
-impl Access for RunnerOrAdmin {}
+/// Whose tokens open what: SHA-256 in hex with whom it stands for, never the tokens.
+#[derive(Debug, Default)]
+pub struct AccessRules {
+    /// Tokens of the API.
+    pub callers: Vec<(String, Caller)>,
+    /// Tokens with which runners register.
+    pub registrations: Vec<(String, Registration)>,
+}
+
+impl AccessRules {
+    /// Whether nobody has to log in: no token of the API is configured, which is allowed on
+    /// loopback alone.
+    pub fn is_open(&self) -> bool {
+        self.callers.is_empty()
+    }
+}
+
+impl<R: Named> Access for May<R> {
+    const WHO: Who = Who::Caller(R::RIGHT);
+}
+impl Access for Admin {
+    const WHO: Who = Who::Admin;
+}
+impl Access for Registration {
+    const WHO: Who = Who::Registration;
+}
+impl Access for RunnerCaller {
+    const WHO: Who = Who::Runner;
+}
+impl<R: Named + Send> Access for RunnerOr<R> {
+    const WHO: Who = Who::RunnerOr(R::RIGHT);
+}
+
+impl<R: Named> FromRequestParts<AppState> for May<R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = caller(parts, state, R::RIGHT)?;
+        Ok(Self { caller, right: PhantomData })
+    }
+}
 
 impl FromRequestParts<AppState> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        if state.access.is_open() {
-            return Ok(Self);
+        let caller = caller(parts, state, Right::Administer)?;
+        match caller.limited_to() {
+            None => Ok(Self(caller)),
+            Some(_) => Err(ApiError::Forbidden("what concerns all tenants")),
         }
-        let token = bearer(parts)?;
-        if is_one_of(&state.access.admin_hashes, token) {
-            Ok(Self)
-        } else if is_known(state, token) {
-            Err(ApiError::Forbidden("operators"))
-        } else {
-            Err(ApiError::Unauthorized)
+    }
+}
+
+/// Who calls, if the caller's role has the right.
+fn caller(parts: &Parts, state: &AppState, right: Right) -> Result<Caller, ApiError> {
+    if state.access.is_open() {
+        return Ok(Caller::anybody());
+    }
+    let token = bearer(parts)?;
+    match known(&state.access.callers, token) {
+        Some(caller) if caller.may(right) => Ok(caller.clone()),
+        Some(_) => Err(ApiError::Forbidden(right.what())),
+        None if known(&state.access.registrations, token).is_some() => {
+            Err(ApiError::Forbidden(right.what()))
         }
+        None if matches!(runner(state, token), Ok(Some(_))) => {
+            Err(ApiError::Forbidden(right.what()))
+        }
+        None => Err(ApiError::Unauthorized),
     }
 }
 
@@ -81,14 +214,10 @@ impl FromRequestParts<AppState> for Registration {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        if state.access.runner_hashes.is_empty() && state.access.is_open() {
-            return Ok(Self);
+        if state.access.registrations.is_empty() && state.access.is_open() {
+            return Ok(Self::default());
         }
-        if is_one_of(&state.access.runner_hashes, bearer(parts)?) {
-            Ok(Self)
-        } else {
-            Err(ApiError::Unauthorized)
-        }
+        known(&state.access.registrations, bearer(parts)?).cloned().ok_or(ApiError::Unauthorized)
     }
 }
 
@@ -100,7 +229,7 @@ impl FromRequestParts<AppState> for RunnerCaller {
     }
 }
 
-impl FromRequestParts<AppState> for RunnerOrAdmin {
+impl<R: Named + Send> FromRequestParts<AppState> for RunnerOr<R> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
@@ -109,21 +238,7 @@ impl FromRequestParts<AppState> for RunnerOrAdmin {
         {
             return Ok(Self::Runner(id));
         }
-        Admin::from_request_parts(parts, state).await.map(|_| Self::Admin)
-    }
-}
-
-impl RunnerOrAdmin {
-    /// Refuses a runner that speaks of another one.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiError::Forbidden`].
-    pub fn may_speak_of(self, runner_id: RunnerId) -> Result<(), ApiError> {
-        match self {
-            Self::Runner(id) if id != runner_id => Err(ApiError::Forbidden("that runner")),
-            Self::Runner(_) | Self::Admin => Ok(()),
-        }
+        May::from_request_parts(parts, state).await.map(Self::Caller)
     }
 }
 
@@ -134,7 +249,7 @@ impl RunnerCaller {
     ///
     /// [`ApiError::Forbidden`].
     pub fn must_be(self, runner_id: RunnerId) -> Result<(), ApiError> {
-        RunnerOrAdmin::Runner(self.0).may_speak_of(runner_id)
+        if self.0 == runner_id { Ok(()) } else { Err(ApiError::Forbidden("that runner")) }
     }
 }
 
@@ -183,15 +298,16 @@ fn bearer(parts: &Parts) -> Result<&str, ApiError> {
     }
 }
 
-/// Compares with each hash, also after one has fitted.
-fn is_one_of(hashes: &[String], token: &str) -> bool {
+/// Whom a token stands for. Compares with each hash, also after one has fitted.
+fn known<'a, T>(tokens: &'a [(String, T)], token: &str) -> Option<&'a T> {
     let sent = hash(token);
-    let fits = hashes.iter().map(|known| known.as_bytes().ct_eq(sent.as_bytes()));
-    fits.fold(subtle::Choice::from(0), |all, one| all | one).into()
-}
-
-fn is_known(state: &AppState, token: &str) -> bool {
-    is_one_of(&state.access.runner_hashes, token) || matches!(runner(state, token), Ok(Some(_)))
+    let mut found = None;
+    for (known, stands_for) in tokens {
+        if bool::from(known.as_bytes().ct_eq(sent.as_bytes())) {
+            found = found.or(Some(stands_for));
+        }
+    }
+    found
 }
 
 /// The runner whose token this is. It is found by the token's hash, so the time that the look-up

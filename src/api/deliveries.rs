@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::accept::{Content, Incoming, accept, idempotency_key, traceparent};
-use super::access::Admin;
+use super::access::{Caller, May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
@@ -15,8 +15,8 @@ use super::show;
 use super::state::AppState;
 use super::wire::{DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
 use crate::event::{Event, OwnEvent};
-use crate::intake::{RunByHandError, run_by_hand};
-use crate::model::{DeliveryId, DeliveryState, Trust, TrustLevel};
+use crate::intake::{Arrival, RunByHandError, run_by_hand};
+use crate::model::{DeliveryId, DeliveryState, PlanError, Trust, TrustLevel};
 use crate::store::DeliveryPage;
 use crate::webhook::dedupe_key;
 
@@ -24,7 +24,7 @@ type Accepted = (StatusCode, axum::Json<DeliveryAccepted>);
 
 /// `GET /deliveries`
 pub(super) async fn list(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Params(params): Params<PageParams>,
 ) -> Result<axum::Json<List<DeliveryView>>, ApiError> {
@@ -33,29 +33,35 @@ pub(super) async fn list(
         limit: u32::try_from(limit).unwrap_or(u32::MAX),
         before: params.before("delivery")?,
         state: params.state(DeliveryState::ALL, |state| state.as_str())?,
+        tenant: caller.limited_to(),
     };
-    let rows = state.store.deliveries(page).await?;
+    let mut rows = state.store.deliveries(page).await?;
+    for row in &mut rows {
+        row.verdicts.retain(|it| state.knows_trigger(caller.limited_to(), &it.trigger));
+    }
     let next_before = params.next(&rows, limit, |row| row.id.to_string());
     Ok(axum::Json(List { items: rows.into_iter().map(show::delivery).collect(), next_before }))
 }
 
 /// `GET /deliveries/{id}`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<axum::Json<DeliveryView>, ApiError> {
-    let row = state.store.delivery(id).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    let row = state.delivery_of(&caller, id).await?;
     Ok(axum::Json(show::delivery(row.head)))
 }
 
 /// `GET /deliveries/{id}/body`
 pub(super) async fn body(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<Response, ApiError> {
+    if caller.limited_to().is_some() {
+        state.delivery_of(&caller, id).await?;
+    }
     let body = state.store.delivery_body(id).await?;
     let body = body.ok_or_else(|| ApiError::not_found("delivery", id))?;
     // Never as what the sender calls it: a browser must not run it.
@@ -66,12 +72,11 @@ pub(super) async fn body(
 /// `POST /deliveries/{id}/replay`: the same event through the present triggers, as a new delivery
 /// that says what it repeats.
 pub(super) async fn replay(
-    _: Admin,
+    caller: May<Operate>,
     State(state): State<AppState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<Accepted, ApiError> {
-    let row = state.store.delivery(id).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    let row = state.delivery_of(&caller, id).await?;
     let event = row.event.ok_or_else(|| {
         let why = row.head.reason.unwrap_or_default();
         ApiError::Conflict(format!("delivery {id} has no event that could run again: {why}"))
@@ -87,6 +92,8 @@ pub(super) async fn replay(
         key: None,
         traceparent: None,
         replay_of: Some(id),
+        tenant_id: row.head.tenant_id,
+        limited_to: caller.limited_to(),
         content: Content::Event(Box::new(event)),
         permit: None,
     };
@@ -95,7 +102,7 @@ pub(super) async fn replay(
 
 /// `POST /events`: an event of one's own.
 pub(super) async fn event(
-    _: Admin,
+    caller: May<Submit>,
     State(state): State<AppState>,
     headers: HeaderMap,
     Json(request): Json<EventRequest>,
@@ -114,23 +121,26 @@ pub(super) async fn event(
         title: request.title,
         body: request.body,
         inputs: request.inputs,
-        trust: Trust::new(TrustLevel::Trusted, "sent with an operator's token"),
+        trust: Trust::new(TrustLevel::Trusted, format!("sent by {}", caller.author())),
     };
     let event = own.into_event().map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let key = idempotency_key(&headers)?;
-    let incoming = own_delivery("api", &headers, key, &event, body.into());
+    let incoming = own_delivery("api", &caller, &headers, key, &event, body.into());
     let content = Content::Event(Box::new(event));
     accepted(&state, Incoming { content, ..incoming }).await
 }
 
 /// `POST /workflows/{name}/run`: starts a workflow of the server's folder by hand.
 pub(super) async fn run(
-    _: Admin,
+    caller: May<Submit>,
     State(state): State<AppState>,
     Id(name): Id<String>,
     headers: HeaderMap,
     JsonOrEmpty(request): JsonOrEmpty<RunRequest>,
 ) -> Result<Accepted, ApiError> {
+    if let Some(priority) = request.ask.priority {
+        caller.must_be_allowed(priority)?;
+    }
     let body = serde_json::to_vec(&request).unwrap_or_default();
     let own = OwnEvent {
         source: "cli".into(),
@@ -138,22 +148,26 @@ pub(super) async fn run(
         repository: request.repository,
         git_ref: request.git_ref.map(full_ref),
         inputs: request.inputs,
-        trust: Trust::new(TrustLevel::Trusted, "started by hand with an operator's token"),
+        trust: Trust::new(TrustLevel::Trusted, format!("started by {}", caller.author())),
         ..OwnEvent::default()
     };
     let event = own.into_event().map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let key = idempotency_key(&headers)?;
-    let incoming = own_delivery("cli", &headers, key, &event, body.into());
-    let trace = incoming.traceparent.as_deref();
-    let plan =
-        run_by_hand(&name, &event, &state.rules, request.priority, trace).map_err(|error| {
-            match error {
-                RunByHandError::UnknownWorkflow { name, hint } => {
-                    ApiError::NotFound { what: "workflow", id: format!("{name}: {hint}") }
-                }
-                error @ RunByHandError::Unplannable { .. } => ApiError::Conflict(error.to_string()),
+    let incoming = own_delivery("cli", &caller, &headers, key, &event, body.into());
+    let (at_ms, traceparent) = (state.clock.now().wall_ms, incoming.traceparent.as_deref());
+    let arrival = Arrival { at_ms, traceparent };
+    let plan = run_by_hand(&name, &event, &state.rules, request.ask, arrival).map_err(|error| {
+        let text = error.to_string();
+        match error {
+            RunByHandError::UnknownWorkflow { name, hint } => {
+                ApiError::NotFound { what: "workflow", id: format!("{name}: {hint}") }
             }
-        })?;
+            RunByHandError::Unplannable { error: PlanError::Terms(_), .. } => {
+                ApiError::BadRequest(text)
+            }
+            RunByHandError::Unplannable { .. } => ApiError::Conflict(text),
+        }
+    })?;
     let content = Content::Planned(Box::new(event), plan);
     accepted(&state, Incoming { content, ..incoming }).await
 }
@@ -165,6 +179,7 @@ fn full_ref(name: String) -> String {
 
 fn own_delivery(
     source: &str,
+    caller: &Caller,
     headers: &HeaderMap,
     key: Option<Box<str>>,
     event: &Event,
@@ -172,13 +187,15 @@ fn own_delivery(
 ) -> Incoming {
     Incoming {
         source: source.to_owned(),
-        key: key.as_deref().map(|key| dedupe_key(source, key)),
+        key: key.clone().map(|key| dedupe_key(source, &caller.own_key(key))),
         external_id: key,
         event_kind: event.kind.as_str().into(),
         headers: "{}".into(),
         body,
         traceparent: traceparent(headers),
         replay_of: None,
+        tenant_id: caller.starts_for(),
+        limited_to: caller.limited_to(),
         content: Content::Nothing(String::new()),
         permit: None,
     }

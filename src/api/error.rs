@@ -159,6 +159,9 @@ fn command_parts(
             (S::NOT_FOUND, "not-found", "Not found", None)
         }
         Refusal::WrongState(_) => (S::CONFLICT, "conflict", "The state does not allow it", None),
+        Refusal::LookUp(_) => {
+            (S::CONFLICT, "conflict", "A workload that is needed has just ended: ask again", None)
+        }
         Refusal::Invalid(_) => {
             (S::UNPROCESSABLE_ENTITY, "invalid", "It cannot be carried out", None)
         }

@@ -121,6 +121,8 @@ async fn take_in(
         body: bytes.clone(),
         traceparent: traceparent(headers),
         replay_of: None,
+        tenant_id: source.tenant_id,
+        limited_to: None,
         content,
         permit: Some(permit),
     };

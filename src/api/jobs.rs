@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use super::access::Admin;
+use super::access::{Caller, May, Operate, Read};
 use super::body::{Id, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
@@ -19,7 +19,7 @@ use crate::store::JobPage;
 
 /// `GET /jobs`
 pub(super) async fn list(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Params(params): Params<PageParams>,
 ) -> Result<axum::Json<List<JobView>>, ApiError> {
@@ -28,6 +28,7 @@ pub(super) async fn list(
         limit: u32::try_from(limit).unwrap_or(u32::MAX),
         before: params.before("job")?,
         state: params.state(JobStateKind::ALL, |state| state.as_str())?,
+        tenant: caller.limited_to(),
     };
     let rows = state.store.jobs(page).await?;
     let next_before = params.next(&rows, limit, |row| row.id.to_string());
@@ -41,11 +42,11 @@ pub(super) async fn row(state: &AppState, id: JobId) -> Result<Job, ApiError> {
 
 /// `GET /jobs/{id}`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<JobId>,
 ) -> Result<axum::Json<JobDetail>, ApiError> {
-    let job = row(&state, id).await?;
+    let job = state.job_of(&caller, id).await?;
     let store = &state.store;
     let edges = store.edges_of(job.workload_id).await?;
     let siblings = store.jobs_of(job.workload_id).await?;
@@ -61,10 +62,14 @@ pub(super) async fn get(
     let outputs = store.outputs_of(&[id]).await?.remove(&id).unwrap_or_default();
     let mut records = store.records_of(id).await?;
     records.reverse();
+    let pools = requirements.pools().map(|id| state.catalogue.pool_name(id).to_owned()).collect();
     Ok(axum::Json(JobDetail {
         job: show::job(&job),
         needs,
         requirements,
+        pools,
+        terms: job.terms.as_deref().cloned().unwrap_or_default(),
+        units: job.units.as_deref().cloned().unwrap_or_default(),
         attempts: attempts.into_iter().map(show::attempt).collect(),
         outputs,
         records: records.into_iter().map(show::record).collect(),
@@ -73,10 +78,11 @@ pub(super) async fn get(
 
 /// `GET /jobs/{id}/explain`
 pub(super) async fn explain(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<JobId>,
 ) -> Result<axum::Json<ExplainView>, ApiError> {
+    state.must_see_job(&caller, id).await?;
     let live = state.handle.ask(move |scheduler, now| scheduler.explain(now, id)).await;
     let view = match live {
         Ok(Some(explanation)) => show::explanation(id, explanation),
@@ -103,7 +109,7 @@ fn explain_row(job: &Job, also: Option<(&str, &str)>) -> ExplainView {
 
 /// `POST /jobs/{id}/cancel`
 pub(super) async fn cancel(
-    caller: Admin,
+    caller: May<Operate>,
     State(state): State<AppState>,
     Id(job_id): Id<JobId>,
     JsonOrEmpty(request): JsonOrEmpty<ReasonRequest>,
@@ -113,12 +119,12 @@ pub(super) async fn cancel(
         author: caller.author(),
         reason: request.reason.unwrap_or_default().into(),
     };
-    answer(&state, job_id, command).await
+    answer(&state, &caller, job_id, command).await
 }
 
 /// `POST /jobs/{id}/requeue`
 pub(super) async fn requeue(
-    caller: Admin,
+    caller: May<Operate>,
     State(state): State<AppState>,
     Id(job_id): Id<JobId>,
     JsonOrEmpty(request): JsonOrEmpty<RequeueRequest>,
@@ -129,14 +135,16 @@ pub(super) async fn requeue(
         author: caller.author(),
         reason: request.reason.unwrap_or_else(|| "no reason given".to_owned()).into(),
     };
-    answer(&state, job_id, command).await
+    answer(&state, &caller, job_id, command).await
 }
 
 async fn answer(
     state: &AppState,
+    caller: &Caller,
     id: JobId,
     command: Command,
 ) -> Result<axum::Json<JobView>, ApiError> {
+    state.must_see_job(caller, id).await?;
     match state.handle.send(command).await {
         Ok(Reply::Job(row)) => Ok(axum::Json(show::job(&row))),
         Ok(other) => Err(unexpected(&other)),

@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::access::Admin;
+use super::access::{May, Read};
 use super::body::{Id, Params};
 use super::error::ApiError;
 use super::jobs::row;
@@ -39,13 +39,13 @@ pub(super) struct LogParams {
 
 /// `GET /jobs/{id}/logs`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<JobId>,
     Params(params): Params<LogParams>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = row(&state, id).await?;
+    let job = state.job_of(&caller, id).await?;
     if let Some(attempt) = params.attempt.filter(|attempt| *attempt > job.attempt) {
         return Err(ApiError::NotFound { what: "attempt", id: format!("{attempt} of job {id}") });
     }

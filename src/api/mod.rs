@@ -6,6 +6,7 @@
 mod accept;
 pub mod access;
 mod body;
+mod caller;
 mod deliveries;
 pub mod error;
 mod hooks;
@@ -15,13 +16,16 @@ mod list;
 pub mod listen;
 mod logs;
 mod overview;
+mod own;
 pub mod route;
 mod router;
 mod runners;
 mod show;
 pub mod state;
 mod stream;
+mod submission;
 pub mod wire;
 mod workloads;
 
-pub use router::router;
+pub use route::Listed;
+pub use router::{router, routes};

@@ -4,39 +4,54 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::Admin;
+use super::access::{May, Read};
 use super::body::Params;
 use super::error::ApiError;
 use super::list::PageParams;
 use super::show;
 use super::state::AppState;
 use super::wire::{QueueView, StatusView};
-use crate::dispatch::StatusSnapshot;
+use crate::dispatch::{Scheduler, StatusSnapshot};
 use crate::driver::ServerState;
-use crate::model::JobPriority;
+use crate::model::{JobPriority, Now, QueuedJob, TenantId};
 use crate::telemetry::METRICS_CONTENT_TYPE;
 
-/// `GET /status`: answers also while the store is away.
-pub(super) async fn status(_: Admin, State(state): State<AppState>) -> axum::Json<StatusView> {
+/// `GET /status`: answers also while the store is away. Who is limited to a tenant gets that
+/// tenant's figures, its own pools and those that all share, and no warning about the rest.
+pub(super) async fn status(
+    caller: May<Read>,
+    State(state): State<AppState>,
+) -> axum::Json<StatusView> {
     let views = state.handle.views();
     let snapshot = state.handle.ask(|scheduler, _| scheduler.status()).await.ok();
-    let mut warnings = state.warnings.clone();
+    let limited_to = caller.limited_to();
+    let (mut warnings, mut queue_size, mut running_jobs) = (Vec::new(), 0, 0);
+    match (limited_to, &snapshot) {
+        (Some(tenant), _) => {
+            let usage = state.store.tenant_usage(tenant).await.unwrap_or_default();
+            queue_size = usage.iter().map(|level| level.waiting).sum();
+            running_jobs = usage.iter().map(|level| level.running).sum();
+        }
+        (None, Some(snapshot)) => {
+            (queue_size, running_jobs) = (snapshot.queue.total(), snapshot.running_jobs);
+            warnings = [state.warnings.clone(), concerns(snapshot)].concat();
+        }
+        (None, None) => warnings.clone_from(&state.warnings),
+    }
     let server_state = views.state();
     if server_state != ServerState::Running {
         warnings.push(format!("the server is {}: nothing is given out", server_state.as_str()));
     }
-    if let Some(snapshot) = &snapshot {
-        warnings.extend(concerns(snapshot));
-    }
-    let queue = snapshot.as_ref().map_or(0, |it| it.queue.total());
+    let mut pools = snapshot.map_or_else(Vec::new, |it| it.pools);
+    pools.retain(|pool| state.sees_pool(limited_to, pool.pool_id));
     axum::Json(StatusView {
         state: server_state.as_str().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: views.epoch(),
-        queue_size: queue,
-        running_jobs: snapshot.as_ref().map_or(0, |it| it.running_jobs),
+        queue_size,
+        running_jobs,
         max_global_concurrency: state.scheduler.max_global_concurrency as u64,
-        pools: snapshot.map_or_else(Vec::new, |it| it.pools.into_iter().map(show::pool).collect()),
+        pools: pools.into_iter().map(|pool| show::pool(&state.catalogue, pool)).collect(),
         last_commit_at_ms: views.last_commit_at_ms(),
         warnings,
     })
@@ -57,21 +72,48 @@ fn concerns(snapshot: &StatusSnapshot) -> Vec<String> {
     concerns
 }
 
-/// `GET /queue`
+/// `GET /queue`: for who is limited to a tenant, that tenant's jobs with their places among all.
 pub(super) async fn queue(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Params(params): Params<PageParams>,
 ) -> Result<axum::Json<QueueView>, ApiError> {
     let limit = params.limit(&state);
-    let (metrics, waiting) = state
-        .handle
-        .ask(move |scheduler, _| (scheduler.queue_metrics(), scheduler.waiting(limit)))
-        .await?;
-    Ok(axum::Json(QueueView {
-        metrics: show::queue_metrics(&metrics, state.clock.now().wall_ms),
-        waiting: waiting.into_iter().map(show::queued).collect(),
-    }))
+    let wall_ms = state.clock.now().wall_ms;
+    let limited_to = caller.limited_to();
+    let (metrics, waiting) = match limited_to {
+        None => {
+            let ask = move |scheduler: &mut Scheduler, now| {
+                (scheduler.queue_metrics(), scheduler.waiting(now, limit))
+            };
+            let (metrics, waiting) = state.handle.ask(ask).await?;
+            (show::queue_metrics(&metrics, wall_ms), waiting)
+        }
+        Some(tenant) => {
+            let ask =
+                move |scheduler: &mut Scheduler, now| own_waiting(scheduler, now, tenant, limit);
+            let waiting = state.handle.ask(ask).await?;
+            let usage = state.store.tenant_usage(tenant).await?;
+            (show::tenant_metrics(&usage, wall_ms), waiting)
+        }
+    };
+    let waiting = waiting.into_iter().map(show::queued).collect();
+    Ok(axum::Json(QueueView { metrics, waiting }))
+}
+
+/// The first waiting jobs of one tenant. Looks at ever more of the queue until there are enough.
+fn own_waiting(scheduler: &Scheduler, now: Now, tenant: TenantId, limit: usize) -> Vec<QueuedJob> {
+    let mut look = limit.max(1_000);
+    loop {
+        let mut waiting = scheduler.waiting(now, look);
+        let all = waiting.len() < look;
+        waiting.retain(|it| scheduler.job(it.job_id).is_some_and(|job| job.tenant_id == tenant));
+        if all || waiting.len() >= limit {
+            waiting.truncate(limit);
+            return waiting;
+        }
+        look *= 4;
+    }
 }
 
 /// `GET /livez`: the process answers.

@@ -14,14 +14,18 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::access::local_only;
 use super::error::ApiError;
-use super::route::{delete, get, patch, post};
+use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{deliveries, hooks, jobs, leases, logs, overview, runners, stream, workloads};
 use crate::telemetry::RouteLabels;
 
-/// The whole server.
-pub fn router(state: AppState) -> Router {
-    let api = Router::new()
+/// Every route below `/api/v1`, and who may call it.
+pub fn routes() -> Vec<Listed> {
+    api().listed
+}
+
+fn api() -> Routes {
+    Routes::new()
         .route("/status", get(overview::status))
         .route("/queue", get(overview::queue))
         .route("/stream", get(stream::get))
@@ -54,6 +58,12 @@ pub fn router(state: AppState) -> Router {
         .route("/leases/{token}/logs", post(leases::logs))
         .route("/leases/{token}/complete", post(leases::complete))
         .route("/leases/{token}/release", post(leases::release))
+}
+
+/// The whole server.
+pub fn router(state: AppState) -> Router {
+    let api = api()
+        .router
         .layer(DefaultBodyLimit::max(state.limits.api_body_bytes_max))
         .layer(middleware::from_fn_with_state(state.clone(), local_only));
     // The hook counts its own bytes: see `hooks`.

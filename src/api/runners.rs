@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::access::{Admin, Registration, RunnerCaller, RunnerOrAdmin, hash};
+use super::access::{Administer, May, Operate, Read, Registration, RunnerCaller, RunnerOr, hash};
 use super::body::{Id, Json, Params};
 use super::error::ApiError;
 use super::list::PageParams;
+use super::own::hide_jobs;
 use super::show;
 use super::state::AppState;
 use super::wire::{
@@ -15,7 +16,7 @@ use super::wire::{
 };
 use crate::clock::{OsEntropy, secret_token};
 use crate::dispatch::{Answer, Command, HeldLease, Poll, Register, Reply};
-use crate::model::{PoolId, RunnerCapabilities, RunnerId};
+use crate::model::{PoolId, RunnerCapabilities, RunnerId, TenantId};
 
 const NAME_CHARS_MAX: usize = 100;
 const LABELS_MAX: usize = 100;
@@ -24,7 +25,7 @@ const LEASES_MAX: usize = RunnerCapabilities::PARALLEL_JOBS_MAX as usize;
 
 /// `POST /runners/register`
 pub(super) async fn register(
-    _: Registration,
+    caller: Registration,
     State(state): State<AppState>,
     Json(request): Json<RegisterRequest>,
 ) -> Result<axum::Json<RegisterResponse>, ApiError> {
@@ -37,15 +38,13 @@ pub(super) async fn register(
         check_name(what, text)?;
     }
     check_capabilities(&request.capabilities)?;
-    if let Some(pool) = request.pool.as_deref().filter(|pool| *pool != "default") {
-        return Err(ApiError::BadRequest(format!("there is no pool `{pool}`: leave it out")));
-    }
+    let pool_id = caller.pool(request.pool.as_deref(), &state.catalogue)?;
     let token = secret_token("dyr", &mut OsEntropy);
     let register = Register {
         name: request.name.into(),
-        instance_id: request.instance_id.into(),
+        instance_id: instance(pool_id, request.instance_id),
         boot_id: request.boot_id.into(),
-        pool_id: PoolId::DEFAULT,
+        pool_id,
         token_hash: hash(&token).into(),
         capabilities: request.capabilities,
         version: request.version.chars().take(NAME_CHARS_MAX).collect::<String>().into(),
@@ -59,6 +58,15 @@ pub(super) async fn register(
             poll_wait_max_ms: state.scheduler.poll_wait_max_ms,
         })),
         other => Err(unexpected(&other)),
+    }
+}
+
+/// An instance is known within its pool, so that no token of one pool can take over a runner of
+/// another. No request can name this character.
+fn instance(pool_id: PoolId, name: String) -> Box<str> {
+    match pool_id {
+        PoolId::DEFAULT => name.into(),
+        pool_id => format!("{pool_id}\u{1f}{name}").into(),
     }
 }
 
@@ -112,68 +120,96 @@ pub(super) async fn heartbeat(
 
 /// `PATCH /runners/{id}`
 pub(super) async fn patch(
-    caller: RunnerOrAdmin,
+    caller: RunnerOr<Operate>,
     State(state): State<AppState>,
     Id(runner_id): Id<RunnerId>,
     Json(request): Json<RunnerPatch>,
 ) -> Result<axum::Json<RunnerView>, ApiError> {
-    caller.may_speak_of(runner_id)?;
     let operates = request.cordoned.is_some() || request.draining.is_some();
-    if operates && matches!(caller, RunnerOrAdmin::Runner(_)) {
-        return Err(ApiError::Forbidden("cordons and drains"));
-    }
+    let author = match &caller {
+        RunnerOr::Runner(id) => {
+            RunnerCaller(*id).must_be(runner_id)?;
+            if operates {
+                return Err(ApiError::Forbidden("cordons and drains"));
+            }
+            format!("runner {id}").into()
+        }
+        RunnerOr::Caller(caller) => {
+            state.must_touch(caller, runner_id).await?;
+            caller.author()
+        }
+    };
     let reason = request.reason.unwrap_or_else(|| "no reason given".to_owned());
     let command = Command::PatchRunner {
         runner_id,
         capabilities: boxed(request.capabilities)?,
         cordoned: request.cordoned.map(|cordoned| cordoned.then(|| reason.into())),
         draining: request.draining,
-        author: match caller {
-            RunnerOrAdmin::Runner(id) => format!("runner {id}").into(),
-            RunnerOrAdmin::Admin => Admin.author(),
-        },
+        author,
     };
     state.handle.send(command).await?;
-    view(&state, runner_id).await.map(axum::Json)
+    let limited_to = match &caller {
+        RunnerOr::Runner(_) => None,
+        RunnerOr::Caller(caller) => caller.limited_to(),
+    };
+    view(&state, limited_to, runner_id).await
 }
 
 /// `DELETE /runners/{id}`
 pub(super) async fn deregister(
-    caller: RunnerOrAdmin,
+    caller: RunnerOr<Administer>,
     State(state): State<AppState>,
     Id(runner_id): Id<RunnerId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.may_speak_of(runner_id)?;
+    match &caller {
+        RunnerOr::Runner(id) => RunnerCaller(*id).must_be(runner_id)?,
+        RunnerOr::Caller(caller) => state.must_touch(caller, runner_id).await?,
+    }
     state.handle.send(Command::Deregister(runner_id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /runners`
 pub(super) async fn list(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Params(params): Params<PageParams>,
 ) -> Result<axum::Json<List<RunnerView>>, ApiError> {
     let limit = params.limit(&state);
     let before: Option<RunnerId> = params.before("runner")?;
-    let runners =
-        state.handle.ask(move |scheduler, now| scheduler.runner_list(now, before, limit)).await?;
+    let (shared, limited_to) = (state.clone(), caller.limited_to());
+    let runners = state.handle.ask(move |scheduler, now| {
+        if limited_to.is_none() {
+            return scheduler.runner_list(now, before, limit);
+        }
+        let mut runners = scheduler.runner_list(now, before, usize::MAX);
+        runners.retain(|runner| shared.sees_pool(limited_to, runner.row.pool_id));
+        runners.truncate(limit);
+        runners.iter_mut().for_each(|runner| hide_jobs(scheduler, limited_to, runner));
+        runners
+    });
+    let runners = runners.await?;
     let next_before = params.next(&runners, limit, |runner| runner.row.id.to_string());
-    Ok(axum::Json(List { items: runners.into_iter().map(show::runner).collect(), next_before }))
+    let items = runners.into_iter().map(|runner| show::runner(&state.catalogue, runner)).collect();
+    Ok(axum::Json(List { items, next_before }))
 }
 
 /// `GET /runners/{id}`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(runner_id): Id<RunnerId>,
 ) -> Result<axum::Json<RunnerView>, ApiError> {
-    view(&state, runner_id).await.map(axum::Json)
+    view(&state, caller.limited_to(), runner_id).await
 }
 
-async fn view(state: &AppState, runner_id: RunnerId) -> Result<RunnerView, ApiError> {
-    let runner = state.handle.ask(move |scheduler, now| scheduler.runner(now, runner_id)).await?;
-    runner.map(show::runner).ok_or_else(|| ApiError::not_found("runner", runner_id))
+async fn view(
+    state: &AppState,
+    limited_to: Option<TenantId>,
+    runner_id: RunnerId,
+) -> Result<axum::Json<RunnerView>, ApiError> {
+    let runner = state.runner_of(limited_to, runner_id).await?;
+    Ok(axum::Json(show::runner(&state.catalogue, runner)))
 }
 
 fn check_name(what: &str, text: &str) -> Result<(), ApiError> {

@@ -3,9 +3,11 @@
 use super::error::ApiError;
 use super::wire;
 use crate::dispatch::{Explanation, PoolUsage, RunnerSnapshot};
-use crate::model::{AssignedJob, Attempt, Job, JobState, PoolId, QueuedJob, Record, Workload};
+use crate::model::{
+    AssignedJob, Attempt, Catalogue, Job, JobPriority, JobState, QueuedJob, Record, Workload,
+};
 use crate::queue::QueueMetrics;
-use crate::store::{DeliveryHead, JobContext};
+use crate::store::{DeliveryHead, JobContext, LevelUsage};
 
 pub(super) fn assignment(job: AssignedJob, ack_window_ms: i64) -> wire::Assignment {
     wire::Assignment {
@@ -23,6 +25,7 @@ pub(super) fn assignment(job: AssignedJob, ack_window_ms: i64) -> wire::Assignme
         lease: job.lease.token,
         nonce: job.lease.nonce,
         ack_window_ms,
+        units: job.units,
     }
 }
 
@@ -136,14 +139,14 @@ pub(super) fn record(row: Record) -> wire::RecordView {
     }
 }
 
-pub(super) fn runner(snapshot: RunnerSnapshot) -> wire::RunnerView {
+pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::RunnerView {
     let RunnerSnapshot { row, state, used, jobs, waiting, last_seen_ms_ago } = snapshot;
     let mut capabilities = row.capabilities;
     capabilities.current_jobs = used;
     wire::RunnerView {
         id: row.id,
         name: row.name.into(),
-        pool: pool_name(row.pool_id),
+        pool: catalogue.pool_name(row.pool_id).to_owned(),
         state,
         cordon_reason: row.cordoned.map(Into::into),
         utilization: wire::RunnerUtilization {
@@ -159,9 +162,9 @@ pub(super) fn runner(snapshot: RunnerSnapshot) -> wire::RunnerView {
     }
 }
 
-pub(super) fn pool(usage: PoolUsage) -> wire::PoolView {
+pub(super) fn pool(catalogue: &Catalogue, usage: PoolUsage) -> wire::PoolView {
     wire::PoolView {
-        name: pool_name(usage.pool_id),
+        name: catalogue.pool_name(usage.pool_id).to_owned(),
         runners_online: usage.runners_online,
         runners_total: usage.runners_total,
         utilization: wire::RunnerUtilization {
@@ -201,6 +204,22 @@ pub(super) fn queue_metrics(metrics: &QueueMetrics, wall_ms: i64) -> wire::Queue
     }
 }
 
+/// The same of one tenant. Its average wait is that of the jobs that runners have now.
+pub(super) fn tenant_metrics(usage: &[LevelUsage], wall_ms: i64) -> wire::QueueMetrics {
+    let mut by_level = [0; JobPriority::ALL.len()];
+    for level in usage {
+        by_level[level.priority.level()] = level.waiting;
+    }
+    let running: u64 = usage.iter().map(|level| level.running).sum();
+    let waited_ms: i64 = usage.iter().map(|level| level.waited_ms).sum();
+    let metrics = QueueMetrics {
+        by_level,
+        oldest_queued_at_ms: usage.iter().filter_map(|level| level.oldest_queued_at_ms).min(),
+        average_wait_ms: waited_ms as f64 / running.max(1) as f64,
+    };
+    queue_metrics(&metrics, wall_ms)
+}
+
 pub(super) fn explanation(
     job_id: crate::model::JobId,
     explanation: Explanation,
@@ -214,9 +233,4 @@ pub(super) fn explanation(
         state: explanation.state,
         reasons: explanation.reasons.into_iter().map(reason).collect(),
     }
-}
-
-/// There is one pool until pools are configured.
-fn pool_name(id: PoolId) -> String {
-    if id == PoolId::DEFAULT { "default".to_owned() } else { format!("pool {id}") }
 }

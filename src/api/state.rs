@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::access::AccessRules;
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SchedulerConfig};
 use crate::driver::Handle;
 use crate::event::Event;
 use crate::intake::Rules;
 use crate::log::JobLogs;
+use crate::model::{Catalogue, PoolId, TenantId};
 use crate::runner::PollId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -26,23 +28,8 @@ pub struct Source {
     pub auth: SourceAuth,
     /// Bots whose events may start trusted work.
     pub trusted_bots: Vec<String>,
-}
-
-/// Whose tokens open what; SHA-256 in hex, never the tokens.
-#[derive(Debug, Default)]
-pub struct AccessRules {
-    /// Tokens of admins.
-    pub admin_hashes: Vec<String>,
-    /// Tokens with which runners register.
-    pub runner_hashes: Vec<String>,
-}
-
-impl AccessRules {
-    /// Whether nobody has to log in: no admin token is configured, which is allowed on loopback
-    /// alone.
-    pub fn is_open(&self) -> bool {
-        self.admin_hashes.is_empty()
-    }
+    /// Whose deliveries these are.
+    pub tenant_id: TenantId,
 }
 
 /// Looks at each event before it is evaluated, inside the guard against panics: how tests plant a
@@ -59,10 +46,16 @@ pub struct Shared {
     pub logs: JobLogs,
     /// Triggers and workflows.
     pub rules: Rules,
+    /// What people call pools, skills and resources.
+    pub catalogue: Arc<Catalogue>,
     /// Sources by name.
     pub sources: HashMap<String, Source>,
     /// Who may do what.
     pub access: AccessRules,
+    /// The only tenant of each pool that there is or was; `None` where all share it.
+    pub pool_tenants: BTreeMap<PoolId, Option<TenantId>>,
+    /// The tenant of each trigger that names one.
+    pub trigger_tenants: BTreeMap<String, TenantId>,
     /// Times that answers carry.
     pub scheduler: SchedulerConfig,
     /// Sizes that are refused.

@@ -13,10 +13,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 
-use super::access::Admin;
+use super::access::{May, Read};
+use super::own::OwnRecords;
 use super::show;
 use super::state::AppState;
 use crate::driver::{Cursor, Streamed};
+use crate::model::Record;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RECORDS_AT_ONCE: usize = 256;
@@ -25,7 +27,7 @@ const SLOW_READER: Duration = Duration::from_secs(30);
 
 /// `GET /stream`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -35,11 +37,12 @@ pub(super) async fn get(
     let records = &state.handle.views().records;
     let (bell, cursor) = (records.bell(), last.unwrap_or_else(|| records.end()));
     let shared = state.clone();
+    let own = caller.limited_to().map(OwnRecords::new);
     tokio::spawn(async move {
         let stopping = shared.stopping.clone();
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = send(&shared, bell, cursor, &sender) => {}
+            () = send(&shared, own, bell, cursor, &sender) => {}
         }
     });
     let events = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -50,23 +53,25 @@ pub(super) async fn get(
 
 async fn send(
     state: &AppState,
+    mut own: Option<OwnRecords>,
     mut bell: watch::Receiver<u64>,
     mut cursor: Cursor,
     sender: &mpsc::Sender<Event>,
 ) {
     let records = &state.handle.views().records;
     loop {
+        let before = cursor;
         let events = match records.after(cursor, RECORDS_AT_ONCE) {
             Streamed::Resync(end) => {
                 cursor = end;
-                vec![Event::default().event("resync").id(end.to_string()).data("{}")]
+                vec![resync(end)]
             }
             Streamed::Records(records) => {
                 cursor = records.last().map_or(cursor, |(at, _)| *at);
-                records.into_iter().map(event).collect()
+                visible(state, own.as_mut(), records).await
             }
         };
-        if events.is_empty() {
+        if cursor == before && events.is_empty() {
             tokio::select! {
                 changed = bell.changed() => if changed.is_err() { return },
                 () = sender.closed() => return,
@@ -80,7 +85,33 @@ async fn send(
     }
 }
 
-fn event((at, record): (Cursor, crate::model::Record)) -> Event {
+/// The records that the reader may see. Where it cannot be found out whose one is, the reader
+/// should look at the state again.
+async fn visible(
+    state: &AppState,
+    own: Option<&mut OwnRecords>,
+    records: Vec<(Cursor, Record)>,
+) -> Vec<Event> {
+    let Some(own) = own else { return records.into_iter().map(event).collect() };
+    let mut events = Vec::new();
+    for (at, record) in records {
+        match own.has(state, &record).await {
+            Ok(true) => events.push(event((at, record))),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "failed to find out whose a record is");
+                events.push(resync(at));
+            }
+        }
+    }
+    events
+}
+
+fn resync(at: Cursor) -> Event {
+    Event::default().event("resync").id(at.to_string()).data("{}")
+}
+
+fn event((at, record): (Cursor, Record)) -> Event {
     let view = show::record(record);
     let data = serde_json::to_string(&view).unwrap_or_default();
     Event::default().event(view.name).id(at.to_string()).data(data)

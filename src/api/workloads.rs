@@ -1,108 +1,77 @@
 //! Workloads: submitted, listed, cancelled, retried.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::accept::{idempotency_key, traceparent};
-use super::access::Admin;
+use super::access::{May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
 use super::runners::unexpected;
-use super::show;
 use super::state::AppState;
 use super::wire::{
-    List, ReasonRequest, SubmitJob, SubmitRequest, SubmitResponse, WorkloadDetail, WorkloadView,
+    List, ReasonRequest, SubmitRequest, SubmitResponse, WorkloadDetail, WorkloadView,
 };
-use crate::dispatch::{Command, Refusal, Reply};
+use super::{show, submission};
+use crate::dispatch::{Command, Ended, Refusal, Reply};
 use crate::driver::CommandError;
-use crate::model::{
-    JobSpec, PlannedJob, PlannedWorkload, RetryPolicy, TenantId, Trust, TrustLevel, WorkloadId,
-    WorkloadState,
-};
+use crate::model::{WorkloadId, WorkloadState};
 use crate::store::WorkloadPage;
+
+/// How often a command is sent again because a workload ended meanwhile.
+const LOOK_UPS_MAX: u32 = 4;
 
 /// `POST /workloads`
 pub(super) async fn submit(
-    _: Admin,
+    caller: May<Submit>,
     State(state): State<AppState>,
     headers: HeaderMap,
     Json(request): Json<SubmitRequest>,
 ) -> Result<(StatusCode, axum::Json<SubmitResponse>), ApiError> {
-    let trace = traceparent(&headers);
-    let job = |job| planned(&state, job, trace.as_deref());
-    let workload = PlannedWorkload {
-        kind: request.kind,
-        name: request.name,
-        trigger: String::new(),
-        tenant_id: TenantId::DEFAULT,
-        session_key: None,
-        jobs: request.jobs.into_iter().map(job).collect::<Result<_, _>>()?,
-    };
-    check_name("name", &workload.name)?;
-    let command = Command::Submit {
-        workload: Box::new(workload),
-        idempotency_key: idempotency_key(&headers)?,
+    let (trace, now) = (traceparent(&headers), state.clock.now());
+    let workload = submission::plan(&state, &caller, request, trace.as_deref(), now.wall_ms)?;
+    // Nobody waits for what he may not see: its end would tell him of it.
+    for needed in workload.jobs.iter().flat_map(|job| &job.terms.needs_workloads) {
+        state.must_see_workload(&caller, *needed).await?;
+    }
+    let workload = Box::new(workload);
+    let idempotency_key = idempotency_key(&headers)?.map(|key| caller.own_key(key));
+    let command = move |ended| Command::Submit {
+        workload: workload.clone(),
+        idempotency_key: idempotency_key.clone(),
+        ended,
     };
     // A client that hangs up does not undo what it asked for.
-    let (handle, patience) = (state.handle.clone(), state.patience());
-    let task = tokio::spawn(async move { handle.send_patiently(command, patience).await });
+    let task = tokio::spawn(with_ends(state, command));
     let reply = task.await.map_err(|error| ApiError::Internal(error.to_string()))??;
     let Reply::Submitted { workload_id, duplicate } = reply else { return Err(unexpected(&reply)) };
     let status = if duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(SubmitResponse { workload_id, duplicate })))
 }
 
-fn planned(
-    state: &AppState,
-    job: SubmitJob,
-    traceparent: Option<&str>,
-) -> Result<PlannedJob, ApiError> {
-    check_name("job name", &job.name)?;
-    let defaults = &state.scheduler;
-    let timeout_ms = job.timeout_ms.unwrap_or_else(|| defaults.timeout_ms());
-    let backoff_ms = job.backoff_ms.unwrap_or(defaults.backoff_ms);
-    let not_before_ms = job.not_before_ms.unwrap_or(0);
-    if timeout_ms < 1 || backoff_ms < 0 || not_before_ms < 0 {
-        let text = format!(
-            "job `{}`: timeout_ms is at least 1, backoff_ms and not_before_ms are not negative",
-            job.name
-        );
-        return Err(ApiError::BadRequest(text));
+/// Sends a command; when it needs to know how workloads ended that are no longer live, that is looked
+/// up and it is sent again. Of those that ended in between it is told the next time, and not for
+/// ever.
+async fn with_ends(state: AppState, command: impl Fn(Ended) -> Command) -> Result<Reply, ApiError> {
+    let mut ended = Ended::new();
+    for _ in 0..LOOK_UPS_MAX {
+        let sent = state.handle.send_patiently(command(ended.clone()), state.patience()).await;
+        let Err(CommandError::Refused(Refusal::LookUp(unknown))) = sent else {
+            return Ok(sent?);
+        };
+        for id in unknown {
+            let row = state.store.workload(id).await?;
+            let row = row.ok_or_else(|| ApiError::not_found("workload", id))?;
+            ended.push((id, row.state));
+        }
     }
-    Ok(PlannedJob {
-        name: job.name,
-        needs: job.needs,
-        requirements: job.requirements.into_model(),
-        priority: job.priority,
-        timeout_ms,
-        retry: RetryPolicy {
-            max_retries: job.max_retries.unwrap_or(defaults.max_retries),
-            backoff_ms,
-        },
-        not_before_ms,
-        spec: Arc::new(JobSpec {
-            work: job.work,
-            env: job.env,
-            trust: Trust::new(TrustLevel::Trusted, "submitted with an operator's token"),
-            traceparent: traceparent.map(str::to_owned),
-        }),
-    })
-}
-
-fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
-    let chars = name.chars().count();
-    if chars == 0 || chars > 200 || name.chars().any(char::is_control) {
-        return Err(ApiError::BadRequest(format!("`{what}` is 1 to 200 printable characters")));
-    }
-    Ok(())
+    Err(CommandError::Unavailable.into())
 }
 
 /// `GET /workloads`
 pub(super) async fn list(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Params(params): Params<PageParams>,
 ) -> Result<axum::Json<List<WorkloadView>>, ApiError> {
@@ -111,6 +80,7 @@ pub(super) async fn list(
         limit: u32::try_from(limit).unwrap_or(u32::MAX),
         before: params.before("workload")?,
         state: params.state(WorkloadState::ALL, |state| state.as_str())?,
+        tenant: caller.limited_to(),
     };
     let rows = state.store.workloads(page).await?;
     let next_before = params.next(&rows, limit, |row| row.id.to_string());
@@ -119,25 +89,29 @@ pub(super) async fn list(
 
 /// `GET /workloads/{id}`
 pub(super) async fn get(
-    _: Admin,
+    caller: May<Read>,
     State(state): State<AppState>,
     Id(id): Id<WorkloadId>,
 ) -> Result<axum::Json<WorkloadDetail>, ApiError> {
-    let row = state.store.workload(id).await?.ok_or_else(|| ApiError::not_found("workload", id))?;
+    let row = state.workload_of(&caller, id).await?;
     let jobs = state.store.jobs_of(id).await?;
+    let (terms, open) = (row.terms.as_deref().cloned().unwrap_or_default(), row.open);
     Ok(axum::Json(WorkloadDetail {
         workload: show::workload(row),
+        terms,
+        open,
         jobs: jobs.iter().map(show::job).collect(),
     }))
 }
 
 /// `POST /workloads/{id}/cancel`
 pub(super) async fn cancel(
-    caller: Admin,
+    caller: May<Operate>,
     State(state): State<AppState>,
     Id(workload_id): Id<WorkloadId>,
     JsonOrEmpty(request): JsonOrEmpty<ReasonRequest>,
 ) -> Result<axum::Json<WorkloadView>, ApiError> {
+    state.must_see_workload(&caller, workload_id).await?;
     let command = Command::CancelWorkload {
         workload_id,
         author: caller.author(),
@@ -148,14 +122,24 @@ pub(super) async fn cancel(
 
 /// `POST /workloads/{id}/retry`
 pub(super) async fn retry(
-    caller: Admin,
+    caller: May<Operate>,
     State(state): State<AppState>,
     Id(workload_id): Id<WorkloadId>,
     JsonOrEmpty(_): JsonOrEmpty<ReasonRequest>,
 ) -> Result<axum::Json<WorkloadView>, ApiError> {
+    state.must_see_workload(&caller, workload_id).await?;
     let archived = state.store.archived(workload_id).await?.map(Box::new);
-    let command = Command::Retry { workload_id, archived, author: caller.author() };
-    answer(&state, workload_id, command).await
+    let author = caller.author();
+    let command = move |ended| Command::Retry {
+        workload_id,
+        archived: archived.clone(),
+        ended,
+        author: author.clone(),
+    };
+    match with_ends(state, command).await? {
+        Reply::Workload(row) => Ok(axum::Json(show::workload(*row))),
+        other => Err(unexpected(&other)),
+    }
 }
 
 async fn answer(

@@ -1,21 +1,35 @@
 //! The rules of a configuration: its triggers joined with the workflow files of its folder.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::settings::checked_catalogue;
 use crate::config::{Config, ConfigError, ConfigErrors, Origin};
 use crate::intake::Rules;
+use crate::model::Catalogue;
 use crate::trigger::{RuleConfig, RuleError};
 use crate::workflow::{self, Defaults, FolderError};
 
-/// Compiles the triggers of a configuration.
+/// Checks the triggers of a configuration, and the workflow files that they name, where no database
+/// is. The names of the workflows.
+///
+/// # Errors
+///
+/// As a server would find them at its start.
+pub fn check_rules(config: &Config) -> Result<Vec<String>, ConfigErrors> {
+    let rules = rules(config, Arc::new(checked_catalogue(config)))?;
+    Ok(rules.workflow_names().map(str::to_owned).collect())
+}
+
+/// Compiles the triggers of a configuration whose names are `catalogue`'s.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with triggers and workflow files, each with its place.
-pub fn rules(config: &Config) -> Result<Rules, ConfigErrors> {
+pub(super) fn rules(config: &Config, catalogue: Arc<Catalogue>) -> Result<Rules, ConfigErrors> {
     let folder = config.workflows_dir();
     // No folder is no workflows; a trigger that names one is told so.
-    let workflows = match folder.is_dir().then(|| workflow::load(&folder)) {
+    let workflows = match folder.is_dir().then(|| workflow::load(&folder, &catalogue)) {
         None => BTreeMap::new(),
         Some(Ok(workflows)) => workflows,
         Some(Err(faults)) => {
@@ -33,7 +47,7 @@ pub fn rules(config: &Config) -> Result<Rules, ConfigErrors> {
         backoff_ms: u32::try_from(config.scheduler.backoff_ms).unwrap_or(u32::MAX),
         workload_jobs_max: config.limits.workload_jobs_max,
     };
-    Rules::compile(&triggers, workflows, defaults).map_err(|faults| {
+    Rules::compile(&triggers, workflows, defaults, catalogue).map_err(|faults| {
         ConfigErrors::all(faults.into_iter().map(|fault| with_place(config, fault)).collect())
     })
 }

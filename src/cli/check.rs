@@ -23,7 +23,7 @@ pub struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliError> {
     let config = Config::load(&args.config, environment())?;
     config.check_exposure().map_err(ConfigErrors::from)?;
-    let rules = app::rules(&config)?;
+    let workflows = app::check_rules(&config)?;
     for warning in config.warnings() {
         console.remark(&format!("warning: {warning}"));
     }
@@ -45,6 +45,6 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliErro
     console.line(&format!(
         "{} is fine: sources {sources}, triggers {triggers}, workflows {}",
         args.config.display(),
-        rules.workflow_names().count()
+        workflows.len()
     ))
 }

@@ -5,11 +5,12 @@ use clap::Args;
 use super::CliError;
 use super::client::Client;
 use super::console::Console;
-use super::list::{ListArgs, how_to_go_on, joined, name_of, or_dash};
+use super::list::{ListArgs, how_to_go_on, name_of, or_dash};
 use super::table::{fields, page, rows};
+use super::terms;
 use super::time::{age, rfc3339, rfc3339_or_dash, span};
 use crate::api::wire::{AttemptView, JobDetail, JobView, List, RecordView};
-use crate::model::{JobId, RunnerRequirements};
+use crate::model::JobId;
 
 /// Which jobs.
 #[derive(Clone, Debug, Args)]
@@ -84,32 +85,14 @@ pub(super) fn one(job: &JobView) -> String {
 }
 
 fn detail(detail: &JobDetail) -> String {
-    let more = fields([
-        ("needs", joined(&detail.needs)),
-        ("requires", requirements(&detail.requirements)),
-    ]);
     let outputs = detail.outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
     page([
         one(&detail.job),
-        more,
+        fields(terms::of_job(detail)),
         attempts(&detail.attempts),
         rows(&["OUTPUT", "VALUE"], outputs, ""),
         history(&detail.records),
     ])
-}
-
-fn requirements(needs: &RunnerRequirements) -> String {
-    let mut parts: Vec<String> = needs.labels.iter().map(ToString::to_string).collect();
-    parts.extend([&needs.architecture, &needs.os].into_iter().flatten().map(ToString::to_string));
-    let amounts = [
-        ("min_memory_gb", needs.min_memory_gb),
-        ("min_cpu_cores", needs.min_cpu_cores),
-        ("gpu", needs.gpu),
-    ];
-    let amounts = amounts.into_iter().filter(|(_, amount)| *amount > 0);
-    parts.extend(amounts.map(|(name, amount)| format!("{name} {amount}")));
-    parts.extend(needs.requires_docker.then(|| "requires_docker".to_owned()));
-    joined(parts)
 }
 
 fn attempts(attempts: &[AttemptView]) -> String {
@@ -146,8 +129,9 @@ fn history(records: &[RecordView]) -> String {
 mod tests {
     use super::*;
     use crate::model::{
-        AttemptOutcome, EndReason, JobPriority, JobStateKind, LeaseToken, RequeueReason, RunnerId,
-        WorkloadId,
+        AttemptOutcome, EndReason, GroupTerms, HeldUnits, JobPriority, JobStateKind, JobTerms,
+        LeaseToken, PendingPolicy, Placement, RequeueReason, ResourceNeed, RunIf, RunnerId,
+        RunnerRequirements, WorkloadId,
     };
 
     fn job() -> JobView {
@@ -192,8 +176,29 @@ mod tests {
                 labels: vec!["linux".into()],
                 min_memory_gb: 8,
                 requires_docker: true,
+                required_regions: vec!["eu".into(), "us".into()],
+                resources: vec![ResourceNeed { name: "licence".into(), units: 2 }],
                 ..RunnerRequirements::default()
             },
+            pools: vec!["fast".to_owned(), "general".to_owned()],
+            terms: JobTerms {
+                run_if: RunIf::Always,
+                group: Some(GroupTerms {
+                    key: "deploy".into(),
+                    limit: 1,
+                    cancel_in_progress: true,
+                    pending: PendingPolicy::Latest,
+                }),
+                deadline_ms: Some(1_763_712_900_000),
+                max_wait_ms: Some(90_000),
+                placement: Placement {
+                    affinity: Some("app".into()),
+                    anti_affinity: Some("db".into()),
+                    ..Placement::default()
+                },
+                ..JobTerms::default()
+            },
+            units: HeldUnits([("licence".into(), vec![0, 2])].into()),
             attempts: vec![AttemptView {
                 number: 1,
                 run: 1,
@@ -234,8 +239,16 @@ mod tests {
         started   2025-11-21T08:00:01Z
         ended     2025-11-21T08:01:00Z
 
-        needs     lint
-        requires  linux, min_memory_gb 8, requires_docker
+        needs      lint
+        requires   linux, min_memory_gb 8, requires_docker
+        runs if    all that it needs have ended
+        pools      fast, general
+        regions    eu or us
+        resources  2 of licence, holds 0 and 2
+        group      deploy, 1 at once, only the latest waits, cancels the older
+        deadline   2025-11-21T08:15:00Z
+        max wait   90s
+        placement  near app; away from db
 
         ATTEMPT  RUNNER  OUTCOME                EXIT CODE  ASSIGNED              TOOK  ERROR
         1        1       requeued (lease_lost)  -          2025-11-21T08:00:00Z  15s   not started

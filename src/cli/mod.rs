@@ -36,6 +36,7 @@ mod runners;
 mod send;
 mod signals;
 mod status;
+mod terms;
 mod workloads;
 
 use clap::Subcommand;

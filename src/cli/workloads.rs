@@ -7,6 +7,7 @@ use super::client::Client;
 use super::console::Console;
 use super::list::{ListArgs, how_to_go_on, or_dash};
 use super::table::{fields, page, rows};
+use super::terms;
 use super::time::{age, rfc3339, rfc3339_or_dash, span};
 use crate::api::wire::{List, WorkloadDetail, WorkloadView};
 use crate::model::WorkloadId;
@@ -56,7 +57,11 @@ fn many(list: &List<WorkloadView>, now_ms: i64) -> String {
 }
 
 fn detail(detail: &WorkloadDetail, now_ms: i64) -> String {
-    page([one(&detail.workload), super::jobs::table(&detail.jobs, now_ms)])
+    page([
+        one(&detail.workload),
+        fields(terms::of_workload(detail)),
+        super::jobs::table(&detail.jobs, now_ms),
+    ])
 }
 
 /// All fields of one workload.

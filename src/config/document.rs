@@ -1,22 +1,27 @@
 //! From text to a valid [`Config`]: the sections one by one, then what holds between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
 use super::overlay::Variable;
+use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
     AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, LimitsConfig, Origin,
-    SchedulerConfig, ServerConfig, SourceConfig, hints, source,
+    SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 10] = [
     ServerConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
     AccessConfig::NAME,
+    "tenants",
+    "agent_pools",
+    "skill_mapping",
+    "resources",
     "source",
     "trigger",
 ];
@@ -42,14 +47,43 @@ pub(super) fn read(
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
+    let tenants = reading.named("tenants", take("tenants"), name::plain);
+    let pools = reading.named("agent_pools", take("agent_pools"), name::plain);
+    let skills: BTreeMap<String, Spanned<Vec<Spanned<String>>>> =
+        reading.values("skill_mapping", take("skill_mapping"), name::free);
+    let resources = reading.named("resources", take("resources"), name::resource);
     let sources: Vec<Spanned<SourceConfig>> = reading.list("source", take("source"));
     let triggers: Vec<Spanned<RuleConfig>> = reading.list("trigger", take("trigger"));
     check_sources(&sources, &mut reading);
     check_triggers(&triggers, &sources, &mut reading);
+    let parts = Parts {
+        tenants: &tenants,
+        pools: &pools,
+        skills: &skills,
+        access: &access,
+        sources: &sources,
+        triggers: &triggers,
+    };
+    references::check(&parts, &mut reading);
     let Reading { errors, origins, .. } = reading;
     ConfigErrors::check(errors)?;
-    let sources = sources.into_iter().map(Spanned::into_inner).collect();
-    Ok(Config { server, scheduler, limits, access, sources, triggers, file, origins })
+    let bare = |pools: Spanned<Vec<Spanned<String>>>| {
+        pools.into_inner().into_iter().map(Spanned::into_inner).collect()
+    };
+    Ok(Config {
+        server,
+        scheduler,
+        limits,
+        access,
+        tenants,
+        pools,
+        skills: skills.into_iter().map(|(name, pools)| (name, bare(pools))).collect(),
+        resources,
+        sources: sources.into_iter().map(Spanned::into_inner).collect(),
+        triggers,
+        file,
+        origins,
+    })
 }
 
 fn unknown_section(origin: Origin, name: &str) -> ConfigError {
@@ -59,13 +93,21 @@ fn unknown_section(origin: Origin, name: &str) -> ConfigError {
     error
 }
 
-/// Lists of tables have no name by which a variable could reach into them.
+/// Lists and named tables have no fixed name by which a variable could reach into them.
 fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
     let origin = Origin::Environment(variable.name.clone());
     match variable.section.as_str() {
         "source" | "trigger" => errors.push(
             ConfigError::new(origin, &variable.section, "a list cannot be set by a variable")
                 .hint(format!("write `[[{}]]` in the file", variable.section)),
+        ),
+        "tenants" | "agent_pools" | "resources" => errors.push(
+            ConfigError::new(origin, &variable.section, "a variable cannot set what has a name")
+                .hint(format!("write `[{}.NAME]` in the file", variable.section)),
+        ),
+        "skill_mapping" => errors.push(
+            ConfigError::new(origin, "skill_mapping", "a variable cannot set what has a name")
+                .hint("write `[skill_mapping]` in the file"),
         ),
         name if !SECTIONS.contains(&name) => errors.push(unknown_section(origin, name)),
         _ => {}

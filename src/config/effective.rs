@@ -1,5 +1,6 @@
 //! The configuration as it is in force, each key with who set it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -19,6 +20,17 @@ impl Config {
         self.section(&mut text, &self.scheduler);
         self.section(&mut text, &self.limits);
         self.section(&mut text, &self.access);
+        self.named(&mut text, "tenants", &self.tenants);
+        self.named(&mut text, "agent_pools", &self.pools);
+        if !self.skills.is_empty() {
+            text.push_str("[skill_mapping]\n");
+            for (skill, pools) in &self.skills {
+                let pools = toml::Value::from(pools.clone());
+                let _ = writeln!(text, "{} = {pools}", key(skill));
+            }
+            text.push('\n');
+        }
+        self.named(&mut text, "resources", &self.resources);
         for source in &self.sources {
             let lines: Vec<_> = lines(source).into_iter().map(|(_, line)| line).collect();
             let _ = write!(text, "[[source]]\n{}\n\n", lines.join("\n"));
@@ -34,8 +46,24 @@ impl Config {
 
     fn section<T: Section + Serialize>(&self, text: &mut String, section: &T) {
         let _ = writeln!(text, "[{}]", T::NAME);
-        for (key, line) in lines(section) {
-            let _ = match self.origins.get(&format!("{}.{key}", T::NAME)) {
+        self.keys(text, T::NAME, section);
+    }
+
+    fn named<T: Serialize + DeserializeOwned>(
+        &self,
+        text: &mut String,
+        section: &str,
+        tables: &BTreeMap<String, T>,
+    ) {
+        for (name, table) in tables {
+            let _ = writeln!(text, "[{section}.{}]", key(name));
+            self.keys(text, &format!("{section}.{name}"), table);
+        }
+    }
+
+    fn keys<T: Serialize + DeserializeOwned>(&self, text: &mut String, label: &str, table: &T) {
+        for (key, line) in lines(table) {
+            let _ = match self.origins.get(&format!("{label}.{key}")) {
                 Some(Origin::File(place)) => writeln!(text, "{line} # {place}"),
                 Some(origin) => writeln!(text, "{line} # {origin}"),
                 None => writeln!(text, "{line}"),
@@ -43,6 +71,12 @@ impl Config {
         }
         text.push('\n');
     }
+}
+
+/// A name as a key: in quotes where TOML needs them.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.chars().all(bare) { name.to_owned() } else { toml::Value::from(name).to_string() }
 }
 
 /// Each key that has a value, with its line, in the order of the type.

@@ -1,6 +1,9 @@
 //! Well-known other spellings of keys, from other products and from habit, and what to write here.
 
-use super::{AccessConfig, LimitsConfig, SchedulerConfig, ServerConfig, SourceConfig, keys};
+use super::{
+    AccessConfig, LimitsConfig, PoolConfig, SchedulerConfig, ServerConfig, SourceConfig,
+    TenantConfig, TokenConfig, keys,
+};
 
 /// Spelling, the section it is about (`""` for any), what to write.
 const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
@@ -15,6 +18,37 @@ const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
     ("workflows", "server", "write `workflows_dir`"),
     ("max_connections", "server", "write `connections_max`"),
     ("shutdown_timeout", "server", "write `graceful_shutdown_timeout = \"300s\"`"),
+    ("concurrency", "tenants", "write `running_max`"),
+    ("max_concurrency", "tenants", "write `running_max`"),
+    ("max_running", "tenants", "write `running_max`"),
+    ("max_queued", "tenants", "write `queued_max`"),
+    ("rate", "tenants", "write `starts_per_minute_max`"),
+    ("rate_limit", "tenants", "write `starts_per_minute_max`"),
+    ("max_cpu", "tenants", "write `cpu_cores_max`"),
+    ("max_memory", "tenants", "write `memory_gb_max`"),
+    ("max_gpu", "tenants", "write `gpu_max`"),
+    ("critical_max", "tenants", "write `critical_running_max`"),
+    ("share", "tenants", "write `weight`"),
+    ("concurrency", "agent_pools", "write `jobs_max`"),
+    ("max_jobs", "agent_pools", "write `jobs_max`"),
+    ("max_concurrent_jobs", "agent_pools", "write `jobs_max`"),
+    ("max_parallel", "agent_pools", "write `jobs_max`"),
+    ("cost", "agent_pools", "write `cost_per_hour`"),
+    ("price", "agent_pools", "write `cost_per_hour`"),
+    ("min_health", "agent_pools", "write `health_min_percent`"),
+    ("cool_off", "agent_pools", "write `health_cool_off`"),
+    ("policy", "", "write `scheduling_policy` (what is next) or `selection_policy` (who gets it)"),
+    (
+        "strategy",
+        "",
+        "write `scheduling_policy` (what is next) or `selection_policy` (who gets it)",
+    ),
+    ("priority_aging", "scheduler", "write `aging = \"10m\"` or `aging_ms = 600000`"),
+    ("max_queue_size", "", "write `queue_jobs_max` in [limits]"),
+    ("queue_size", "", "write `queue_jobs_max` in [limits]"),
+    ("count", "resources", "write `units`"),
+    ("capacity", "resources", "write `units`"),
+    ("slots", "resources", "write `units`"),
     ("concurrency", "", "write `max_global_concurrency` in [scheduler]"),
     ("max_concurrency", "", "write `max_global_concurrency` in [scheduler]"),
     ("max_concurrent_jobs", "", "write `max_global_concurrency` in [scheduler]"),
@@ -39,7 +73,7 @@ const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
     ("lease_duration", "scheduler", "write `lease = \"60s\"` or `lease_ms = 60000`"),
     ("max_body_size", "", "write `hook_body_bytes_max` or `api_body_bytes_max` in [limits]"),
     ("body_limit", "", "write `hook_body_bytes_max` or `api_body_bytes_max` in [limits]"),
-    ("token", "", "write `admin_tokens = [{ env = \"NAME\" }]` in [access]"),
+    ("tokens", "", "write `[[access.token]]`, once for each"),
     ("admin_token", "", "write `admin_tokens = [{ env = \"NAME\" }]` in [access]"),
     ("runner_token", "", "write `runner_tokens = [{ env = \"NAME\" }]` in [access]"),
     ("secret", "source", "write `secrets = [{ env = \"NAME\" }]`"),
@@ -64,6 +98,14 @@ const OTHER_SECTIONS: &[(&str, &str)] = &[
     ("scheduling", "write `[scheduler]`"),
     ("auth", "write `[access]`"),
     ("limit", "write `[limits]`"),
+    ("tenant", "write `[tenants.NAME]`"),
+    ("quota", "write the limits in `[tenants.NAME]`"),
+    ("quotas", "write the limits in `[tenants.NAME]`"),
+    ("pool", "write `[agent_pools.NAME]`"),
+    ("pools", "write `[agent_pools.NAME]`"),
+    ("runner_pools", "write `[agent_pools.NAME]`"),
+    ("skills", "write `[skill_mapping]`"),
+    ("resource", "write `[resources.NAME]`"),
 ];
 
 /// Units that people put behind a key, to be told how this file says it.
@@ -96,12 +138,15 @@ pub(super) fn for_section(name: &str) -> Option<String> {
     for_key("", name, &[])
 }
 
-fn sections() -> [(&'static str, &'static [&'static str]); 5] {
+fn sections() -> [(&'static str, &'static [&'static str]); 8] {
     [
         ("[server]", keys::of::<ServerConfig>()),
         ("[scheduler]", keys::of::<SchedulerConfig>()),
         ("[limits]", keys::of::<LimitsConfig>()),
         ("[access]", keys::of::<AccessConfig>()),
+        ("[[access.token]]", keys::of::<TokenConfig>()),
+        ("[tenants.NAME]", keys::of::<TenantConfig>()),
+        ("[agent_pools.NAME]", keys::of::<PoolConfig>()),
         ("[[source]]", keys::of::<SourceConfig>()),
     ]
 }
@@ -118,7 +163,10 @@ mod tests {
             for name in names.filter_map(|text| text.split(" = ").next()) {
                 let with_unit = format!("{name}_ms");
                 assert!(
-                    known.contains(&name) || known.contains(&with_unit.as_str()) || name == "on",
+                    known.contains(&name)
+                        || known.contains(&with_unit.as_str())
+                        || ["on", "units"].contains(&name)
+                        || name.starts_with('['),
                     "the hint for `{other}` names `{name}`"
                 );
             }

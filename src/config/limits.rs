@@ -24,6 +24,10 @@ pub struct LimitsConfig {
     /// `api_body_bytes_max`: the longest body of an API call, in bytes. Default 2097152 (2 MiB).
     #[serde(deserialize_with = "number::count")]
     pub api_body_bytes_max: usize,
+    /// `queue_jobs_max`: jobs that wait, over all tenants; further ones are refused. Default
+    /// 1000000.
+    #[serde(deserialize_with = "number::count")]
+    pub queue_jobs_max: u64,
     /// `workload_jobs_max`: jobs of one workload. Default 1000.
     #[serde(deserialize_with = "number::count")]
     pub workload_jobs_max: usize,
@@ -66,6 +70,7 @@ impl Default for LimitsConfig {
             body_inline_bytes_max: 65_536,
             hook_bytes_in_flight_max: 268_435_456,
             api_body_bytes_max: 2_097_152,
+            queue_jobs_max: 1_000_000,
             workload_jobs_max: 1_000,
             changes_per_command_max: 10_000,
             classes_max: 10_000,

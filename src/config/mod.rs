@@ -19,15 +19,21 @@ mod error;
 mod hints;
 mod keys;
 mod limits;
+mod name;
 mod number;
 mod overlay;
 mod place;
+mod policy;
+mod pool;
+mod references;
+mod resource;
 mod risk;
 mod scheduler;
 mod secret;
 mod section;
 mod server;
 mod source;
+mod tenant;
 mod unit;
 
 use std::collections::BTreeMap;
@@ -36,15 +42,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::Spanned;
 
-pub use access::AccessConfig;
+pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::LimitsConfig;
 pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
+pub use pool::{Distances, PoolConfig};
+pub use resource::ResourceConfig;
 pub use scheduler::SchedulerConfig;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
 pub use source::{SourceConfig, SourceKind};
+pub use tenant::TenantConfig;
 
 use crate::trigger::RuleConfig;
 
@@ -62,6 +71,16 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[access]`: who may call the API.
     pub access: AccessConfig,
+    /// `[tenants.NAME]`: who shares the runners; `default` is one also when it is not here.
+    pub tenants: BTreeMap<String, TenantConfig>,
+    /// `[agent_pools.NAME]`: runners of one kind; `default` is one also when it is not here.
+    #[serde(rename = "agent_pools")]
+    pub pools: BTreeMap<String, PoolConfig>,
+    /// `[skill_mapping]`: of each skill the pools whose runners have it, the preferred one first.
+    #[serde(rename = "skill_mapping")]
+    pub skills: BTreeMap<String, Vec<String>>,
+    /// `[resources.NAME]`: named, counted things that jobs hold while they run.
+    pub resources: BTreeMap<String, ResourceConfig>,
     /// `[[source]]`: who sends deliveries; names are unique.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceConfig>,
@@ -125,5 +144,7 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod tenancy_tests;
 #[cfg(test)]
 mod tests;

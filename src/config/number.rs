@@ -60,6 +60,13 @@ pub(super) fn optional_millis<'de, D: Deserializer<'de>>(from: D) -> Result<Opti
     millis(from).map(Some)
 }
 
+/// A time that may be nothing and need not be given.
+pub(super) fn optional_millis_or_zero<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
+    millis_or_zero(from).map(Some)
+}
+
 /// Minutes that must pass: 1 or more.
 pub(super) fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     from.deserialize_i64(Whole::new("a whole number of minutes", 1, MILLIS_MAX / 60_000))
@@ -72,6 +79,37 @@ where
     N: TryFrom<i64>,
 {
     from.deserialize_i64(Whole::new("a whole number", 1, COUNT_MAX))
+}
+
+/// How many, where it need not be given: 1 or more.
+pub(super) fn optional_count<'de, D, N>(from: D) -> Result<Option<N>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<i64>,
+{
+    count(from).map(Some)
+}
+
+/// How many, where it need not be given and none is a number too.
+pub(super) fn optional_count_or_zero<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u64>, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 0, COUNT_MAX)).map(Some)
+}
+
+/// A share beside other shares. Far apart, the small one would never come to its turn.
+pub(super) fn weight<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 1, 1_000_000))
+}
+
+/// How many of a thing there are. Each unit is kept in memory while it is held.
+pub(super) fn units<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 1, 100_000))
+}
+
+/// A part of a hundred.
+pub(super) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number of percent", 0, 100))
 }
 
 /// How often something may be tried again: 0 or more. The limit keeps a slip of the finger from

@@ -59,6 +59,36 @@ impl Config {
                 limits.hook_bytes_in_flight_max, limits.hook_body_bytes_max
             ),
         );
+        let most = scheduler.max_global_concurrency as u64;
+        for (name, tenant) in &self.tenants {
+            let running = tenant.running_max.unwrap_or(0);
+            warn(
+                running > most,
+                format!(
+                    "running_max {running} of the tenant `{name}` is more than \
+                     max_global_concurrency {most}, which wins"
+                ),
+            );
+            let queued = tenant.queued_max.unwrap_or(0);
+            warn(
+                queued > limits.queue_jobs_max,
+                format!(
+                    "queued_max {queued} of the tenant `{name}` is more than queue_jobs_max {}, \
+                     which wins",
+                    limits.queue_jobs_max
+                ),
+            );
+        }
+        for (name, pool) in &self.pools {
+            let jobs = pool.jobs_max.unwrap_or(0);
+            warn(
+                jobs > most,
+                format!(
+                    "jobs_max {jobs} of the pool `{name}` is more than max_global_concurrency \
+                     {most}, which wins"
+                ),
+            );
+        }
         for source in self.sources.iter().filter(|source| source.insecure) {
             let name = &source.name;
             let text = format!("the source `{name}` is insecure: anybody can send it deliveries");
@@ -73,7 +103,7 @@ impl Config {
     /// The address is not loopback and no admin token is configured.
     pub fn check_exposure(&self) -> Result<(), ConfigError> {
         let listen = self.server.listen;
-        if listen.ip().to_canonical().is_loopback() || !self.access.admin_tokens.is_empty() {
+        if listen.ip().to_canonical().is_loopback() || !self.access.is_open() {
             return Ok(());
         }
         let origin = self.origins.get("server.listen").cloned();

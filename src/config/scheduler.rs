@@ -1,9 +1,10 @@
-//! `[scheduler]`: leases, retries, timeouts. What a job does not say itself comes from here.
+//! `[scheduler]`: leases, retries, timeouts, order. What a job or a pool does not say itself comes
+//! from here.
 
 use serde::{Deserialize, Serialize};
 
-use super::number;
 use super::section::Section;
+use super::{number, policy};
 
 /// The section `[scheduler]`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -54,6 +55,49 @@ pub struct SchedulerConfig {
     /// `poll_wait_max_ms`: the longest time that a runner's poll is parked. Default 60000.
     #[serde(deserialize_with = "number::millis")]
     pub poll_wait_max_ms: i64,
+    /// `scheduling_policy`: what is next for a runner, in pools that do not say: `priority`,
+    /// `fifo`, `fair_share` or `skill`. Default `priority`.
+    #[serde(deserialize_with = "policy::scheduling")]
+    pub scheduling_policy: String,
+    /// `selection_policy`: who gets a job, in pools that do not say: `least_loaded`,
+    /// `round_robin`, `weighted`, `locality`, `best_fit` or `learned`. Default `least_loaded`.
+    #[serde(deserialize_with = "policy::selection")]
+    pub selection_policy: String,
+    /// `balance_hold_ms`: how long a job is kept back for a less loaded runner that does not
+    /// wait, in pools that do not say; 0 for never. Default 50.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub balance_hold_ms: i64,
+    /// `balance_seen_ms`: only for one that was heard of in this time. Default 5000.
+    #[serde(deserialize_with = "number::millis")]
+    pub balance_seen_ms: i64,
+    /// `aging_ms`: waiting raises a job by one level in this time, up to `high`; 0 for never.
+    /// Default 600000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub aging_ms: i64,
+    /// `deadline_raise_ms`: a job whose start is due in this time counts as `high`, in twice this
+    /// time as `normal` at least, and so on. Default 60000.
+    #[serde(deserialize_with = "number::millis")]
+    pub deadline_raise_ms: i64,
+    /// `queue_timeout_ms`: how long a job may be pending where it does not say itself. Default
+    /// none: for ever.
+    #[serde(deserialize_with = "number::optional_millis", skip_serializing_if = "Option::is_none")]
+    pub queue_timeout_ms: Option<i64>,
+    /// `expected_run_ms`: how long a job is expected to run while nothing is known of its like.
+    /// Default 60000.
+    #[serde(deserialize_with = "number::millis")]
+    pub expected_run_ms: i64,
+    /// `selection_candidates_max`: how many waiting runners a policy compares that looks at jobs.
+    /// Default 64.
+    #[serde(deserialize_with = "number::count")]
+    pub selection_candidates_max: usize,
+    /// `overtake_max`: how often jobs may take units of a resource before the one that waits
+    /// longest for it; then what is freed is kept for that one. Default 10.
+    #[serde(deserialize_with = "number::tries")]
+    pub overtake_max: u32,
+    /// `soft_flush_ms`: how often what was learned is written, which may be lost: usage, run
+    /// times, health; 0 for never. Default 10000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub soft_flush_ms: i64,
     /// `store_wait_ms`: how long a webhook waits for a store that does not write, before it is
     /// answered 503. Default 2500: providers give up after 10 s and rarely come back.
     #[serde(deserialize_with = "number::millis_or_zero")]
@@ -88,6 +132,17 @@ impl Default for SchedulerConfig {
             backoff_ms: 10_000,
             backoff_max_ms: 600_000,
             poll_wait_max_ms: 60_000,
+            scheduling_policy: "priority".to_owned(),
+            selection_policy: "least_loaded".to_owned(),
+            balance_hold_ms: 50,
+            balance_seen_ms: 5_000,
+            aging_ms: 600_000,
+            deadline_raise_ms: 60_000,
+            queue_timeout_ms: None,
+            expected_run_ms: 60_000,
+            selection_candidates_max: 64,
+            overtake_max: 10,
+            soft_flush_ms: 10_000,
             store_wait_ms: 2_500,
         }
     }

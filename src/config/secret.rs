@@ -66,6 +66,8 @@ pub struct Secrets {
     pub admin_tokens: Vec<Secret>,
     /// Tokens that may register runners.
     pub runner_tokens: Vec<Secret>,
+    /// Texts of the tokens with names, by these.
+    pub tokens: BTreeMap<String, Vec<Secret>>,
     /// Secrets of the sources, by their names; a source without any is not in it.
     pub sources: BTreeMap<String, Vec<Secret>>,
     /// What an operator should know about them.
@@ -84,6 +86,12 @@ impl Config {
         let mut loading = Loading { config: self, variable, warnings: vec![], errors: vec![] };
         let admin_tokens = loading.all("access.admin_tokens", &self.access.admin_tokens);
         let runner_tokens = loading.all("access.runner_tokens", &self.access.runner_tokens);
+        let mut tokens = BTreeMap::new();
+        for token in self.access.token.iter().map(toml::Spanned::get_ref) {
+            let name = token.name.get_ref();
+            let key = format!("access.token.{name}.secrets");
+            tokens.insert(name.clone(), loading.all(&key, &token.secrets));
+        }
         let mut sources = BTreeMap::new();
         for source in self.sources.iter().filter(|source| !source.secrets.is_empty()) {
             let key = format!("source.{}.secrets", source.name);
@@ -91,7 +99,7 @@ impl Config {
         }
         let Loading { warnings, errors, .. } = loading;
         ConfigErrors::check(errors)?;
-        Ok(Secrets { admin_tokens, runner_tokens, sources, warnings })
+        Ok(Secrets { admin_tokens, runner_tokens, tokens, sources, warnings })
     }
 }
 

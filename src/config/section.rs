@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, EntryValue};
 use super::overlay::Variable;
 use super::{ConfigError, ConfigErrors, ConfigFile, Origin, hints, keys, unit};
 
@@ -34,14 +34,14 @@ impl Reading<'_> {
     ) -> T {
         let in_file = table.map_or_else(Vec::new, |table| self.table_entries(T::NAME, table));
         let allowed = keys::of::<T>();
-        let mut entries = self.canonical(T::NAME, in_file, allowed);
+        let mut entries = self.canonical(T::NAME, T::NAME, in_file, allowed);
         entries.retain(|_, entry| self.accepts::<T>(T::NAME, entry));
         let mine = variables.iter().filter(|it| it.section == T::NAME);
         let from_variables = mine.map(|it| {
             let text = it.text_entry();
             if entry::read::<T>([text.clone()]).is_ok() { text } else { it.entry() }
         });
-        for (key, entry) in self.canonical(T::NAME, from_variables.collect(), allowed) {
+        for (key, entry) in self.canonical(T::NAME, T::NAME, from_variables.collect(), allowed) {
             if self.accepts::<T>(T::NAME, &entry) {
                 entries.insert(key, entry);
             }
@@ -68,26 +68,95 @@ impl Reading<'_> {
             self.errors.push(error.hint(format!("write `[[{name}]]`")));
             return Vec::new();
         };
-        tables.into_iter().filter_map(|table| self.table(name, table)).collect()
+        tables.into_iter().filter_map(|table| self.table(name, name, table)).collect()
     }
 
+    /// Reads tables with names, `[section.NAME]`. One that is wrong is reported and left out.
+    pub(super) fn named<T: DeserializeOwned>(
+        &mut self,
+        section: &str,
+        value: Option<Spanned<DeValue<'_>>>,
+        check_name: fn(&str) -> Result<(), String>,
+    ) -> BTreeMap<String, T> {
+        let entries = value.map_or_else(Vec::new, |value| self.table_entries(section, value));
+        let mut found = BTreeMap::new();
+        for Entry { key: name, value, origin } in entries {
+            let label = format!("{section}.{name}");
+            if let Err(why) = check_name(&name) {
+                self.errors.push(ConfigError::new(origin, label, why));
+                continue;
+            }
+            self.origins.insert(label.clone(), origin);
+            let EntryValue::Toml(table) = value else { continue };
+            if let Some(table) = self.table(section, &label, table) {
+                found.insert(name, table.into_inner());
+            }
+        }
+        found
+    }
+
+    /// Reads a section whose keys are names that the file makes up, each with one value.
+    pub(super) fn values<'i, T: serde::Deserialize<'i>>(
+        &mut self,
+        section: &str,
+        value: Option<Spanned<DeValue<'i>>>,
+        check_name: fn(&str) -> Result<(), String>,
+    ) -> BTreeMap<String, T> {
+        let entries = value.map_or_else(Vec::new, |value| self.table_entries(section, value));
+        let mut found = BTreeMap::new();
+        for Entry { key: name, value, origin } in entries {
+            let label = format!("{section}.{name}");
+            if let Err(why) = check_name(&name) {
+                self.errors.push(ConfigError::new(origin, label, why));
+                continue;
+            }
+            match T::deserialize(value) {
+                Ok(value) => drop(found.insert(name, value)),
+                Err(error) => {
+                    let at = error.span().map(|span| Origin::File(self.file.place(span.start)));
+                    let error = ConfigError::new(at.unwrap_or(origin), label, message(&error));
+                    self.errors.push(error);
+                }
+            }
+        }
+        found
+    }
+
+    /// Who set a key, or the nearest that is there of what it is part of.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let mut part = key;
+        loop {
+            match (self.origins.get(part), part.rsplit_once('.')) {
+                (Some(origin), _) => return origin.clone(),
+                (None, Some((whole, _))) => part = whole,
+                (None, None) => return Origin::File(self.file.place(0)),
+            }
+        }
+    }
+
+    /// `section` is what hints know it by, `label` what errors call it.
     fn table<T: DeserializeOwned>(
         &mut self,
-        name: &str,
+        section: &str,
+        label: &str,
         table: Spanned<DeValue<'_>>,
     ) -> Option<Spanned<T>> {
         let span = table.span();
         let errors_before = self.errors.len();
-        let entries = self.table_entries(name, table);
-        let entries = self.canonical(name, entries, keys::of::<T>());
+        let entries = self.table_entries(label, table);
+        let entries = self.canonical(section, label, entries, keys::of::<T>());
         for entry in entries.values() {
-            self.accepts::<T>(name, entry);
+            self.accepts::<T>(label, entry);
+            // Tables of a list have no names by which their keys could be told apart.
+            if section != label {
+                self.origins.insert(format!("{label}.{}", entry.key), entry.origin.clone());
+            }
         }
         // What was refused is left out of the entries: reading the rest would blame it twice.
         (self.errors.len() == errors_before).then_some(())?;
         let value = entry::read(entries.into_values()).map_err(|error| {
             let at = error.span().map_or(span.start, |span| span.start);
-            self.errors.push(ConfigError::at(self.file.place(at), name, message(&error)));
+            self.errors.push(ConfigError::at(self.file.place(at), label, message(&error)));
         });
         value.ok().map(|value| Spanned::new(span, value))
     }
@@ -110,6 +179,7 @@ impl Reading<'_> {
     fn canonical<'i>(
         &mut self,
         section: &str,
+        label: &str,
         entries: Vec<Entry<'i>>,
         allowed: &[&str],
     ) -> BTreeMap<String, Entry<'i>> {
@@ -117,9 +187,9 @@ impl Reading<'_> {
         for entry in entries {
             let (written, origin) = (entry.key.clone(), entry.origin.clone());
             let fail = |message: String| {
-                ConfigError::new(origin.clone(), format!("{section}.{written}"), message)
+                ConfigError::new(origin.clone(), format!("{label}.{written}"), message)
             };
-            match unit::canonical(section, entry, allowed) {
+            match unit::canonical(label, entry, allowed) {
                 Err(error) => self.errors.push(error),
                 Ok(entry) if !allowed.is_empty() && !allowed.contains(&entry.key.as_str()) => {
                     let mut error = fail(format!("unknown key, allowed: {}", allowed.join(", ")));

@@ -2,7 +2,9 @@
 
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
+use super::name;
 use super::secret::{self, SecretRef};
 
 /// One `[[source]]`: what is posted to `/hooks/{name}`.
@@ -10,7 +12,7 @@ use super::secret::{self, SecretRef};
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     /// `name`: the last part of its address; letters, digits, `-` and `_`. No default.
-    #[serde(deserialize_with = "name")]
+    #[serde(deserialize_with = "own_name")]
     pub name: String,
     /// `kind`: how its deliveries are signed and read. Default `github`.
     #[serde(default)]
@@ -25,6 +27,10 @@ pub struct SourceConfig {
     /// `trusted_bots`: logins of the bots whose events may start trusted work. Default none.
     #[serde(default)]
     pub trusted_bots: Vec<String>,
+    /// `tenant`: whose deliveries these are, and whose work they start where a trigger does not
+    /// say. Default `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Spanned<String>>,
 }
 
 /// Which provider sends.
@@ -48,17 +54,10 @@ impl SourceKind {
 /// Origins that every server has: events by the API and runs by hand.
 pub(super) const BUILT_IN: [&str; 2] = ["api", "cli"];
 
-const NAME_CHARS_MAX: usize = 64;
-
 /// It becomes part of an address, a metric's label and a key of the database.
-fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+fn own_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let name = String::deserialize(from)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(plain) {
-        return Err(D::Error::custom(format!(
-            "the name `{name}` is not 1 to {NAME_CHARS_MAX} of the letters a-z, digits, `-` and `_`"
-        )));
-    }
+    name::plain(&name).map_err(D::Error::custom)?;
     if BUILT_IN.contains(&name.as_str()) {
         return Err(D::Error::custom(format!("the name `{name}` is taken by a built-in source")));
     }

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::ConfigError;
 use super::entry::{Entry, EntryValue};
+use crate::ask::millis;
 
 /// The entry under the key that the section's type has, a time as milliseconds. Unknown keys pass
 /// through.
@@ -37,8 +38,8 @@ pub(super) fn canonical<'i>(
         return Ok(entry);
     }
     match (value.get_ref(), text) {
-        (_, Some(text)) => match parse(text) {
-            Some(millis) => Ok(Entry { key, value: EntryValue::Millis(millis), ..entry }),
+        (_, Some(text)) => match millis(text) {
+            Some(time_ms) => Ok(Entry { key, value: EntryValue::Millis(time_ms), ..entry }),
             None => Err(fail(format!("\"{text}\" is not a whole number with a unit"))
                 .hint("the units are ms, s, m and h: \"500ms\", \"60s\", \"5m\", \"6h\"")),
         },
@@ -52,38 +53,6 @@ pub(super) fn canonical<'i>(
 
 /// Both ways to write a time under a key; the example where the text is no time.
 fn spellings(base: &str, text: &str) -> String {
-    let (text, millis) = parse(text).map_or(("60s", 60_000), |millis| (text, millis));
-    format!("write `{base} = \"{text}\"` or `{base}_ms = {millis}`")
-}
-
-/// `60s` as milliseconds. The unit must be there.
-fn parse(text: &str) -> Option<i64> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(unit_at);
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.parse::<i64>().ok()?.checked_mul(factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_whole_number_with_a_unit_and_nothing_else() {
-        assert_eq!(parse("60s"), Some(60_000));
-        assert_eq!(parse("5m"), Some(300_000));
-        assert_eq!(parse("6h"), Some(21_600_000));
-        assert_eq!(parse("0ms"), Some(0));
-        for not_a_time in
-            ["", "s", "60", "1.5s", "-1s", "60 s", "60s ", "60S", "9223372036854775807h"]
-        {
-            assert_eq!(parse(not_a_time), None, "{not_a_time}");
-        }
-    }
+    let (text, time_ms) = millis(text).map_or(("60s", 60_000), |time_ms| (text, time_ms));
+    format!("write `{base} = \"{text}\"` or `{base}_ms = {time_ms}`")
 }

@@ -6,13 +6,14 @@ use super::output::LeaseChange;
 use super::scheduler::Scheduler;
 use crate::model::{
     AssignedJob, Attempt, AttemptOutcome, Change, EndReason, Entropy, Job, JobId, JobResult,
-    JobState, JobStateKind, Lease, LeaseRef, LeaseToken, Nonce, Now, RecordName, RequeueReason,
+    JobState, JobStateKind, Lease, LeaseRef, LeaseToken, Nonce, Now, PoolId, RecordName,
+    RequeueReason,
 };
 use crate::queue::backoff_ms;
-use crate::runner::RunnerSlot;
+use crate::runner::{HealthEvent, RunnerSlot};
 
 impl Scheduler {
-    /// Gives a job that is in no lane any more to a runner that has a poll parked.
+    /// Gives a job that is next to a runner that has a poll parked.
     pub(super) fn assign(
         &mut self,
         now: Now,
@@ -25,24 +26,39 @@ impl Scheduler {
         self.next_sequence += 1;
         let nonce = Nonce(entropy.next_u64());
         let lease = Lease { token, nonce, runner_id, assigned_at_ms: now.wall_ms };
+        let class = self.jobs[&id].row.class_id;
+        self.count_overtaking(now, id, class);
+        // First in, then out: a tenant with one job has it all the time.
+        self.shares.enter(self.jobs[&id].row.tenant_id);
+        self.unplace(id);
         self.set_state(id, JobState::Claimed(lease));
+        let needs = self.index.requirements(class).map_or(&[][..], |needs| &needs.resources);
+        let units = (!needs.is_empty()).then(|| Box::new(self.resources.take(needs, id)));
         let (wait_ms, attempt) = self
             .edit_job(id, |job| {
                 job.attempt += 1;
-                (now.wall_ms - job.queued_at_ms.max(job.not_before_ms), job.attempt)
+                job.units = units;
+                (now.wall_ms - job.ready_at_ms.max(job.not_before_ms), job.attempt)
             })
             .expect("the job is live");
         self.waits.assigned_after(wait_ms.max(0));
         self.hold(token, id, now.mono_ms.saturating_add(self.settings.ack_window_ms), i64::MAX);
+        self.charge(now, token, id, slot);
         let assigned = self.assigned(&self.jobs[&id].row);
         debug_assert_eq!(assigned.attempt, attempt);
+        self.assignments += 1;
+        let assignments = self.assignments;
         self.runners.update(slot, |runner| {
             runner.leases.push(token);
             runner.given.push(assigned);
+            runner.given_at = assignments;
         });
+        self.occupy(id, slot);
+        self.note_health(now, runner_id, HealthEvent::Given);
         self.to_answer.insert(slot);
         let record = self.job_record(now, RecordName::JobAssigned, id);
         self.record(record);
+        self.judge_wait(now, id);
         self.refresh_workload(now, id);
     }
 
@@ -62,7 +78,9 @@ impl Scheduler {
             runner_id: lease.runner_id,
             nonce: lease.nonce,
         };
-        let live = LiveLease { owner, renew_by_ms, run_until_ms, stop_by_ms: i64::MAX };
+        let charged_ms = self.expected_run_ms(job.class_id);
+        let stop_by_ms = i64::MAX;
+        let live = LiveLease { owner, charged_ms, renew_by_ms, run_until_ms, stop_by_ms };
         self.leases.insert(token, live);
         self.out.leases.push(LeaseChange::Began(token, owner));
     }
@@ -82,6 +100,7 @@ impl Scheduler {
             retry_count: job.retry_count,
             max_retries: job.max_retries,
             timeout_ms: job.timeout_ms,
+            units: job.units.as_deref().cloned().unwrap_or_default(),
             lease: *job.lease().expect("an assigned job has a lease"),
         }
     }
@@ -239,6 +258,16 @@ impl Scheduler {
         let job = &self.jobs[&id].row;
         let Some(runner_id) = job.lease().map(|lease| lease.runner_id) else { return };
         let infra_failures = job.infra_failures + u32::from(blamed);
+        let claimed = job.kind() == JobStateKind::Claimed;
+        let cancelling = job.cancel_requested_at_ms.is_some();
+        if blamed {
+            let event = match reason {
+                RequeueReason::LeaseLost if claimed => HealthEvent::NotStarted,
+                RequeueReason::LeaseLost => HealthEvent::LeaseLost,
+                _ => HealthEvent::Gone,
+            };
+            self.note_health(now, runner_id, event);
+        }
         let poisoned = infra_failures > self.settings.infra_retries_max;
         let result = |outcome| JobResult {
             outcome,
@@ -246,7 +275,7 @@ impl Scheduler {
             error: Some(why.to_owned()),
             outputs: Default::default(),
         };
-        if job.cancel_requested_at_ms.is_some() {
+        if cancelling {
             let result = result(AttemptOutcome::Cancelled);
             self.finish(now, id, result, None, JobStateKind::Cancelled);
             self.end_job(now, id, JobStateKind::Cancelled, EndReason::CancelRequested);
@@ -278,7 +307,7 @@ impl Scheduler {
         author: Option<Box<str>>,
     ) {
         self.set_state(id, JobState::Pending);
-        self.place(now, id);
+        self.ready(now, id);
         let mut record = self.job_record(now, RecordName::JobRequeued, id);
         record.detail = reason.as_str().into();
         record.author = author;
@@ -296,6 +325,7 @@ impl Scheduler {
         requeue_reason: Option<RequeueReason>,
         next: JobStateKind,
     ) {
+        let outcome = result.outcome;
         let job = &self.jobs[&id].row;
         let lease = *job.lease().expect("an attempt that ends has a lease");
         let started_at_ms = match job.state {
@@ -318,10 +348,19 @@ impl Scheduler {
             exit_code: result.exit_code,
             error: result.error.map(Into::into),
             outputs: result.outputs,
+            pool_id: self.runners.get(lease.runner_id).map_or(PoolId::DEFAULT, |it| it.row.pool_id),
+            waited_ms: (lease.assigned_at_ms - job.ready_at_ms.max(job.not_before_ms)).max(0),
+            cost_micros_per_hour: self.cost_micros_per_hour(lease.runner_id),
         };
         self.out.changes.push(Change::AttemptEnded(Box::new(attempt)));
         if let Some(live) = self.leases.remove(lease.token) {
             self.out.leases.push(LeaseChange::Ended(lease.token, live.owner));
+            let ran_ms = started_at_ms.map_or(0, |at_ms| now.wall_ms - at_ms);
+            self.give_back(id, live.charged_ms, ran_ms);
+            if started_at_ms.is_some() {
+                let class_id = self.jobs[&id].row.class_id;
+                self.learn(class_id, lease.runner_id, outcome, ran_ms);
+            }
         }
         if let Some(slot) = self.runners.slot(lease.runner_id) {
             self.runners.update(slot, |runner| {
@@ -329,8 +368,18 @@ impl Scheduler {
                 runner.given.retain(|job| job.lease.token != lease.token);
                 runner.cancels.retain(|token| *token != lease.token);
             });
+            self.vacate(id, slot);
+            let done = matches!(
+                outcome,
+                AttemptOutcome::Completed | AttemptOutcome::Failed | AttemptOutcome::TimedOut
+            );
+            let event = if done { HealthEvent::Done } else { HealthEvent::Returned };
+            self.note_health(now, lease.runner_id, event);
         }
-        self.edit_job(id, |job| job.external_ref = None);
+        self.edit_job(id, |job| {
+            job.external_ref = None;
+            job.units = None;
+        });
     }
 
     /// The job of a lease that is the caller's.

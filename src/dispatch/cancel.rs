@@ -4,8 +4,8 @@
 use super::command::{Refusal, Reply};
 use super::scheduler::Scheduler;
 use crate::model::{
-    AttemptOutcome, Change, EndReason, JobId, JobResult, JobState, JobStateKind, Now, RecordName,
-    WorkloadId,
+    AttemptOutcome, Change, EndReason, Job, JobId, JobResult, JobState, JobStateKind, Now, Record,
+    RecordName, RunIf, Workload, WorkloadId,
 };
 
 impl Scheduler {
@@ -23,7 +23,7 @@ impl Scheduler {
             ));
         }
         let mut row = job.row.clone();
-        self.cancel(now, id, author, reason);
+        self.cancel(now, id, author, reason, EndReason::CancelRequested);
         if let Some(job) = self.jobs.get(&id) {
             row = job.row.clone();
         } else {
@@ -41,26 +41,114 @@ impl Scheduler {
         author: &str,
         reason: &str,
     ) -> Result<Reply, Refusal> {
-        let workload = self.workloads.get(&id).ok_or(Refusal::UnknownWorkload(id))?;
-        let mut row = workload.row.clone();
-        for job_id in workload.jobs.clone() {
-            if self.jobs.get(&job_id).is_some_and(|job| !job.row.kind().is_terminal()) {
-                self.cancel(now, job_id, author, reason);
-            }
+        if !self.workloads.contains_key(&id) {
+            return Err(Refusal::UnknownWorkload(id));
         }
-        // When all of it had ended it has left memory, and its last row is among the changes.
-        let last = self.out.changes.iter().rev().find_map(|change| match change {
-            Change::WorkloadUpdated(row) if row.id == id => Some(row),
-            _ => None,
-        });
-        if let Some(last) = self.workloads.get(&id).map(|workload| &workload.row).or(last) {
-            row = last.clone();
-        }
-        Ok(Reply::Workload(Box::new(row)))
+        self.cancel_all(now, id, author, reason, EndReason::CancelRequested);
+        self.workload_reply(now, id)
     }
 
-    /// Cancels one job that has not ended.
-    fn cancel(&mut self, now: Now, id: JobId, author: &str, reason: &str) {
+    /// Cancels all of a workload that has not ended. One that is open is closed, or it would never
+    /// end.
+    pub(super) fn cancel_all(
+        &mut self,
+        now: Now,
+        id: WorkloadId,
+        author: &str,
+        reason: &str,
+        end: EndReason,
+    ) {
+        if self.workload(id).is_some_and(|workload| workload.open) {
+            self.close_door(now, id, author);
+        }
+        for job_id in self.unended_jobs(id) {
+            self.cancel_unless_asked(now, job_id, author, reason, end);
+        }
+        // All of its jobs may have ended before.
+        self.refresh(now, id);
+    }
+
+    /// Nothing joins a workload any more.
+    pub(super) fn close_door(&mut self, now: Now, id: WorkloadId, author: &str) {
+        self.edit_workload(id, |workload| workload.open = false);
+        let record = Record {
+            workload_id: Some(id),
+            author: Some(author.into()),
+            detail: self.workloads[&id].row.name.clone(),
+            ..Record::new(RecordName::WorkloadClosed, now.wall_ms)
+        };
+        self.record(record);
+    }
+
+    /// A workload's row after everything that a command led to. When it ended it has left memory,
+    /// and its last row is among the changes.
+    pub(super) fn workload_reply(&mut self, now: Now, id: WorkloadId) -> Result<Reply, Refusal> {
+        self.drain(now);
+        let last = |change: &Change| match change {
+            Change::WorkloadUpdated(row) if row.id == id => Some(row.clone()),
+            _ => None,
+        };
+        let row: Option<Workload> =
+            self.workload(id).cloned().or_else(|| self.out.changes.iter().rev().find_map(last));
+        row.map(|row| Reply::Workload(Box::new(row))).ok_or(Refusal::UnknownWorkload(id))
+    }
+
+    /// The jobs of a workload that have not ended, in the order in which they were made.
+    pub(super) fn unended_jobs(&self, id: WorkloadId) -> Vec<JobId> {
+        let jobs = self.workloads.get(&id).into_iter().flat_map(|workload| &workload.jobs);
+        let unended = |id: &&JobId| self.job(**id).is_some_and(|job| !job.kind().is_terminal());
+        jobs.filter(unended).copied().collect()
+    }
+
+    /// A job has failed: when it shares its fate with others, and is the first of them, they are
+    /// cancelled. In a workload that fails fast, blocked jobs that want to run after a failure are
+    /// spared: this is what they are for.
+    pub(super) fn fail_fast(&mut self, now: Now, id: JobId) {
+        let job = &self.jobs[&id].row;
+        let (name, workload_id) = (job.name.clone(), job.workload_id);
+        let workload = &self.workloads[&workload_id];
+        let whole = workload.row.terms.as_deref().is_some_and(|terms| terms.fail_fast);
+        let matrix = job.matrix().filter(|matrix| matrix.fail_fast);
+        if !whole && matrix.is_none() {
+            return;
+        }
+        let same = |other: &Job| matrix.is_some() && other.matrix() == matrix;
+        let spared =
+            |other: &Job| other.kind() == JobStateKind::Blocked && other.run_if() != RunIf::Success;
+        let shares = |other: &Job| same(other) || (whole && !spared(other));
+        let others = workload.jobs.iter().filter(|other| **other != id);
+        let others: Vec<_> = others
+            .filter_map(|id| self.job(*id))
+            .filter(|other| shares(other))
+            .map(|other| (other.id, other.kind()))
+            .collect();
+        // Those that end by this have not failed, so it happens once.
+        if others.iter().any(|(_, kind)| *kind == JobStateKind::Failed) {
+            return;
+        }
+        let reason = format!("job {id} ({name}) failed");
+        for (other, _) in others {
+            self.cancel_unless_asked(now, other, "fail_fast", &reason, EndReason::FailFast);
+        }
+    }
+
+    /// Cancels a job that has not ended, unless that was asked before.
+    pub(super) fn cancel_unless_asked(
+        &mut self,
+        now: Now,
+        id: JobId,
+        author: &str,
+        reason: &str,
+        end: EndReason,
+    ) {
+        let asked = |job: &Job| job.kind().is_terminal() || job.cancel_requested_at_ms.is_some();
+        if self.job(id).is_some_and(|job| !asked(job)) {
+            self.cancel(now, id, author, reason, end);
+        }
+    }
+
+    /// Cancels one job that has not ended; `end` is why, unless a runner works on it.
+    fn cancel(&mut self, now: Now, id: JobId, author: &str, reason: &str, end: EndReason) {
         let mut record = self.job_record(now, RecordName::JobCancelRequested, id);
         record.author = Some(author.into());
         record.detail = reason.into();
@@ -98,6 +186,6 @@ impl Scheduler {
         if first {
             self.edit_job(id, |job| job.cancel_requested_at_ms = Some(now.wall_ms));
         }
-        self.end_job(now, id, JobStateKind::Cancelled, EndReason::CancelRequested);
+        self.end_job(now, id, JobStateKind::Cancelled, end);
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobResult, JobStateKind, KeyScope,
-    LeaseRef, LeaseToken, Nonce, Plan, PlannedWorkload, PoolId, RequeueReason, Runner,
-    RunnerCapabilities, RunnerId, TriggerVerdict, UniqueKey, Workload, WorkloadId,
+    Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
+    JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, Pause, PauseScope, Plan, PlannedJob,
+    PlannedWorkload, PoolId, RequeueReason, Runner, RunnerCapabilities, RunnerId, TriggerVerdict,
+    UniqueKey, Workload, WorkloadId, WorkloadState,
 };
 use crate::runner::PollId;
 
@@ -20,6 +21,25 @@ pub enum Command {
         workload: Box<PlannedWorkload>,
         /// The caller's `Idempotency-Key`.
         idempotency_key: Option<Box<str>>,
+        /// How workloads ended that its jobs need.
+        ended: Ended,
+    },
+    /// Jobs for an open workload.
+    Join {
+        /// Which.
+        workload_id: WorkloadId,
+        /// The new jobs. A need may name any job of the workload, and one that is not there yet.
+        jobs: Vec<PlannedJob>,
+        /// How workloads ended that they need.
+        ended: Ended,
+    },
+    /// Nothing more joins a workload: it ends when its jobs have ended, and jobs that wait for
+    /// one which never joined are decided.
+    Close {
+        /// Which.
+        workload_id: WorkloadId,
+        /// Who asks.
+        author: Box<str>,
     },
     /// A runner says hello.
     Register(Box<Register>),
@@ -100,16 +120,47 @@ pub enum Command {
         /// Why, for people.
         reason: Box<str>,
     },
+    /// Gives a waiting job another priority.
+    Prioritise {
+        /// Which.
+        job_id: JobId,
+        /// The new one.
+        priority: JobPriority,
+        /// Who asks.
+        author: Box<str>,
+    },
+    /// Puts a waiting job in front of all others of its priority.
+    MoveToFront {
+        /// Which.
+        job_id: JobId,
+        /// Who asks.
+        author: Box<str>,
+    },
+    /// Gives out no more jobs of a scope.
+    Pause(Pause),
+    /// Gives out jobs of a scope again.
+    Resume {
+        /// Which.
+        scope: PauseScope,
+        /// Who asks.
+        author: Box<str>,
+    },
     /// Runs the failed, cancelled and skipped jobs of a workload again, as run n+1.
     Retry {
         /// Which.
         workload_id: WorkloadId,
         /// Its rows, when it had ended.
         archived: Option<Box<Archived>>,
+        /// How workloads ended that its jobs need.
+        ended: Ended,
         /// Who asks.
         author: Box<str>,
     },
 }
+
+/// How workloads ended that are in memory no more: facts that go with a command, because only the
+/// database knows them. What a workload in memory says of itself comes first.
+pub type Ended = Vec<(WorkloadId, WorkloadState)>;
 
 /// A delivery with what it starts.
 #[derive(Clone, Debug)]
@@ -120,6 +171,8 @@ pub struct Deliver {
     pub plan: Plan,
     /// What keeps it from being accepted twice, where its provider gave an id.
     pub key: Option<UniqueKey>,
+    /// How workloads ended that its jobs need.
+    pub ended: Ended,
 }
 
 /// A runner says hello.
@@ -198,7 +251,7 @@ impl Command {
     /// Whether it brings new work: such commands have their own channel, so that a flood of them
     /// never stands before a completion.
     pub fn is_intake(&self) -> bool {
-        matches!(self, Self::Deliver(_) | Self::Submit { .. })
+        matches!(self, Self::Deliver(_) | Self::Submit { .. } | Self::Join { .. })
     }
 }
 
@@ -222,6 +275,13 @@ pub enum Reply {
         workload_id: WorkloadId,
         /// Whether it was there already.
         duplicate: bool,
+    },
+    /// The jobs joined.
+    Joined {
+        /// What they joined.
+        workload_id: WorkloadId,
+        /// Their numbers, in the order in which they were given.
+        jobs: Vec<JobId>,
     },
     /// The runner is registered.
     Registered(RunnerId),
@@ -282,6 +342,10 @@ pub enum Refusal {
     /// The state does not allow it.
     #[error("{0}")]
     WrongState(Arc<str>),
+    /// Jobs need workloads that are not live, and the command does not say how these ended: look,
+    /// and send it again with that.
+    #[error("how these workloads ended was not said: {}", ids(.0))]
+    LookUp(Vec<WorkloadId>),
     /// The request cannot be carried out as it is.
     #[error("{0}")]
     Invalid(Arc<str>),
@@ -298,4 +362,8 @@ pub enum Refusal {
     /// Our own code failed on this command.
     #[error("a fault in the server kept it from doing this")]
     Panicked(Arc<str>),
+}
+
+fn ids(ids: &[WorkloadId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

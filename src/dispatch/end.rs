@@ -1,13 +1,14 @@
-//! The end of a job, what it means for those that need it, and the end of its workload.
+//! The end of a job, and of its workload. What ends mean for others is in `needs`.
 
 use super::scheduler::Scheduler;
 use crate::model::{
     Change, EndReason, JobId, JobState, JobStateKind, Now, Record, RecordName, WorkloadId,
 };
+use crate::queue::NeedEnd;
 
 impl Scheduler {
-    /// Ends a job that has no live attempt any more, and decides about everything that needs it.
-    /// Returns `kind`, which is the job's state from now on.
+    /// Ends a job that has no live attempt any more and waits nowhere. What that means for others
+    /// is on the agenda. Returns `kind`, which is the job's state from now on.
     pub(super) fn end_job(
         &mut self,
         now: Now,
@@ -16,42 +17,23 @@ impl Scheduler {
         reason: EndReason,
     ) -> JobStateKind {
         let workload_id = self.jobs[&id].row.workload_id;
-        self.mark_ended(now, id, kind, reason);
-        if kind == JobStateKind::Completed {
-            for free in self.dependencies.completed(id) {
-                self.set_state(free, JobState::Pending);
-                self.queued(now, free);
-            }
-        } else {
-            self.skip_dependents(now, id);
-        }
-        self.refresh(now, workload_id);
-        kind
-    }
-
-    /// Everything that needs a job which did not end well will never run. A list instead of
-    /// recursion: a chain can be as long as `workload_jobs_max`.
-    fn skip_dependents(&mut self, now: Now, id: JobId) {
-        let mut reached = self.dependencies.dependents(id).to_vec();
-        while let Some(next) = reached.pop() {
-            if self.jobs.get(&next).is_some_and(|job| job.row.kind() == JobStateKind::Blocked) {
-                self.mark_ended(now, next, JobStateKind::Skipped, EndReason::NeedNotMet);
-                reached.extend_from_slice(self.dependencies.dependents(next));
-            }
-        }
-    }
-
-    /// The move of one job alone into an end.
-    fn mark_ended(&mut self, now: Now, id: JobId, kind: JobStateKind, reason: EndReason) {
         let name = match kind {
             JobStateKind::Completed => RecordName::JobCompleted,
             JobStateKind::Failed => RecordName::JobFailed,
             JobStateKind::Cancelled => RecordName::JobCancelled,
             _ => RecordName::JobSkipped,
         };
+        self.judge_end(now, id);
         let record = self.job_record(now, name, id);
         self.set_state(id, JobState::Ended { kind, at_ms: now.wall_ms, reason });
         self.record(record);
+        self.dependencies.settle(id);
+        self.job_leaves_group(id);
+        if let Some(end) = NeedEnd::of_job(&self.jobs[&id].row) {
+            self.agenda.jobs.push_back((id, end));
+        }
+        self.refresh(now, workload_id);
+        kind
     }
 
     /// Derives the state of a job's workload anew.
@@ -82,7 +64,11 @@ impl Scheduler {
                 ..Record::new(RecordName::WorkloadEnded, now.wall_ms)
             };
             self.record(record);
+            self.workload_leaves_group(id);
             self.archive(id);
+            if let Some(end) = NeedEnd::of_workload(state) {
+                self.agenda.workloads.push_back((id, end));
+            }
         }
     }
 
@@ -90,8 +76,8 @@ impl Scheduler {
         let Some(workload) = self.workloads.remove(&id) else { return };
         self.out.changes.push(Change::WorkloadUpdated(workload.row));
         for &job_id in &workload.jobs {
-            self.dependencies.remove(job_id);
             if let Some(job) = self.jobs.remove(&job_id) {
+                self.dependencies.remove(job_id, job.row.needs_workloads());
                 self.release_class(job.row.class_id);
                 self.out.changes.push(Change::JobUpdated(job.row));
             }

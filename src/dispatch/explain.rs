@@ -1,10 +1,11 @@
 //! Why a job waits, or why it ended as it did.
 
-use std::fmt;
-
+use super::reason::Reason;
 use super::scheduler::Scheduler;
-use crate::model::{EndReason, Job, JobId, JobState, JobStateKind, Mismatch, Now, RunnerId};
-use crate::queue::Order;
+use super::wait_graph::Node;
+use crate::model::{Job, JobId, JobState, JobStateKind, Now, PauseScope};
+use crate::queue::Turn;
+use crate::runner::LiveRunner;
 
 /// The answer to "why does this job wait?".
 #[derive(Clone, PartialEq, Debug)]
@@ -13,134 +14,6 @@ pub struct Explanation {
     pub state: JobStateKind,
     /// Closed gates first, then the runner side. Never empty.
     pub reasons: Vec<Reason>,
-}
-
-/// One reason, with the facts that it is made of.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// Jobs that it needs have not completed.
-    BlockedBy(Vec<(JobId, Box<str>, JobStateKind)>),
-    /// Its time has not come (wall milliseconds).
-    DelayedUntil {
-        /// When it comes.
-        at_ms: i64,
-        /// In how long.
-        in_ms: i64,
-    },
-    /// `max_global_concurrency` jobs run.
-    GlobalLimit {
-        /// How many run.
-        running: u64,
-        /// How many may.
-        max: u64,
-    },
-    /// No registered runner could ever take it; what the nearest one lacks.
-    NoCompatibleRunner {
-        /// How many runners there are.
-        runners: usize,
-        /// Who lacks least, and what.
-        nearest: Option<(Box<str>, Vec<Mismatch>)>,
-    },
-    /// Runners that could take it are offline, cordoned or draining, all of them.
-    NoneAvailable {
-        /// Not heard of lately.
-        offline: usize,
-        /// Take nothing new.
-        cordoned: usize,
-        /// Leave when they have finished.
-        draining: usize,
-    },
-    /// Of the runners that could take it and take new jobs, so many have no room.
-    Busy {
-        /// Without room.
-        busy: usize,
-        /// Of so many.
-        of: usize,
-    },
-    /// A runner has room and could take it, but has not asked since.
-    AwaitingPoll {
-        /// How many such runners.
-        runners: usize,
-    },
-    /// Infrastructure failed under it on this runner; another one that fits is preferred.
-    AvoidsRunner(RunnerId),
-    /// Its place in dispatch order, from 1.
-    Position(u64),
-    /// A runner has it and has not said that it started.
-    ClaimedBy(RunnerId),
-    /// A runner works on it.
-    RunningOn(RunnerId),
-    /// Somebody asked for a cancel at this time (wall milliseconds).
-    Cancelling(i64),
-    /// It ended.
-    Ended(EndReason),
-}
-
-impl Reason {
-    /// The name that programs compare.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::BlockedBy(_) => "blocked_by",
-            Self::DelayedUntil { .. } => "delayed_until",
-            Self::GlobalLimit { .. } => "global_limit",
-            Self::NoCompatibleRunner { .. } => "no_compatible_runner",
-            Self::NoneAvailable { .. } => "none_available",
-            Self::Busy { .. } => "busy",
-            Self::AwaitingPoll { .. } => "awaiting_poll",
-            Self::AvoidsRunner(_) => "avoids_runner",
-            Self::Position(_) => "position",
-            Self::ClaimedBy(_) => "claimed",
-            Self::RunningOn(_) => "running",
-            Self::Cancelling(_) => "cancelling",
-            Self::Ended(_) => "ended",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BlockedBy(jobs) => {
-                let list: Vec<_> = jobs
-                    .iter()
-                    .map(|(id, name, state)| format!("{name} (job {id}, {state})"))
-                    .collect();
-                write!(f, "blocked by {}", list.join(", "))
-            }
-            Self::DelayedUntil { in_ms, .. } => {
-                write!(f, "delayed for another {:.1} s", *in_ms as f64 / 1_000.0)
-            }
-            Self::GlobalLimit { running, max } => {
-                write!(f, "{running} jobs run, max_global_concurrency is {max}")
-            }
-            Self::NoCompatibleRunner { runners: 0, .. } => f.write_str("no runner is registered"),
-            Self::NoCompatibleRunner { runners, nearest } => {
-                write!(f, "none of {runners} runners can take it")?;
-                if let Some((name, lacks)) = nearest {
-                    let lacks: Vec<_> = lacks.iter().map(ToString::to_string).collect();
-                    write!(f, "; the nearest, {name}, {}", lacks.join(" and "))?;
-                }
-                Ok(())
-            }
-            Self::NoneAvailable { offline, cordoned, draining } => write!(
-                f,
-                "every runner that could take it is away: {offline} offline, {cordoned} cordoned, \
-                 {draining} draining"
-            ),
-            Self::Busy { busy, of } => write!(f, "{busy} of {of} runners that fit are busy"),
-            Self::AwaitingPoll { runners } => {
-                write!(f, "{runners} runners that fit have room and have not asked for work yet")
-            }
-            Self::AvoidsRunner(id) => {
-                write!(f, "avoids runner {id}, under which it was lost, while another fits")
-            }
-            Self::Position(position) => write!(f, "position {position} in the queue"),
-            Self::ClaimedBy(id) => write!(f, "runner {id} has it and has not started it yet"),
-            Self::RunningOn(id) => write!(f, "runner {id} works on it"),
-            Self::Cancelling(_) => f.write_str("a cancel was requested, the runner is stopping it"),
-            Self::Ended(reason) => write!(f, "ended because {}", reason.sentence()),
-        }
-    }
 }
 
 impl Scheduler {
@@ -153,10 +26,8 @@ impl Scheduler {
         }
         match &job.state {
             JobState::Blocked => {
-                let needs = self.dependencies.needs(id).iter().filter_map(|need| self.job(*need));
-                let open = needs.filter(|need| need.kind() != JobStateKind::Completed);
-                let open = open.map(|need| (need.id, need.name.clone(), need.kind()));
-                reasons.push(Reason::BlockedBy(open.collect()));
+                self.explain_needs(job, &mut reasons);
+                self.explain_group(job, &mut reasons);
             }
             JobState::Pending => self.explain_pending(now, job, &mut reasons),
             JobState::Claimed(lease) => reasons.push(Reason::ClaimedBy(lease.runner_id)),
@@ -167,45 +38,187 @@ impl Scheduler {
     }
 
     fn explain_pending(&self, now: Now, job: &Job, reasons: &mut Vec<Reason>) {
-        if job.not_before_ms > now.wall_ms {
+        // A job whose time came once is not delayed again by a clock that went back.
+        let released = self.jobs[&job.id].place.is_some() || self.holds.get(job.id).is_some();
+        if !released && job.not_before_ms > now.wall_ms {
             let in_ms = job.not_before_ms - now.wall_ms;
             reasons.push(Reason::DelayedUntil { at_ms: job.not_before_ms, in_ms });
         }
+        self.explain_group(job, reasons);
+        self.explain_limits(job, reasons);
+        self.explain_pauses(job, reasons);
+        if let Some((until_ms, runner_id)) = self.holds.get(job.id) {
+            reasons.push(Reason::HeldFor { runner_id, in_ms: (until_ms - now.mono_ms).max(0) });
+        }
+        let demand = self.demand(job.class_id);
+        let quota = self.quota.closed(job.tenant_id, demand, job.priority, now.mono_ms);
+        reasons.extend(quota.map(Reason::Quota));
+        self.explain_resources(job, reasons);
         let (running, max) = (self.leases.len() as u64, self.settings.max_global_concurrency);
         if running >= max {
             reasons.push(Reason::GlobalLimit { running, max });
         }
+        self.explain_pools(job, reasons);
         if let Some(avoided) = job.avoid_runner_id {
             reasons.push(Reason::AvoidsRunner(avoided));
         }
         self.explain_runners(job, reasons);
-        if self.queue.contains(job) {
-            let ahead = self.queue.ahead_of(Order::of(job)) as u64;
-            reasons.push(Reason::Position(ahead + 1));
+        reasons.extend(self.position(now, job.id).map(Reason::Position));
+    }
+
+    fn explain_pauses(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let trigger = self.workloads[&job.workload_id].row.trigger.clone();
+        let scopes = [
+            PauseScope::Everything,
+            PauseScope::Tenant(job.tenant_id),
+            PauseScope::Trigger(trigger),
+        ];
+        let paused = scopes.iter().filter_map(|scope| self.pauses.get(scope));
+        let needs = self.index.requirements(job.class_id);
+        let pools: Vec<_> = needs.map_or_else(Vec::new, |needs| needs.pools().collect());
+        let pools = pools.into_iter().map(PauseScope::Pool);
+        let pools: Vec<_> = pools.map(|scope| self.pauses.get(&scope)).collect();
+        let pools = self.pools_are_closed(job).then_some(pools).into_iter().flatten();
+        reasons.extend(paused.chain(pools.flatten()).map(|pause| Reason::Paused {
+            what: self.scope_name(&pause.scope).into(),
+            author: pause.author.clone(),
+            reason: pause.reason.clone(),
+        }));
+    }
+
+    fn explain_resources(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let needs = self.index.requirements(job.class_id);
+        let overtake_max = self.settings.overtake_max;
+        for need in needs.into_iter().flat_map(|needs| &needs.resources) {
+            if self.resources.admits(std::slice::from_ref(need), job.id, overtake_max) {
+                continue;
+            }
+            let (units, held) = self.resources.holders(&need.name).unwrap_or_default();
+            reasons.push(Reason::Resource {
+                name: need.name.clone(),
+                wanted: need.units,
+                units,
+                held,
+                reserved_for: self.resources.reserved(&need.name, overtake_max),
+            });
+        }
+    }
+
+    /// Whether each of its pools is paused or at its maximum: one of them alone keeps no job back
+    /// that may go to another.
+    fn pools_are_closed(&self, job: &Job) -> bool {
+        let needs = self.index.requirements(job.class_id);
+        let closed = |pool| self.pool_is_paused(pool) || self.pool_is_full(pool);
+        needs.is_some_and(|needs| needs.pools().all(closed))
+    }
+
+    /// Those of its pools that are at their maximum, when no other is open.
+    fn explain_pools(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let Some(needs) = self.index.requirements(job.class_id) else { return };
+        let full = |pool| {
+            let max = self.pool_settings(pool).jobs_max?;
+            let running = self.runners.running_in(pool);
+            let name = self.settings.catalogue.pool_name(pool).into();
+            (running >= max).then_some(Reason::PoolLimit { pool: name, running, max })
+        };
+        if self.pools_are_closed(job) {
+            reasons.extend(needs.pools().filter_map(full));
+        }
+    }
+
+    /// The place of a ready job among those that compete for the runners of its pools, from 1;
+    /// one more than [`Reason::POSITION_MAX`] when it is farther behind.
+    fn position(&self, now: Now, id: JobId) -> Option<u64> {
+        let live = self.jobs.get(&id).filter(|live| live.place.is_some())?;
+        let own: Vec<_> = self.index.requirements(live.row.class_id)?.pools().collect();
+        let rivals = self.queue.classes().filter(|class| {
+            let needs = self.index.requirements(*class);
+            needs.is_some_and(|needs| needs.pools().any(|pool| own.contains(&pool)))
+        });
+        let most = Reason::POSITION_MAX as usize;
+        let order = self.in_order(now, rivals, most, Some(id));
+        Some(match order.last() == Some(&id) {
+            true => order.len() as u64,
+            false => Reason::POSITION_MAX + 1,
+        })
+    }
+
+    fn explain_needs(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let needs = self.dependencies.needs(job.id).iter().filter_map(|need| self.job(*need));
+        let unended = needs.filter(|need| !need.kind().is_terminal());
+        let jobs: Vec<_> = unended.map(|need| (need.id, need.name.clone(), need.kind())).collect();
+        if !jobs.is_empty() {
+            reasons.push(Reason::BlockedBy(jobs));
+        }
+        let late: Vec<_> = self.missing_needs(job).into_iter().map(Into::into).collect();
+        if !late.is_empty() && self.workload(job.workload_id).is_some_and(|it| it.open) {
+            reasons.push(Reason::AwaitsJobs(late));
+        }
+        let live = job.needs_workloads().iter().filter_map(|id| self.workload(*id));
+        let workloads: Vec<_> = live.map(|it| (it.id, it.name.clone(), it.state)).collect();
+        if !workloads.is_empty() {
+            reasons.push(Reason::BlockedByWorkloads(workloads));
+        }
+    }
+
+    fn explain_group(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let Some((key, member)) = self.awaited_group(job) else { return };
+        let Some(ahead) = self.groups.waiting(&key).position(|it| it == member) else { return };
+        let holders = self.groups.inside(&key).into_iter();
+        reasons.push(Reason::GroupHeld {
+            member,
+            holders: holders.map(|it| (it, self.node_name(&Node::of(it)).into())).collect(),
+            limit: self.groups.limit(&key),
+            position: ahead + 1,
+            key: key.key,
+        });
+    }
+
+    fn explain_limits(&self, job: &Job, reasons: &mut Vec<Reason>) {
+        let turn = Turn::of(job);
+        for (key, max) in self.limits_of(job.id) {
+            if self.parallel.is_waiting(&key, turn) {
+                let used = self.parallel.used(&key);
+                reasons.push(Reason::MatrixLimit { matrix: key.matrix, used, max });
+            }
         }
     }
 
     fn explain_runners(&self, job: &Job, reasons: &mut Vec<Reason>) {
-        let (mut offline, mut cordoned, mut draining) = (0, 0, 0);
-        let (mut busy, mut idle) = (0, 0);
-        for runner in self.index.runners(job.class_id).filter_map(|slot| self.runners.at(slot)) {
+        let (mut offline, mut cordoned, mut draining, mut unhealthy) = (0, 0, 0, 0);
+        let (mut busy, mut not_now, mut idle, mut avoids) = (0, 0, 0, 0);
+        let Some(needs) = self.index.requirements(job.class_id) else { return };
+        let avoided = |runner: &LiveRunner, slot| {
+            job.avoid_runner_id == Some(runner.row.id) && !self.is_alone(job.class_id, slot)
+        };
+        for slot in self.index.runners(job.class_id) {
+            let Some(runner) = self.runners.at(slot) else { continue };
             match () {
                 () if runner.offline => offline += 1,
                 () if runner.row.cordoned.is_some() => cordoned += 1,
                 () if runner.row.draining => draining += 1,
-                () if runner.used() >= runner.slots() => busy += 1,
+                () if runner.unhealthy => unhealthy += 1,
+                () if runner.free() == 0 => busy += 1,
+                () if avoided(runner, slot) => avoids += 1,
+                () if !self.may_have(job, needs, slot) => not_now += 1,
                 () => idle += 1,
             }
         }
-        if busy + idle > 0 {
+        let there = busy + not_now + idle;
+        if there > 0 {
             if busy > 0 {
-                reasons.push(Reason::Busy { busy, of: busy + idle });
+                reasons.push(Reason::Busy { busy, of: there });
+            }
+            if not_now > 0 {
+                reasons.push(Reason::NotNow { runners: not_now });
             }
             if idle > 0 {
                 reasons.push(Reason::AwaitingPoll { runners: idle });
             }
-        } else if offline + cordoned + draining > 0 {
-            reasons.push(Reason::NoneAvailable { offline, cordoned, draining });
+        } else if avoids > 0 {
+            // It says so already.
+        } else if offline + cordoned + draining + unhealthy > 0 {
+            reasons.push(Reason::NoneAvailable { offline, cordoned, draining, unhealthy });
         } else {
             reasons.push(self.nearest(job));
         }

@@ -73,6 +73,7 @@ impl Scheduler {
             }
             self.runners.update(slot, |runner| runner.foreign_jobs = 0);
         }
+        self.release_holds(now, id);
         self.runners.update(slot, |runner| runner.row = row.clone());
         self.index.set_runner(slot, &row);
         self.look_everywhere = true;
@@ -105,7 +106,9 @@ impl Scheduler {
         if let Some(superseded) = self.runners.park(slot, poll.poll_id, until_ms, jobs_max) {
             self.answer_nothing(superseded);
         }
+        self.release_holds(now, id);
         self.runners.update(slot, |runner| {
+            runner.missed = false;
             runner.given = again;
             for token in lost {
                 if !runner.cancels.contains(&token) {
@@ -204,6 +207,7 @@ impl Scheduler {
             };
             self.record(record);
             self.out.changes.push(Change::RunnerUpdated(row));
+            self.release_holds(now, id);
             self.to_answer.insert(slot);
             self.look_everywhere = true;
         }
@@ -218,6 +222,7 @@ impl Scheduler {
                 self.lose(now, job_id, RequeueReason::Drained, false, "the runner left");
             }
         }
+        self.release_holds(now, id);
         if let Some((slot, runner)) = self.runners.remove(id) {
             if let Some(parked) = runner.parked {
                 self.answer_nothing(parked.poll_id);

@@ -1,11 +1,22 @@
 //! New work: deliveries with what they start, and submissions.
 
-use super::command::{Deliver, Refusal, Reply, Verdict};
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::command::{Deliver, Ended, Refusal, Reply, Verdict};
+use super::needs::{Ends, needed};
 use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
+use super::terms::sort_needs;
 use crate::model::{
     Change, DeliveryId, DeliveryState, Edge, Job, JobId, JobState, JobStateKind, KeyScope, Now,
-    PlannedWorkload, Record, RecordName, UniqueKey, Workload, WorkloadId, WorkloadState,
+    PlanError, PlannedJob, PlannedWorkload, Record, RecordName, TenantId, UniqueKey, Workload,
+    WorkloadId, WorkloadState,
 };
+use crate::queue::Member;
+
+/// Of each planned workload what each of its jobs needs, as places in its list of jobs.
+type Places = Vec<Vec<Vec<usize>>>;
 
 impl Scheduler {
     pub(super) fn deliver(
@@ -14,7 +25,7 @@ impl Scheduler {
         deliver: Deliver,
         verdict: Verdict,
     ) -> Result<Reply, Refusal> {
-        let Deliver { mut delivery, plan, .. } = deliver;
+        let Deliver { mut delivery, mut plan, ended, .. } = deliver;
         if let Verdict::Duplicate(first) = verdict {
             let delivery_id = first.parse::<DeliveryId>().map_err(|_| {
                 Refusal::Invalid(format!("the key of this delivery stands for `{first}`").into())
@@ -28,17 +39,17 @@ impl Scheduler {
             });
         }
         // What cannot be started is stored all the same: the delivery was accepted.
-        let (workloads, needs) = match self.check_plan(&plan.workloads) {
-            Ok(needs) => (plan.workloads, needs),
+        let (workloads, (needs, ends)) = match self.check_plan(&mut plan.workloads, &ended) {
+            Ok(checked) => (plan.workloads, checked),
             Err(refusal) => {
                 delivery.state = DeliveryState::Failed;
                 delivery.reason = Some(refusal.to_string().into());
-                (Vec::new(), Vec::new())
+                Default::default()
             }
         };
         for (workload, needs) in workloads.into_iter().zip(needs) {
             let trigger = workload.trigger.clone();
-            let id = self.create(now, workload, &needs, Some(delivery.id));
+            let id = self.create(now, workload, &needs, &ends, Some(delivery.id));
             let verdict = delivery
                 .verdicts
                 .iter_mut()
@@ -65,8 +76,9 @@ impl Scheduler {
     pub(super) fn submit(
         &mut self,
         now: Now,
-        workload: PlannedWorkload,
+        mut workload: PlannedWorkload,
         idempotency_key: Option<Box<str>>,
+        ended: &Ended,
         verdict: Verdict,
     ) -> Result<Reply, Refusal> {
         // A key that stands for nothing was claimed by a request that was refused, in a batch that
@@ -79,8 +91,8 @@ impl Scheduler {
             })?;
             return Ok(Reply::Submitted { workload_id, duplicate: true });
         }
-        let needs = self.check_plan(std::slice::from_ref(&workload))?.remove(0);
-        let workload_id = self.create(now, workload, &needs, None);
+        let (needs, ends) = self.check_plan(std::slice::from_mut(&mut workload), ended)?;
+        let workload_id = self.create(now, workload, &needs[0], &ends, None);
         if let Some(key) = idempotency_key {
             let key = UniqueKey { scope: KeyScope::Submission, key };
             self.out.changes.push(Change::KeyAnswered(key, workload_id));
@@ -91,20 +103,43 @@ impl Scheduler {
     /// Checks everything that can be wrong with new work, before anything is made of it.
     fn check_plan(
         &mut self,
-        workloads: &[PlannedWorkload],
-    ) -> Result<Vec<Vec<Vec<usize>>>, Refusal> {
-        let rows: usize = workloads.iter().map(|it| 1 + 2 * it.jobs.len()).sum();
+        workloads: &mut [PlannedWorkload],
+        ended: &Ended,
+    ) -> Result<(Places, Ends), Refusal> {
+        let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
+        self.check_rows(workloads.iter().map(|it| 1 + 2 * it.jobs.len()).sum())?;
+        let mut needs = Vec::with_capacity(workloads.len());
+        for workload in &mut *workloads {
+            if workload.open {
+                let names: Vec<_> = workload.jobs.iter().map(|job| job.name.clone()).collect();
+                let names: FxHashSet<_> = names.iter().map(String::as_str).collect();
+                sort_needs(&mut workload.jobs, |name| names.contains(name));
+            }
+            needs.push(workload.check(self.settings.workload_jobs_max).map_err(invalid)?);
+        }
+        let jobs = || workloads.iter().flat_map(|workload| &workload.jobs);
+        let owned = workloads.iter().flat_map(|it| it.jobs.iter().map(|job| (it.tenant_id, job)));
+        self.check_admission(owned)?;
+        let ends = self.ends_of(needed(jobs()), ended)?;
+        self.check_classes(jobs())?;
+        Ok((needs, ends))
+    }
+
+    /// Checks that a command does not write more rows than one may.
+    pub(super) fn check_rows(&self, rows: usize) -> Result<(), Refusal> {
         let max = self.settings.changes_per_command_max;
         if rows > max {
             let limit = "changes_per_command_max";
             return Err(Refusal::TooMany { what: "one request makes too many rows", limit, max });
         }
-        let needs = workloads
-            .iter()
-            .map(|workload| workload.check(self.settings.workload_jobs_max))
-            .collect::<Result<_, _>>()
-            .map_err(|error| Refusal::Invalid(error.to_string().into()))?;
-        let jobs = workloads.iter().flat_map(|workload| &workload.jobs);
+        Ok(())
+    }
+
+    /// Checks that there is room for the requirements of new jobs.
+    pub(super) fn check_classes<'a>(
+        &mut self,
+        jobs: impl Iterator<Item = &'a PlannedJob>,
+    ) -> Result<(), Refusal> {
         let wanted: Vec<_> = jobs.map(|job| &job.requirements).collect();
         if !self.has_room_for_classes(&wanted) {
             return Err(Refusal::TooMany {
@@ -113,7 +148,7 @@ impl Scheduler {
                 max: self.settings.classes_max,
             });
         }
-        Ok(needs)
+        Ok(())
     }
 
     /// Makes a workload whose plan was checked; `needs` are places in its list of jobs.
@@ -122,12 +157,11 @@ impl Scheduler {
         now: Now,
         planned: PlannedWorkload,
         needs: &[Vec<usize>],
+        ends: &Ends,
         delivery_id: Option<DeliveryId>,
     ) -> WorkloadId {
         let workload_id = WorkloadId(self.marks.next_workload);
         self.marks.next_workload += 1;
-        let first_job = self.marks.next_job;
-        self.marks.next_job += planned.jobs.len() as i64;
         let row = Workload {
             id: workload_id,
             run: 1,
@@ -137,6 +171,9 @@ impl Scheduler {
             delivery_id,
             trigger: planned.trigger.into(),
             session_key: planned.session_key.map(Into::into),
+            terms: planned.terms.boxed(),
+            open: planned.open,
+            in_group: false,
             state: WorkloadState::Pending,
             begun: false,
             created_at_ms: now.wall_ms,
@@ -149,59 +186,100 @@ impl Scheduler {
             ..Record::new(RecordName::WorkloadCreated, now.wall_ms)
         });
         self.out.changes.push(Change::WorkloadInserted(row.clone()));
-        let mut live = LiveWorkload::clean(row);
-        live.jobs = (first_job..self.marks.next_job).map(JobId).collect();
-        let tenant_id = live.row.tenant_id;
-        let ids = live.jobs.clone();
-        self.workloads.insert(workload_id, live);
-
-        for ((planned, needs), &id) in planned.jobs.into_iter().zip(needs).zip(&ids) {
-            let class_id = self.intern(&planned.requirements);
-            let blocked = !needs.is_empty();
-            let job = Job {
-                id,
-                workload_id,
-                class_id,
-                tenant_id,
-                name: planned.name.into(),
-                state: if blocked { JobState::Blocked } else { JobState::Pending },
-                priority: planned.priority,
-                lane_key: now.wall_ms,
-                queued_at_ms: now.wall_ms,
-                not_before_ms: planned.not_before_ms,
-                timeout_ms: planned.timeout_ms,
-                backoff_ms: planned.retry.backoff_ms,
-                attempt: 0,
-                retry_count: 0,
-                max_retries: planned.retry.max_retries,
-                infra_failures: 0,
-                avoid_runner_id: None,
-                cancel_requested_at_ms: None,
-                external_ref: None,
-            };
-            let needs: Vec<_> = needs.iter().map(|&at| ids[at]).collect();
-            let edge = |&needs_job_id| Edge { workload_id, job_id: id, needs_job_id };
-            self.out.changes.push(Change::JobInserted {
-                job: job.clone(),
-                spec: planned.spec,
-                edges: needs.iter().map(edge).collect(),
-            });
-            self.admit(now, job, needs);
-        }
+        self.workloads.insert(workload_id, LiveWorkload::clean(row));
+        let first = self.marks.next_job;
+        let id = |at: &usize| JobId(first + *at as i64);
+        let needs = needs.iter().map(|needs| needs.iter().map(id).collect()).collect();
+        self.add_jobs(now, workload_id, planned.jobs, needs, ends);
+        self.agenda.asking.push_back(Member::workload(workload_id));
         workload_id
     }
 
-    /// Takes a waiting job's row, new or reopened, into memory, behind its gates.
-    pub(super) fn admit(&mut self, now: Now, job: Job, needs: Vec<JobId>) {
+    /// Adds checked jobs to a workload that is in memory, with what each needs.
+    pub(super) fn add_jobs(
+        &mut self,
+        now: Now,
+        workload_id: WorkloadId,
+        planned: Vec<PlannedJob>,
+        needs: Vec<Vec<JobId>>,
+        ends: &Ends,
+    ) -> Vec<JobId> {
+        let tenant_id = self.workloads[&workload_id].row.tenant_id;
+        let first = self.marks.next_job;
+        self.marks.next_job += planned.len() as i64;
+        let ids: Vec<_> = (first..self.marks.next_job).map(JobId).collect();
+        if let Some(workload) = self.workloads.get_mut(&workload_id) {
+            workload.jobs.extend_from_slice(&ids);
+        }
+        for ((planned, needs), &id) in planned.into_iter().zip(needs).zip(&ids) {
+            let spec = Arc::clone(&planned.spec);
+            let job = self.new_job(now, id, (workload_id, tenant_id), planned, !needs.is_empty());
+            let edge = |&needs_job_id| Edge { workload_id, job_id: id, needs_job_id };
+            self.out.changes.push(Change::JobInserted {
+                job: job.clone(),
+                spec,
+                edges: needs.iter().map(edge).collect(),
+            });
+            let unended = needs.len() + job.needs_workloads().len() + job.late_needs().len();
+            self.admit(now, job, needs, unended);
+        }
+        self.meet_ended_needs(now, &ids, ends);
+        ids
+    }
+
+    fn new_job(
+        &mut self,
+        now: Now,
+        id: JobId,
+        (workload_id, tenant_id): (WorkloadId, TenantId),
+        mut planned: PlannedJob,
+        needs_jobs: bool,
+    ) -> Job {
+        let terms = &mut planned.terms;
+        terms.needs_workloads.sort_unstable();
+        terms.needs_workloads.dedup();
+        let blocked =
+            needs_jobs || !terms.needs_workloads.is_empty() || !terms.late_needs.is_empty();
+        Job {
+            id,
+            workload_id,
+            class_id: self.intern(&planned.requirements),
+            tenant_id,
+            name: planned.name.into(),
+            terms: planned.terms.boxed(),
+            state: if blocked { JobState::Blocked } else { JobState::Pending },
+            priority: planned.priority,
+            lane_key: now.wall_ms,
+            queued_at_ms: now.wall_ms,
+            ready_at_ms: now.wall_ms,
+            not_before_ms: planned.not_before_ms,
+            timeout_ms: planned.timeout_ms,
+            backoff_ms: planned.retry.backoff_ms,
+            attempt: 0,
+            retry_count: 0,
+            max_retries: planned.retry.max_retries,
+            infra_failures: 0,
+            avoid_runner_id: None,
+            cancel_requested_at_ms: None,
+            need_failed: false,
+            in_group: false,
+            units: None,
+            external_ref: None,
+        }
+    }
+
+    /// Takes a waiting job's row, new or reopened, into memory, behind its gates; `unended` of what
+    /// it needs has not ended, as far as is known.
+    pub(super) fn admit(&mut self, now: Now, job: Job, needs: Vec<JobId>, unended: usize) {
         let (id, kind) = (job.id, job.kind());
         debug_assert!(matches!(kind, JobStateKind::Blocked | JobStateKind::Pending));
         if let Some(workload) = self.workloads.get_mut(&job.workload_id) {
             workload.counts[kind as usize] += 1;
         }
-        self.waits.begin(&job);
-        let unmet = needs.len();
-        self.jobs.insert(id, LiveJob::clean(job));
-        self.dependencies.insert(id, needs, unmet);
+        self.dependencies.insert(id, needs, job.needs_workloads(), unended);
+        let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
+        self.jobs.insert(id, live);
+        self.begin_wait(id);
         if kind == JobStateKind::Pending {
             self.queued(now, id);
         }
@@ -209,7 +287,7 @@ impl Scheduler {
 
     /// A job became pending: puts it where it waits and says so.
     pub(super) fn queued(&mut self, now: Now, id: JobId) {
-        self.place(now, id);
+        self.ready(now, id);
         let record = self.job_record(now, RecordName::JobQueued, id);
         self.record(record);
     }

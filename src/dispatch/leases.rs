@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{JobId, LeaseRef, LeaseToken, Nonce, RunnerId};
+use crate::model::{JobId, LeaseRef, LeaseToken, Nonce, RunnerId, TenantId};
 use crate::runner::PollId;
 
 /// Who may speak for a lease.
@@ -25,6 +25,8 @@ pub struct LeaseOwner {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LiveLease {
     pub(super) owner: LeaseOwner,
+    /// What its tenant was charged for it.
+    pub(super) charged_ms: i64,
     /// Start (while claimed) or heartbeat (while running) is due.
     pub(super) renew_by_ms: i64,
     /// The job's timeout and grace are over; set at the start.
@@ -45,13 +47,17 @@ pub(super) enum Timer {
     Lease(LeaseToken),
     Silence(RunnerId),
     PollEnd(PollId),
+    /// A runner's cool-off is over.
+    Health(RunnerId),
+    /// A tenant's rate may let the next job through.
+    Rate(TenantId),
 }
 
 /// All live leases, and one heap of timers.
 ///
 /// A timer is not moved when its lease is renewed: when it comes up, whoever handles it looks at
 /// the real time and sets it again. So a heartbeat costs no heap operation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Leases {
     by_token: FxHashMap<LeaseToken, LiveLease>,
     timers: BinaryHeap<Reverse<(i64, Timer)>>,

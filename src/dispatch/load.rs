@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
 use super::settings::Settings;
 use crate::model::{
-    Edge, Job, JobId, JobState, JobStateKind, LeaseToken, Marks, Now, Runner, RunnerId, Snapshot,
-    Workload, WorkloadId,
+    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, Runner, RunnerId,
+    Snapshot, Workload, WorkloadId,
 };
+use crate::queue::{GroupKey, Member, ParallelKey};
 
 /// Everything of the scheduler that rows must say, in an order that makes it comparable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,17 +23,30 @@ pub struct Durable {
     pub edges: Vec<Edge>,
     /// Registered runners.
     pub runners: BTreeMap<RunnerId, Runner>,
+    /// What is paused.
+    pub pauses: BTreeMap<PauseScope, Pause>,
+    /// Units of resources, which are part of the jobs, as the scheduler indexes them.
+    pub units: BTreeMap<(Box<str>, u32), JobId>,
     /// Live leases, which are part of the jobs, as the scheduler indexes them.
     pub leases: BTreeMap<LeaseToken, (JobId, RunnerId)>,
+    /// Of each blocked job how much of what it needs has not ended, which follows from the rows.
+    pub unended: BTreeMap<JobId, usize>,
+    /// Of each group who is in and who waits, in order: the same.
+    pub groups: BTreeMap<GroupKey, (Vec<Member>, Vec<Member>)>,
+    /// Of each limit how many jobs runners have and which are offered: the same.
+    pub parallel: BTreeMap<ParallelKey, (usize, Vec<JobId>)>,
 }
 
 impl Scheduler {
     /// Builds a scheduler from the rows. Every lease, and every runner's silence, gets one full
     /// term from `now`, because nobody could be heard of meanwhile.
     pub fn load(snapshot: Snapshot, settings: Settings, now: Now) -> Self {
-        let Snapshot { epoch, marks, classes, workloads, jobs, edges, runners } = snapshot;
+        let Snapshot { epoch, marks, classes, workloads, jobs, edges, runners, pauses, soft } =
+            snapshot;
         let mut scheduler = Self::empty(settings, epoch);
         scheduler.marks = marks;
+        scheduler.soft_flushed_ms = now.mono_ms;
+        scheduler.pauses = pauses.into_iter().map(|it| (it.scope.clone(), it)).collect();
         for row in runners {
             let id = row.id;
             scheduler.out.credentials.push((id, Some(row.token_hash.clone())));
@@ -40,6 +54,7 @@ impl Scheduler {
             scheduler.index.set_runner(slot, &row);
             scheduler.watch_silence(now.mono_ms, id);
         }
+        scheduler.restore_soft(now, &soft);
         for row in workloads {
             scheduler.workloads.insert(row.id, LiveWorkload::clean(row));
         }
@@ -51,20 +66,21 @@ impl Scheduler {
             needs.entry(edge.job_id).or_default().push(edge.needs_job_id);
         }
         for row in jobs {
+            if !row.needs_workloads().is_empty() || !row.late_needs().is_empty() {
+                needs.entry(row.id).or_default();
+            }
             scheduler.load_job(row);
         }
         for (job, needs) in needs {
-            let completed = |need: &&JobId| {
-                scheduler.job(**need).is_some_and(|job| job.kind() == JobStateKind::Completed)
-            };
-            let unmet = needs.len() - needs.iter().filter(completed).count();
-            scheduler.dependencies.insert(job, needs, unmet);
+            scheduler.load_needs(job, needs);
         }
+        scheduler.load_groups();
         let mut ids: Vec<_> = scheduler.jobs.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
             scheduler.index_job(now, id);
         }
+        scheduler.open_limits(now);
         scheduler
     }
 
@@ -74,16 +90,28 @@ impl Scheduler {
             workload.counts[row.kind() as usize] += 1;
         }
         self.use_class(row.class_id);
-        self.jobs.insert(row.id, LiveJob::clean(row));
+        let (id, taken) = (row.id, row.lease().is_some());
+        let live = LiveJob::clean(row, |class| self.expected_run_ms(class));
+        self.jobs.insert(id, live);
+        if taken {
+            self.count_parallel(id, true);
+        }
+    }
+
+    fn load_needs(&mut self, id: JobId, needs: Vec<JobId>) {
+        let Some(job) = self.job(id) else { return };
+        let unended = self.count_unended(job, &needs);
+        let workloads = job.needs_workloads().to_vec();
+        self.dependencies.insert(id, needs, &workloads, unended);
     }
 
     /// Puts a loaded job where its state says.
     fn index_job(&mut self, now: Now, id: JobId) {
         let job = &self.jobs[&id].row;
         match job.state {
-            JobState::Blocked => self.waits.begin(job),
+            JobState::Blocked => self.begin_wait(id),
             JobState::Pending => {
-                self.waits.begin(job);
+                self.begin_wait(id);
                 self.place(now, id);
             }
             JobState::Claimed(lease) => {
@@ -117,6 +145,7 @@ impl Scheduler {
         let cancelling = job.cancel_requested_at_ms.is_some();
         let runner_id = job.lease().map(|lease| lease.runner_id);
         self.hold(token, id, renew_by_ms, run_until_ms);
+        self.take_again(id);
         if cancelling {
             let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
             self.leases.update(token, |live| live.stop_by_ms = stop_by);
@@ -131,6 +160,16 @@ impl Scheduler {
         }
     }
 
+    /// Who holds which unit of which resource.
+    fn held_units(&self) -> BTreeMap<(Box<str>, u32), JobId> {
+        let names = self.resources.names().into_iter();
+        let of = |name: Box<str>| {
+            let held = self.resources.holders(&name).map_or_else(Vec::new, |(_, held)| held);
+            held.into_iter().map(move |(index, job)| ((name.clone(), index), job))
+        };
+        names.flat_map(of).collect()
+    }
+
     /// What the rows must say now: after every commit it equals that of a fresh load.
     pub fn durable(&self) -> Durable {
         let mut edges = Vec::new();
@@ -142,6 +181,10 @@ impl Scheduler {
             }
         }
         edges.sort_unstable();
+        let unended = self.jobs.keys().map(|id| (*id, self.dependencies.unended(*id)));
+        let group = |key: &GroupKey| {
+            (key.clone(), (self.groups.inside(key), self.groups.waiting(key).collect()))
+        };
         let lease =
             |(token, owner): (_, super::LeaseOwner)| (token, (owner.job_id, owner.runner_id));
         Durable {
@@ -150,7 +193,12 @@ impl Scheduler {
             jobs: self.jobs.iter().map(|(id, it)| (*id, it.row.clone())).collect(),
             edges,
             runners: self.runners.iter().map(|(_, it)| (it.row.id, it.row.clone())).collect(),
+            pauses: self.pauses.clone(),
+            units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),
+            unended: unended.filter(|(_, unended)| *unended > 0).collect(),
+            groups: self.groups.keys().map(group).collect(),
+            parallel: self.parallel.view(),
         }
     }
 }

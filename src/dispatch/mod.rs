@@ -9,34 +9,59 @@
 //! is thrown away and loaded again from the rows, so nothing here undoes anything.
 //!
 //! One file per concern: [`command`](Command) has what can be asked, `intake` makes workloads,
-//! `attempt` moves a job through one try, `end` ends jobs and workloads, `cancel`, `requeue` and
-//! `retry` are what people ask for, `fleet` is about runners and polls, `settle` matches, `tick`
+//! `join` adds to open ones, `attempt` moves a job through one try, `end` ends jobs and workloads,
+//! `agenda` is what ends lead to: `needs` decides about those that waited for them, `group` and
+//! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
+//! are what people ask for, `fleet` is about runners and polls, `settle` matches, `tick`
 //! lets time pass, `load` is the fourth law, `explain` answers why.
 
+mod admission;
+mod agenda;
 mod attempt;
 mod cancel;
+mod choose;
+mod classes;
 mod command;
+mod control;
 mod end;
+mod experience;
 mod explain;
 mod fleet;
+mod group;
 mod intake;
+mod join;
+mod lanes;
 mod leases;
 mod load;
+mod matching;
+mod needs;
 mod output;
+mod parallel;
+mod policies;
+mod ready;
+mod reason;
 mod retry;
 mod scheduler;
 mod settings;
 mod settle;
+mod soft;
+mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tick;
+mod usage;
 mod view;
+mod wait_graph;
 
-pub use command::{Command, Deliver, HeldLease, Poll, Refusal, Register, Reply, Verdict};
-pub use explain::{Explanation, Reason};
+pub use command::{Command, Deliver, Ended, HeldLease, Poll, Refusal, Register, Reply, Verdict};
+pub use explain::Explanation;
 pub use leases::LeaseOwner;
 pub use load::Durable;
 pub use output::{Answer, LeaseChange, Output};
+pub use policies::PolicyError;
+pub use reason::Reason;
 pub use scheduler::Scheduler;
-pub use settings::Settings;
+pub use settings::{
+    MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
+};
 pub use view::{PoolUsage, RunnerSnapshot, StatusSnapshot};

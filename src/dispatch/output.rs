@@ -5,7 +5,7 @@ use crate::model::{AssignedJob, Change, LeaseToken, Marks, Record, RunnerId};
 use crate::runner::PollId;
 
 /// Everything that follows from a batch: rows to write first, then things to say.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Rows, in order. Empty when the batch changed nothing durable.
     pub changes: Vec<Change>,

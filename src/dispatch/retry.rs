@@ -1,11 +1,15 @@
 //! What people ask for after something went wrong: queue a job again, or run a workload again.
 
-use super::command::{Refusal, Reply};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::command::{Ended, Refusal, Reply};
 use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
+use super::wait_graph::Node;
 use crate::model::{
     Archived, AttemptOutcome, Change, Job, JobId, JobResult, JobState, JobStateKind, Now, Record,
-    RecordName, RequeueReason, WorkloadId, WorkloadState,
+    RecordName, RequeueReason, Workload, WorkloadId, WorkloadState,
 };
+use crate::queue::Member;
 
 impl Scheduler {
     /// Takes a job from its runner and queues it again, at no charge.
@@ -52,6 +56,7 @@ impl Scheduler {
         now: Now,
         id: WorkloadId,
         archived: Option<Box<Archived>>,
+        ended: &Ended,
         author: Box<str>,
     ) -> Result<Reply, Refusal> {
         if self.workloads.contains_key(&id) {
@@ -63,14 +68,48 @@ impl Scheduler {
             let text = format!("workload {id} completed: there is nothing to retry");
             return Err(Refusal::WrongState(text.into()));
         }
-        let mut row = archived.workload;
+        let reopened = || archived.jobs.iter().filter(|job| is_reopened(job));
+        let needed =
+            reopened().flat_map(|job| job.needs_workloads().iter().map(|id| (&*job.name, *id)));
+        let ends = self.ends_of(needed, ended)?;
+        let Archived { workload, jobs, edges, classes } = archived;
+        self.reopen_workload(now, workload, &jobs, author);
+        for class in classes {
+            self.add_class(class.id, class.requirements);
+        }
+        let mut needs: FxHashMap<JobId, Vec<JobId>> = FxHashMap::default();
+        for edge in edges {
+            needs.entry(edge.job_id).or_default().push(edge.needs_job_id);
+        }
+        let (ids, names): (Vec<_>, FxHashSet<_>) =
+            jobs.iter().map(|job| (job.id, job.name.clone())).unzip();
+        for job in jobs {
+            let needs = needs.remove(&job.id).unwrap_or_default();
+            let never_came = job.late_needs().iter().filter(|name| !names.contains(*name)).count();
+            self.reopen(now, job, needs, never_came);
+        }
+        self.meet_ended_needs(now, &ids, &ends);
+        for dependent in self.dependencies.workload_dependents(id) {
+            if self.job(dependent).is_some_and(|job| job.kind() == JobStateKind::Blocked) {
+                self.dependencies.need_reopened(dependent);
+                self.agenda.waits.push(Node::Job(dependent));
+            }
+        }
+        self.agenda.asking.push_back(Member::workload(id));
+        self.refresh(now, id);
+        self.workload_reply(now, id)
+    }
+
+    /// Brings a workload back into memory, as its next run.
+    fn reopen_workload(&mut self, now: Now, mut row: Workload, jobs: &[Job], author: Box<str>) {
+        let id = row.id;
         row.run += 1;
         row.begun = false;
         row.ended_at_ms = None;
         row.state = WorkloadState::Pending;
         let run = row.run;
         let mut live = LiveWorkload::clean(row);
-        live.jobs = archived.jobs.iter().map(|job| job.id).collect();
+        live.jobs = jobs.iter().map(|job| job.id).collect();
         self.out.changes.push(Change::WorkloadReopened(id, live.jobs.clone()));
         self.workloads.insert(id, live);
         self.edit_workload(id, |_| {});
@@ -81,52 +120,39 @@ impl Scheduler {
             ..Record::new(RecordName::WorkloadRetried, now.wall_ms)
         };
         self.record(record);
-
-        for class in archived.classes {
-            self.add_class(class.id, class.requirements);
-        }
-        let completed: Vec<_> = archived
-            .jobs
-            .iter()
-            .filter(|job| job.kind() == JobStateKind::Completed)
-            .map(|job| job.id)
-            .collect();
-        for job in archived.jobs {
-            let needs: Vec<_> = archived
-                .edges
-                .iter()
-                .filter(|edge| edge.job_id == job.id)
-                .map(|edge| edge.needs_job_id)
-                .collect();
-            self.reopen(now, job, needs, &completed);
-        }
-        self.refresh(now, id);
-        Ok(Reply::Workload(Box::new(self.workloads[&id].row.clone())))
     }
 
-    /// Brings one job of a retried workload back into memory.
-    fn reopen(&mut self, now: Now, mut job: Job, needs: Vec<JobId>, completed: &[JobId]) {
+    /// Brings one job of a retried workload back into memory. Of the jobs that it needs some
+    /// `never_came`.
+    fn reopen(&mut self, now: Now, mut job: Job, needs: Vec<JobId>, never_came: usize) {
         let id = job.id;
         self.use_class(job.class_id);
-        if job.kind() == JobStateKind::Completed {
+        if !is_reopened(&job) {
             if let Some(workload) = self.workloads.get_mut(&job.workload_id) {
-                workload.counts[JobStateKind::Completed as usize] += 1;
+                workload.counts[job.kind() as usize] += 1;
             }
-            self.jobs.insert(id, LiveJob::clean(job));
-            self.dependencies.insert(id, needs, 0);
+            self.dependencies.insert(id, needs, job.needs_workloads(), 0);
+            let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
+            self.jobs.insert(id, live);
             return;
         }
-        let unmet = needs.iter().filter(|need| !completed.contains(need)).count();
-        job.state = if unmet > 0 { JobState::Blocked } else { JobState::Pending };
+        let unended = needs.len() + job.needs_workloads().len() + never_came;
+        job.state = if unended > 0 { JobState::Blocked } else { JobState::Pending };
         job.queued_at_ms = now.wall_ms;
+        job.ready_at_ms = now.wall_ms;
         job.lane_key = now.wall_ms;
         job.not_before_ms = 0;
         job.retry_count = 0;
         job.infra_failures = 0;
         job.avoid_runner_id = None;
         job.cancel_requested_at_ms = None;
-        self.admit(now, job, needs);
-        self.dependencies.set_unmet(id, unmet);
+        job.need_failed = false;
+        self.admit(now, job, needs, unended);
         self.edit_job(id, |_| {});
     }
+}
+
+/// Whether a retry runs a job again.
+fn is_reopened(job: &Job) -> bool {
+    job.kind() != JobStateKind::Completed
 }

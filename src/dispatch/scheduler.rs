@@ -1,22 +1,32 @@
 //! The scheduler's state and the few moves that all others are made of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
+use super::agenda::Agenda;
+use super::classes::Classes;
 use super::command::{Command, Refusal, Reply, Verdict};
+use super::lanes::TriggerGate;
 use super::leases::Leases;
 use super::output::Output;
-use super::settings::Settings;
+use super::policies::PoolPolicies;
+use super::settings::{PoolSettings, Settings};
 use crate::model::{
-    Change, Class, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Now, Record,
-    RecordName, RunnerRequirements, Workload, WorkloadId, WorkloadState,
+    Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Now, Pause, PauseScope,
+    Record, RecordName, RunnerId, Workload, WorkloadId, WorkloadState,
 };
-use crate::queue::{DependencyTracker, JobQueue, TimeGate, WaitStatistics};
-use crate::runner::{CapabilityIndex, LeastLoaded, RunnerRegistry, RunnerSlot};
+use crate::queue::{
+    DependencyTracker, GroupGate, HoldGate, JobQueue, ParallelGate, Place, QueueTimeouts,
+    QuotaGate, ResourceGate, Shares, TimeGate, WaitStatistics,
+};
+use crate::runner::{
+    CapabilityIndex, PlacementKey, RunTimes, RunTimesSettings, RunnerRegistry, RunnerSlot,
+};
 
-/// All decisions about jobs, runners and leases of one database.
-#[derive(Debug)]
+/// All decisions about jobs, runners and leases of one database. A clone is a world of its own, in
+/// which what might happen can be tried.
+#[derive(Clone, Debug)]
 pub struct Scheduler {
     pub(super) settings: Settings,
     /// The upper half of every token that this scheduler gives.
@@ -28,10 +38,38 @@ pub struct Scheduler {
     pub(super) workloads: FxHashMap<WorkloadId, LiveWorkload>,
     pub(super) jobs: FxHashMap<JobId, LiveJob>,
     pub(super) dependencies: DependencyTracker,
+    pub(super) groups: GroupGate,
+    pub(super) parallel: ParallelGate,
+    pub(super) queue_timeouts: QueueTimeouts,
+    pub(super) agenda: Agenda,
     pub(super) time_gate: TimeGate,
+    pub(super) quota: QuotaGate,
+    pub(super) resources: ResourceGate,
+    pub(super) holds: HoldGate,
+    pub(super) pauses: BTreeMap<PauseScope, Pause>,
+    pub(super) paused_triggers: TriggerGate,
+    pub(super) shares: Shares,
+    pub(super) policies: PoolPolicies,
+    /// What is set for a pool that the settings do not name.
+    pub(super) default_pool: PoolSettings,
+    /// When ready jobs come nearer to the start that is due for them (wall).
+    pub(super) raises: BTreeSet<(i64, JobId)>,
+    /// Counts how often a closed lane may have opened.
+    pub(super) openings: u64,
+    /// When soft state was last written (mono).
+    pub(super) soft_flushed_ms: i64,
+    /// Counts assignments.
+    pub(super) assignments: u64,
+    /// Who has, or had last, a job with an affinity key.
+    pub(super) near: FxHashMap<PlacementKey, RunnerId>,
+    /// Which runners have jobs with a placement key.
+    pub(super) key_runners: FxHashMap<PlacementKey, BTreeSet<RunnerSlot>>,
     pub(super) queue: JobQueue,
     pub(super) waits: WaitStatistics,
     pub(super) runners: RunnerRegistry,
+    pub(super) run_times: RunTimes,
+    /// How many runs were known when run times were last written.
+    pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
     pub(super) leases: Leases,
     /// Classes with a job that became ready since the last [`Scheduler::settle`].
@@ -50,20 +88,33 @@ pub struct Scheduler {
 }
 
 /// A job in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LiveJob {
     pub(super) row: Job,
+    /// Where it stands while it is ready.
+    pub(super) place: Option<Place>,
+    /// When its lane becomes a more urgent one (wall).
+    pub(super) raise_at_ms: Option<i64>,
+    /// When its work should begin (wall).
+    pub(super) start_by_ms: Option<i64>,
+    /// It was kept back for a runner once.
+    pub(super) was_held: bool,
     dirty: bool,
 }
 
 impl LiveJob {
-    pub(super) fn clean(row: Job) -> Self {
-        Self { row, dirty: false }
+    pub(super) fn clean(row: Job, expected_run_ms: impl Fn(ClassId) -> i64) -> Self {
+        let start_by_ms = row.terms.as_ref().and_then(|terms| {
+            let expected_run_ms = expected_run_ms(row.class_id);
+            terms.start_by_ms(row.queued_at_ms, expected_run_ms)
+        });
+        let (place, raise_at_ms, was_held) = (None, None, false);
+        Self { row, place, raise_at_ms, start_by_ms, was_held, dirty: false }
     }
 }
 
 /// A workload in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LiveWorkload {
     pub(super) row: Workload,
     pub(super) jobs: Vec<JobId>,
@@ -79,21 +130,27 @@ impl LiveWorkload {
 
     pub(super) fn derived_state(&self) -> WorkloadState {
         let present = JobStateKind::ALL.into_iter().filter(|kind| self.counts[*kind as usize] > 0);
-        WorkloadState::derive(present, self.row.begun)
+        let state = WorkloadState::derive(present, self.row.begun);
+        match self.row.open && state.is_terminal() {
+            // Jobs may still join.
+            true if self.row.begun => WorkloadState::Running,
+            true => WorkloadState::Pending,
+            false => state,
+        }
     }
-}
-
-/// Interned requirements of live jobs.
-#[derive(Debug, Default)]
-pub(super) struct Classes {
-    by_requirements: FxHashMap<RunnerRequirements, ClassId>,
-    /// How many live jobs a class has.
-    jobs: FxHashMap<ClassId, usize>,
 }
 
 impl Scheduler {
     /// A scheduler that knows nothing yet; [`Scheduler::load`] is how a server gets one.
     pub(super) fn empty(settings: Settings, epoch: i64) -> Self {
+        let weights = settings.tenants.iter().map(|(id, it)| (*id, it.weight));
+        let shares = Shares::new(weights);
+        let quota = QuotaGate::new(settings.tenants.iter().map(|(id, it)| (*id, it.limits())));
+        let policies = PoolPolicies::new(&settings);
+        let runners = RunnerRegistry::new(settings.selections());
+        let unknown_ms = settings.expected_run_ms;
+        let run_times =
+            RunTimes::new(RunTimesSettings { unknown_ms, ..RunTimesSettings::default() });
         Self {
             settings,
             epoch,
@@ -103,10 +160,30 @@ impl Scheduler {
             workloads: FxHashMap::default(),
             jobs: FxHashMap::default(),
             dependencies: DependencyTracker::default(),
+            groups: GroupGate::default(),
+            parallel: ParallelGate::default(),
+            queue_timeouts: QueueTimeouts::default(),
+            agenda: Agenda::default(),
             time_gate: TimeGate::default(),
+            quota,
+            resources: ResourceGate::default(),
+            holds: HoldGate::default(),
+            pauses: BTreeMap::new(),
+            paused_triggers: TriggerGate::default(),
+            shares,
+            policies,
+            default_pool: PoolSettings::default(),
+            raises: BTreeSet::new(),
+            openings: 0,
+            soft_flushed_ms: 0,
+            assignments: 0,
+            near: FxHashMap::default(),
+            key_runners: FxHashMap::default(),
             queue: JobQueue::default(),
             waits: WaitStatistics::default(),
-            runners: RunnerRegistry::new(Box::new(LeastLoaded)),
+            runners,
+            run_times,
+            run_times_saved: 0,
             index: CapabilityIndex::default(),
             leases: Leases::default(),
             fresh_classes: BTreeSet::new(),
@@ -131,11 +208,13 @@ impl Scheduler {
         verdict: Verdict,
         entropy: &mut dyn Entropy,
     ) -> Result<Reply, Refusal> {
-        match command {
+        let reply = match command {
             Command::Deliver(deliver) => self.deliver(now, *deliver, verdict),
-            Command::Submit { workload, idempotency_key } => {
-                self.submit(now, *workload, idempotency_key, verdict)
+            Command::Submit { workload, idempotency_key, ended } => {
+                self.submit(now, *workload, idempotency_key, &ended, verdict)
             }
+            Command::Join { workload_id, jobs, ended } => self.join(now, workload_id, jobs, &ended),
+            Command::Close { workload_id, author } => self.close(now, workload_id, &author),
             Command::Register(register) => self.register(now, *register),
             Command::Poll(poll) => self.poll(now, *poll),
             Command::PollGone(poll_id) => self.poll_gone(now, poll_id),
@@ -159,10 +238,18 @@ impl Scheduler {
             Command::Requeue { job_id, avoid_runner, author, reason } => {
                 self.requeue(now, job_id, avoid_runner, &author, &reason)
             }
-            Command::Retry { workload_id, archived, author } => {
-                self.retry(now, workload_id, archived, author)
+            Command::Retry { workload_id, archived, ended, author } => {
+                self.retry(now, workload_id, archived, &ended, author)
             }
-        }
+            Command::Prioritise { job_id, priority, author } => {
+                self.prioritise(now, job_id, priority, author)
+            }
+            Command::MoveToFront { job_id, author } => self.move_to_front(now, job_id, author),
+            Command::Pause(pause) => self.set_pause(now, pause),
+            Command::Resume { scope, author } => self.lift_pause(now, scope, author),
+        };
+        self.drain(now);
+        reply
     }
 
     /// The epoch in which this scheduler decides.
@@ -229,11 +316,16 @@ impl Scheduler {
         let waits = |kind| matches!(kind, JobStateKind::Blocked | JobStateKind::Pending);
         if waits(from) && !waits(to) {
             self.waits.end(&job.row);
+            self.quota.waits_no_longer(job.row.tenant_id);
         }
         let workload_id = job.row.workload_id;
         self.edit_job(id, |job| job.state = next);
+        let taken = |kind| matches!(kind, JobStateKind::Claimed | JobStateKind::Running);
+        if taken(from) != taken(to) {
+            self.count_parallel(id, taken(to));
+        }
         if waits(to) && !waits(from) {
-            self.waits.begin(&self.jobs[&id].row);
+            self.begin_wait(id);
         }
         if let Some(workload) = self.workloads.get_mut(&workload_id) {
             workload.counts[from as usize] -= 1;
@@ -241,83 +333,11 @@ impl Scheduler {
         }
     }
 
-    /// Puts a pending job where it waits: behind its time, or into its lane.
-    pub(super) fn place(&mut self, now: Now, id: JobId) {
+    /// A job waits from now on, gated or not.
+    pub(super) fn begin_wait(&mut self, id: JobId) {
         let job = &self.jobs[&id].row;
-        debug_assert_eq!(job.kind(), JobStateKind::Pending);
-        if job.not_before_ms > now.wall_ms {
-            self.time_gate.insert(job.not_before_ms, id);
-        } else {
-            self.queue.push(job);
-            self.fresh_classes.insert(job.class_id);
-        }
-    }
-
-    /// Takes a pending job away from where it waits.
-    pub(super) fn unplace(&mut self, id: JobId) {
-        let job = &self.jobs[&id].row;
-        let found = self.time_gate.remove(job.not_before_ms, id) || self.queue.remove(job);
-        debug_assert!(found, "pending job {id} waited nowhere");
-    }
-
-    /// The class of these requirements, made if it is new.
-    pub(super) fn intern(&mut self, requirements: &RunnerRequirements) -> ClassId {
-        let id = match self.classes.by_requirements.get(requirements) {
-            Some(&id) => id,
-            None => {
-                let id = ClassId(self.marks.next_class);
-                self.marks.next_class += 1;
-                self.add_class(id, requirements.clone());
-                let class = Class { id, requirements: requirements.clone() };
-                self.out.changes.push(Change::ClassInserted(class));
-                id
-            }
-        };
-        self.use_class(id);
-        id
-    }
-
-    /// Whether so many new classes still fit, after classes without jobs were forgotten.
-    pub(super) fn has_room_for_classes(&mut self, wanted: &[&RunnerRequirements]) -> bool {
-        let needed = |known: &FxHashMap<RunnerRequirements, ClassId>| {
-            let new = wanted.iter().filter(|needs| !known.contains_key(**needs));
-            known.len() + new.collect::<BTreeSet<_>>().len()
-        };
-        if needed(&self.classes.by_requirements) <= self.settings.classes_max {
-            return true;
-        }
-        let index = &mut self.index;
-        self.classes.jobs.retain(|id, jobs| {
-            if *jobs == 0 {
-                index.remove_class(*id);
-            }
-            *jobs > 0
-        });
-        let jobs = &self.classes.jobs;
-        self.classes.by_requirements.retain(|_, id| jobs.contains_key(id));
-        // Counted again: what is wanted may be among what was forgotten.
-        needed(&self.classes.by_requirements) <= self.settings.classes_max
-    }
-
-    /// Takes a class into memory, unless it is there: new, loaded, or of a retried job.
-    pub(super) fn add_class(&mut self, id: ClassId, requirements: RunnerRequirements) {
-        if self.index.requirements(id).is_some() {
-            return;
-        }
-        self.classes.jobs.entry(id).or_default();
-        let runners = self.runners.iter().map(|(slot, runner)| (slot, &runner.row));
-        self.index.add_class(id, requirements.clone(), runners);
-        self.classes.by_requirements.insert(requirements, id);
-    }
-
-    pub(super) fn use_class(&mut self, id: ClassId) {
-        *self.classes.jobs.entry(id).or_default() += 1;
-    }
-
-    pub(super) fn release_class(&mut self, id: ClassId) {
-        if let Some(jobs) = self.classes.jobs.get_mut(&id) {
-            *jobs -= 1;
-        }
+        self.waits.begin(job);
+        self.quota.waits(job.tenant_id);
     }
 
     /// Tells the streams, and the history where nothing else says it.

@@ -1,11 +1,30 @@
 //! What an operator can set about scheduling. The defaults of the configuration file are written
 //! there, once; this is what remains when they are resolved.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Catalogue, PoolId, TenantId};
+use crate::queue::SchedulingPolicies;
+use crate::runner::SelectionPolicies;
+
+/// The keys of the scheduling policies, which say what is next for a runner. The room `queue`
+/// has one implementation for each.
+pub const SCHEDULING_POLICIES: &[&str] = &["priority", "fifo", "fair_share", "skill"];
+
+/// The keys of the selection policies, which say who gets a job. The room `runner` has one
+/// implementation for each.
+pub const SELECTION_POLICIES: &[&str] =
+    &["least_loaded", "round_robin", "weighted", "locality", "best_fit", "learned"];
+
 /// Limits and times of the scheduler.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Most jobs that runners may have at once.
     pub max_global_concurrency: u64,
+    /// Most jobs that may wait, over all tenants.
+    pub queue_jobs_max: u64,
     /// How long a runner may be silent before it counts as offline.
     pub heartbeat_timeout_ms: i64,
     /// How long a started lease lives without a heartbeat.
@@ -22,6 +41,26 @@ pub struct Settings {
     pub backoff_max_ms: i64,
     /// The longest that a poll may be parked.
     pub poll_wait_max_ms: i64,
+    /// Waiting raises a job by one level in this time, up to `high`; 0 for never.
+    pub aging_ms: i64,
+    /// A job whose start is due in this time counts as `high`, in twice this time at least as
+    /// `normal`, and so on.
+    pub deadline_raise_ms: i64,
+    /// How long a job may be pending where it does not say itself; `None` for ever.
+    pub queue_timeout_ms: Option<i64>,
+    /// How long a job is expected to run while nothing is known of its like.
+    pub expected_run_ms: i64,
+    /// Whether run times are learned from the attempts that end; without it every job is expected to
+    /// take `expected_run_ms`.
+    pub learning: bool,
+    /// A runner that was heard of in this time and does not wait may have a job kept for it.
+    pub balance_seen_ms: i64,
+    /// How many waiting runners, least loaded first, a policy that looks at jobs compares.
+    pub selection_candidates_max: usize,
+    /// How often jobs may take units of a resource before the one that waits longest for it.
+    pub overtake_max: u32,
+    /// How often soft state is written; 0 for never.
+    pub soft_flush_ms: i64,
     /// Most jobs in one workload.
     pub workload_jobs_max: usize,
     /// Most rows that one command may write.
@@ -30,4 +69,146 @@ pub struct Settings {
     pub classes_max: usize,
     /// Most registered runners.
     pub runners_max: usize,
+    /// What is set for a tenant; one that is not here has [`TenantSettings::default`].
+    pub tenants: BTreeMap<TenantId, TenantSettings>,
+    /// What is set for a pool; one that is not here has [`PoolSettings::default`].
+    pub pools: BTreeMap<PoolId, PoolSettings>,
+    /// Scheduling policies that pools may name.
+    pub scheduling_policies: SchedulingPolicies,
+    /// Selection policies that pools may name.
+    pub selection_policies: SelectionPolicies,
+    /// Names, and the units of resources.
+    pub catalogue: Catalogue,
+}
+
+/// What is set for a tenant. Where a maximum is absent there is none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TenantSettings {
+    /// Its share beside others that want the same runners, at least 1.
+    pub weight: u32,
+    /// Jobs that runners have.
+    pub running_max: Option<u64>,
+    /// Jobs that wait, over which new ones are refused.
+    pub queued_max: Option<u64>,
+    /// Jobs given out in any minute.
+    pub starts_per_minute_max: Option<u32>,
+    /// Cores that its jobs require together while runners have them.
+    pub cpu_cores_max: Option<u64>,
+    /// As for cores: gigabytes of memory.
+    pub memory_gb_max: Option<u64>,
+    /// As for cores: graphics processors.
+    pub gpu_max: Option<u64>,
+    /// Jobs at level `critical` that runners have.
+    pub critical_running_max: Option<u64>,
+    /// What a submission gets that asks for a start which cannot be met.
+    pub max_wait_policy: MaxWaitPolicy,
+}
+
+/// What becomes of a submission whose `max_wait` or `deadline` cannot be met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaxWaitPolicy {
+    /// It is queued.
+    #[default]
+    Admit,
+    /// It is queued, and the answer warns.
+    Warn,
+    /// It is refused.
+    Refuse,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            weight: 1,
+            running_max: None,
+            queued_max: None,
+            starts_per_minute_max: None,
+            cpu_cores_max: None,
+            memory_gb_max: None,
+            gpu_max: None,
+            critical_running_max: None,
+            max_wait_policy: MaxWaitPolicy::Admit,
+        }
+    }
+}
+
+/// What is set for a pool.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PoolSettings {
+    /// The only tenant whose jobs its runners take; `None` for all.
+    pub tenant_id: Option<TenantId>,
+    /// What is next: the key of a [`crate::queue::SchedulingPolicy`].
+    pub scheduling_policy: Box<str>,
+    /// Who gets it: the key of a [`crate::runner::SelectionPolicy`].
+    pub selection_policy: Box<str>,
+    /// Most jobs that its runners have; `None` for no maximum.
+    pub jobs_max: Option<u64>,
+    /// Whether a job takes its cores, memory and graphics processors from what its runner has
+    /// left, rather than comparing them with the runner's total.
+    pub reserve_resources: bool,
+    /// How long a job is kept back for a less loaded runner that does not wait; 0 for never.
+    pub balance_hold_ms: i64,
+    /// Health in percent under which a runner gets nothing for a while; 0 for never.
+    pub health_min_percent: u32,
+    /// For how long; then one job is its probe.
+    pub health_cool_off_ms: i64,
+    /// How far regions are from each other, in any unit; what is not here is far away. Each pair
+    /// stands here both ways round.
+    pub distances: BTreeMap<(Box<str>, Box<str>), u32>,
+    /// What an hour of one runner costs, in millionths of the operator's currency.
+    pub cost_micros_per_hour: u64,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            tenant_id: None,
+            scheduling_policy: "priority".into(),
+            selection_policy: "least_loaded".into(),
+            jobs_max: None,
+            reserve_resources: false,
+            balance_hold_ms: 50,
+            health_min_percent: 50,
+            health_cool_off_ms: 60_000,
+            distances: BTreeMap::new(),
+            cost_micros_per_hour: 0,
+        }
+    }
+}
+
+impl Default for Settings {
+    /// The defaults of the configuration file.
+    fn default() -> Self {
+        Self {
+            max_global_concurrency: 1_000,
+            queue_jobs_max: 1_000_000,
+            heartbeat_timeout_ms: 60_000,
+            lease_ms: 60_000,
+            ack_window_ms: 15_000,
+            cancel_grace_ms: 30_000,
+            timeout_grace_ms: 30_000,
+            infra_retries_max: 3,
+            backoff_max_ms: 600_000,
+            poll_wait_max_ms: 60_000,
+            aging_ms: 600_000,
+            deadline_raise_ms: 60_000,
+            queue_timeout_ms: None,
+            expected_run_ms: 60_000,
+            learning: true,
+            balance_seen_ms: 5_000,
+            selection_candidates_max: 64,
+            overtake_max: 10,
+            soft_flush_ms: 10_000,
+            workload_jobs_max: 1_000,
+            changes_per_command_max: 10_000,
+            classes_max: 10_000,
+            runners_max: 100_000,
+            tenants: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            scheduling_policies: SchedulingPolicies::standard(),
+            selection_policies: SelectionPolicies::standard(),
+            catalogue: Catalogue::default(),
+        }
+    }
 }

@@ -15,19 +15,26 @@ impl Scheduler {
     /// Handles everything that is due; the driver calls it at the start of each batch.
     pub fn tick(&mut self, now: Now, entropy: &mut dyn Entropy) {
         while let Some(id) = self.time_gate.pop_due(now.wall_ms) {
-            self.queue.push(&self.jobs[&id].row);
-            self.fresh_classes.insert(self.jobs[&id].row.class_id);
+            self.time_came(now, id);
+            self.drain(now);
         }
+        self.end_overdue(now);
+        self.raise_due(now);
+        self.holds_due(now);
         while let Some(timer) = self.leases.pop_due(now.mono_ms) {
             match timer {
                 Timer::Lease(token) => self.lease_due(now, token, entropy),
                 Timer::Silence(id) => self.silence_due(now, id),
+                Timer::Health(id) => self.health_due(now, id),
+                // Whether that opened anything is seen by looking.
+                Timer::Rate(_) => self.opened_anywhere(),
                 Timer::PollEnd(poll_id) => {
                     if let Some(slot) = self.runners.by_poll(poll_id) {
                         self.to_answer.insert(slot);
                     }
                 }
             }
+            self.drain(now);
         }
     }
 
@@ -35,9 +42,11 @@ impl Scheduler {
     /// only a command can bring something.
     pub fn next_tick_in_ms(&self, now: Now) -> Option<i64> {
         let mono = self.leases.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
-        let wall =
-            self.time_gate.next_due_ms().map(|at_ms| (at_ms - now.wall_ms).min(WALL_LOOK_MS));
-        mono.into_iter().chain(wall).min().map(|ms| ms.max(0))
+        let hold = self.holds.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
+        let raise = self.raises.first().map(|(at_ms, _)| *at_ms);
+        let wall = [self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms(), raise];
+        let wall = wall.into_iter().flatten().map(|at_ms| (at_ms - now.wall_ms).min(WALL_LOOK_MS));
+        mono.into_iter().chain(hold).chain(wall).min().map(|ms| ms.max(0))
     }
 
     fn lease_due(&mut self, now: Now, token: LeaseToken, entropy: &mut dyn Entropy) {
@@ -83,6 +92,7 @@ impl Scheduler {
         if let Some(slot) = self.runners.slot(id) {
             self.runners.update(slot, |runner| runner.offline = true);
         }
+        self.release_holds(now, id);
         self.record(record);
         // Jobs that waited for another runner than the one they were lost under may have nobody
         // else now.

@@ -2,7 +2,7 @@
 
 use super::scheduler::Scheduler;
 use crate::model::{
-    Job, JobId, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId, RunnerState,
+    ClassId, Job, JobId, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId, RunnerState,
 };
 use crate::queue::QueueMetrics;
 use crate::runner::LiveRunner;
@@ -97,25 +97,49 @@ impl Scheduler {
     }
 
     /// The first `limit` waiting jobs in dispatch order, then gated ones in the order of ids.
-    pub fn waiting(&self, limit: usize) -> Vec<QueuedJob> {
-        let ready = self.queue.first(limit);
+    pub fn waiting(&self, now: Now, limit: usize) -> Vec<QueuedJob> {
+        let ready = self.in_order(now, self.queue.classes(), limit, None);
         let mut waiting: Vec<_> = ready
             .iter()
             .enumerate()
-            .map(|(at, order)| self.queued_job(&self.jobs[&order.job_id].row, Some(at as u64 + 1)))
+            .map(|(at, id)| self.queued_job(&self.jobs[id].row, Some(at as u64 + 1)))
             .collect();
         if waiting.len() < limit {
             let mut gated: Vec<_> = self
                 .jobs
                 .values()
+                .filter(|job| waits_since(&job.row).is_some() && job.place.is_none())
                 .map(|job| &job.row)
-                .filter(|job| waits_since(job).is_some() && !self.queue.contains(job))
                 .collect();
             gated.sort_unstable_by_key(|job| job.id);
             let room = limit - waiting.len();
             waiting.extend(gated.into_iter().take(room).map(|job| self.queued_job(job, None)));
         }
         waiting
+    }
+
+    /// Ready jobs of some classes in the order in which they would be given out if any runner could
+    /// have them, up to `last` or to `limit` of them.
+    pub(super) fn in_order(
+        &self,
+        now: Now,
+        classes: impl Iterator<Item = ClassId>,
+        limit: usize,
+        last: Option<JobId>,
+    ) -> Vec<JobId> {
+        let mut order = Vec::new();
+        let scenes = classes.filter_map(|class| {
+            let pool = self.index.requirements(class)?.pool_id;
+            self.scene(now, class, pool).map(|(scene, _)| (class, scene))
+        });
+        let charge_ms = self.settings.expected_run_ms;
+        if limit > 0 {
+            self.queue.walk(scenes, self.shares.clone(), charge_ms, |id| {
+                order.push(id);
+                order.len() < limit && Some(id) != last
+            });
+        }
+        order
     }
 
     fn queued_job(&self, job: &Job, position: Option<u64>) -> QueuedJob {

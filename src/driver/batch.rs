@@ -122,10 +122,15 @@ mod tests {
             trigger: String::new(),
             tenant_id: TenantId::DEFAULT,
             session_key: None,
+            terms: Default::default(),
+            open: false,
             jobs: Vec::new(),
         };
-        let command =
-            Command::Submit { workload: Box::new(workload), idempotency_key: key.map(Into::into) };
+        let command = Command::Submit {
+            workload: Box::new(workload),
+            idempotency_key: key.map(Into::into),
+            ended: Vec::new(),
+        };
         Envelope { command, reply: None, poll: None }
     }
 

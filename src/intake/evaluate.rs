@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::ask::{Ask, Level, Planned};
 use crate::event::Event;
-use crate::model::{JobPriority, JobWork, Plan, PlannedWorkload, TriggerVerdict, WorkloadKind};
+use crate::model::{
+    Catalogue, JobWork, Plan, PlanError, PlannedWorkload, TriggerVerdict, WorkloadKind,
+};
 use crate::trigger::Overrides;
 use crate::workflow;
 
@@ -54,18 +57,27 @@ pub enum RunByHandError {
         name: String,
         /// Why.
         #[source]
-        error: crate::model::PlanError,
+        error: PlanError,
     },
 }
 
-/// Decides what `event` starts. `traceparent` is the trace that the event is part of.
-pub fn evaluate(event: &Event, rules: &Rules, traceparent: Option<&str>) -> Evaluation {
+/// When an event came, and of which trace it is part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Arrival<'a> {
+    /// Wall milliseconds.
+    pub at_ms: i64,
+    /// The trace (W3C Trace Context).
+    pub traceparent: Option<&'a str>,
+}
+
+/// Decides what `event` starts.
+pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluation {
     let mut plan = Plan::default();
     let mut verdicts = Vec::with_capacity(rules.rules.len());
     for rule in &rules.rules {
         let verdict = rule.trigger.decide(event);
         if verdict.matched {
-            plan.workloads.push(start(rule, event, traceparent));
+            plan.workloads.push(start(rule, event, &rules.catalogue, arrival));
         }
         verdicts.push(TriggerVerdict {
             trigger: rule.trigger.name.clone(),
@@ -84,7 +96,8 @@ pub fn evaluate(event: &Event, rules: &Rules, traceparent: Option<&str>) -> Eval
 }
 
 /// Plans a workflow that somebody starts by hand, without a trigger. `event` is the
-/// `workflow_dispatch` that stands for it: it says who is trusted how far.
+/// `workflow_dispatch` that stands for it: it says who is trusted how far. `ask` outranks what the
+/// file asks for.
 ///
 /// # Errors
 ///
@@ -93,26 +106,36 @@ pub fn run_by_hand(
     name: &str,
     event: &Event,
     rules: &Rules,
-    priority: Option<JobPriority>,
-    traceparent: Option<&str>,
+    ask: Ask,
+    arrival: Arrival<'_>,
 ) -> Result<Plan, RunByHandError> {
     let Some(file) = rules.workflows.get(name) else {
         let hint = known(&rules.workflows);
         return Err(RunByHandError::UnknownWorkflow { name: name.to_owned(), hint });
     };
-    let overrides = Overrides { priority, ..Overrides::default() };
-    let mut workload = workflow::plan(file, "", &overrides, &rules.defaults);
-    if let Err(error) = workload.check(rules.defaults.workload_jobs_max) {
-        return Err(RunByHandError::Unplannable { name: name.to_owned(), error });
+    let wrong = |error| RunByHandError::Unplannable { name: name.to_owned(), error };
+    if let Some(found) = ask.faults(Level::Workload).into_iter().next() {
+        return Err(wrong(PlanError::Terms(found.of_job(None))));
     }
-    mark(&mut workload, event, traceparent);
+    let overrides = Overrides { timeout_minutes: None, ask };
+    let planned = workflow::plan(file, "", &overrides, &rules.defaults, &rules.catalogue)
+        .map_err(|found| wrong(PlanError::Terms(found[0].clone())))?;
+    let mut workload = settled(planned, event, &rules.catalogue, arrival.at_ms);
+    workload.check(rules.defaults.workload_jobs_max).map_err(wrong)?;
+    workload.check_deadlines(arrival.at_ms).map_err(wrong)?;
+    mark(&mut workload, event, arrival.traceparent);
     Ok(Plan { workloads: vec![workload] })
 }
 
 /// A rule's workload with what the event adds to it.
-fn start(rule: &Rule, event: &Event, traceparent: Option<&str>) -> PlannedWorkload {
-    let mut workload = rule.workload.clone();
-    mark(&mut workload, event, traceparent);
+fn start(
+    rule: &Rule,
+    event: &Event,
+    catalogue: &Catalogue,
+    arrival: Arrival<'_>,
+) -> PlannedWorkload {
+    let mut workload = settled(rule.planned.clone(), event, catalogue, arrival.at_ms);
+    mark(&mut workload, event, arrival.traceparent);
     if let Some(template) = &rule.prompt {
         debug_assert_eq!(workload.kind, WorkloadKind::Agent);
         for job in &mut workload.jobs {
@@ -122,6 +145,11 @@ fn start(rule: &Rule, event: &Event, traceparent: Option<&str>) -> PlannedWorklo
         }
     }
     workload
+}
+
+fn settled(planned: Planned, event: &Event, catalogue: &Catalogue, at_ms: i64) -> PlannedWorkload {
+    let repository = event.repository.as_ref().map(|repository| repository.full_name.as_str());
+    planned.settle(at_ms, repository, catalogue)
 }
 
 /// Trust and trace travel with every job.

@@ -10,5 +10,5 @@
 mod evaluate;
 mod rules;
 
-pub use evaluate::{Evaluation, Outcome, RunByHandError, evaluate, run_by_hand};
+pub use evaluate::{Arrival, Evaluation, Outcome, RunByHandError, evaluate, run_by_hand};
 pub use rules::Rules;

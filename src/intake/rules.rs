@@ -3,12 +3,13 @@
 //! Everything that does not depend on the event is decided here, once: each trigger's workload is
 //! planned and checked when the configuration is loaded, and an event only copies it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::ask::Planned;
 use crate::model::{
-    JobPriority, JobSpec, JobWork, PlannedJob, PlannedWorkload, RunnerRequirements, TenantId,
+    Catalogue, JobSpec, JobWork, PlanError, PlannedJob, PlannedWorkload, TenantId, TermsFault,
     Trust, Untrusted, WorkloadKind,
 };
 use crate::trigger::{AgentStart, Overrides, RuleConfig, RuleError, Start, Template, Trigger};
@@ -20,6 +21,8 @@ pub struct Rules {
     pub(super) rules: Vec<Rule>,
     pub(super) workflows: BTreeMap<String, workflow::File>,
     pub(super) defaults: Defaults,
+    /// What names in asks stand for.
+    pub(super) catalogue: Arc<Catalogue>,
 }
 
 /// One trigger with what it starts.
@@ -27,13 +30,14 @@ pub struct Rules {
 pub(super) struct Rule {
     pub(super) trigger: Trigger,
     /// The workload but for what the event adds.
-    pub(super) workload: PlannedWorkload,
+    pub(super) planned: Planned,
     /// What the one job of an agent is asked; `None` for a workflow.
     pub(super) prompt: Option<Template>,
 }
 
 impl Rules {
-    /// Checks the triggers against each other and against the workflows.
+    /// Checks the triggers against each other, against the workflows and against the names of the
+    /// catalogue.
     ///
     /// # Errors
     ///
@@ -42,6 +46,7 @@ impl Rules {
         triggers: &[RuleConfig],
         workflows: BTreeMap<String, workflow::File>,
         defaults: Defaults,
+        catalogue: Arc<Catalogue>,
     ) -> Result<Self, Vec<RuleError>> {
         let (mut rules, mut faults) = (Vec::with_capacity(triggers.len()), Vec::new());
         for (at, config) in triggers.iter().enumerate() {
@@ -52,13 +57,20 @@ impl Rules {
             }
             match Trigger::compile(config) {
                 Err(found) => faults.extend(found),
-                Ok(trigger) => match Rule::join(trigger, span, &workflows, &defaults) {
-                    Ok(rule) => rules.push(rule),
-                    Err(found) => faults.push(found),
-                },
+                Ok(trigger) => {
+                    let place = config.overrides_span();
+                    match Rule::join(trigger, place, &workflows, &defaults, &catalogue) {
+                        Ok(rule) => rules.push(rule),
+                        Err(found) => faults.extend(found),
+                    }
+                }
             }
         }
-        if faults.is_empty() { Ok(Self { rules, workflows, defaults }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self { rules, workflows, defaults, catalogue })
+        } else {
+            Err(faults)
+        }
     }
 
     /// The names of the workflows that can be started.
@@ -78,26 +90,39 @@ impl Rule {
         place: Range<usize>,
         workflows: &BTreeMap<String, workflow::File>,
         defaults: &Defaults,
-    ) -> Result<Self, RuleError> {
-        let (workload, prompt, place) = match &trigger.start {
-            Start::Workflow { name, span } => {
-                let Some(file) = workflows.get(name) else {
-                    let message = format!("no workflow `{name}`");
-                    return Err(fault(&trigger.name, span.clone(), message, known(workflows)));
+        catalogue: &Catalogue,
+    ) -> Result<Self, Vec<RuleError>> {
+        let (name, overrides) = (&trigger.name, &trigger.overrides);
+        let (planned, prompt, at) = match &trigger.start {
+            Start::Workflow { name: wanted, span } => {
+                let Some(file) = workflows.get(wanted) else {
+                    let message = format!("no workflow `{wanted}`");
+                    return Err(vec![fault(name, span.clone(), message, known(workflows))]);
                 };
-                let planned = workflow::plan(file, &trigger.name, &trigger.overrides, defaults);
+                let planned = workflow::plan(file, name, overrides, defaults, catalogue);
                 (planned, None, span.clone())
             }
             Start::Agent(agent) => {
-                let planned = plan_agent(agent, &trigger.name, &trigger.overrides, defaults);
-                (planned, Some(agent.prompt.clone()), place)
+                let planned = plan_agent(agent, name, overrides, defaults, catalogue);
+                (planned, Some(agent.prompt.clone()), place.clone())
             }
         };
-        match workload.check(defaults.workload_jobs_max) {
-            Ok(_) => Ok(Self { trigger, workload, prompt }),
+        // What a trigger asks for all jobs is wrong once.
+        let unmeant = |mut found: Vec<TermsFault>| -> Vec<RuleError> {
+            let mut seen = BTreeSet::new();
+            found.retain(|fault| seen.insert((fault.key, fault.message.clone())));
+            let hint = "change what the trigger or its workflow asks for";
+            let told = found.into_iter();
+            told.map(|found| fault(name, place.clone(), format!("dispatch: {found}"), hint))
+                .collect()
+        };
+        let planned = planned.map_err(unmeant)?;
+        match planned.workload.check(defaults.workload_jobs_max) {
+            Ok(_) => Ok(Self { trigger, planned, prompt }),
+            Err(PlanError::Terms(_)) => Err(unmeant(planned.workload.faults())),
             Err(error) => {
                 let hint = "change the workflow, or raise workload_jobs_max";
-                Err(fault(&trigger.name, place, error.to_string(), hint))
+                Err(vec![fault(name, at, error.to_string(), hint)])
             }
         }
     }
@@ -118,17 +143,23 @@ fn plan_agent(
     trigger: &str,
     overrides: &Overrides,
     defaults: &Defaults,
-) -> PlannedWorkload {
-    let (timeout_ms, retry) = defaults.limits(overrides, None, None, None);
-    let labels = agent.runs_on.iter().map(|label| label.as_str().into()).collect();
+    catalogue: &Catalogue,
+) -> Result<Planned, Vec<TermsFault>> {
+    let ask = &overrides.ask;
+    let (timeout_ms, retry) = defaults.limits(overrides.timeout_minutes, ask);
+    let resolved = ask
+        .for_jobs()
+        .resolve(&agent.runs_on, catalogue)
+        .map_err(|found| found.into_iter().map(|found| found.of_job(None)).collect::<Vec<_>>())?;
     let job = PlannedJob {
         name: "agent".to_owned(),
         needs: Vec::new(),
-        requirements: RunnerRequirements { labels, ..Default::default() }.normalised(),
-        priority: overrides.priority.unwrap_or(JobPriority::Normal),
+        requirements: resolved.requirements,
+        priority: resolved.priority,
         timeout_ms,
         retry,
         not_before_ms: 0,
+        terms: resolved.terms,
         spec: Arc::new(JobSpec {
             work: JobWork::Agent { profile: agent.profile.clone(), prompt: Untrusted::default() },
             env: BTreeMap::new(),
@@ -136,14 +167,17 @@ fn plan_agent(
             traceparent: None,
         }),
     };
-    PlannedWorkload {
+    let workload = PlannedWorkload {
         kind: WorkloadKind::Agent,
         name: agent.profile.clone(),
         trigger: trigger.to_owned(),
         tenant_id: TenantId::DEFAULT,
         session_key: None,
+        terms: ask.workload_terms(),
+        open: false,
         jobs: vec![job],
-    }
+    };
+    Ok(Planned { workload, later: vec![resolved.later] })
 }
 
 fn fault(trigger: &str, span: Range<usize>, message: String, hint: impl Into<String>) -> RuleError {
@@ -155,8 +189,14 @@ mod tests {
     use super::*;
     use crate::intake::evaluate::tests::{configs, workflows};
 
+    fn compiled(config: &str, defaults: Defaults) -> Result<Rules, Vec<RuleError>> {
+        let catalogue =
+            Catalogue { resources: [("licence".into(), 1)].into(), ..Catalogue::default() };
+        Rules::compile(&configs(config), workflows(), defaults, Arc::new(catalogue))
+    }
+
     fn refused(config: &str, defaults: Defaults) -> String {
-        let errors = Rules::compile(&configs(config), workflows(), defaults).unwrap_err();
+        let errors = compiled(config, defaults).unwrap_err();
         errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -182,7 +222,7 @@ agent = { profile = 'x', prompt = '{{ nothing }}' }
         trigger `a`: event `schedule` never comes; schedules are not supported yet
         trigger `b`: agent.prompt: unknown placeholder `{{ nothing }}`; known are event.source, event.kind, event.action, event.repository, event.actor, event.number, event.url, event.title, event.body, event.ref, event.base_ref, event.head_ref, event.sha, event.label, event.labels
         ");
-        let errors = Rules::compile(&configs(config), workflows(), Defaults::default());
+        let errors = compiled(config, Defaults::default());
         let span = errors.unwrap_err()[0].span.clone().unwrap();
         assert_eq!(&config[span], "'bild'");
     }
@@ -192,5 +232,36 @@ agent = { profile = 'x', prompt = '{{ nothing }}' }
         let config = "[[trigger]]\nname = 'a'\non = 'push'\nworkflow = 'build'";
         let defaults = Defaults { workload_jobs_max: 1, ..Defaults::default() };
         insta::assert_snapshot!(refused(config, defaults), @"trigger `a`: 2 jobs in one workload, workload_jobs_max is 1; change the workflow, or raise workload_jobs_max");
+    }
+
+    #[test]
+    fn what_a_trigger_asks_is_checked_with_the_names_of_the_configuration() {
+        let config = "
+[[trigger]]
+name = 'a'
+on = 'push'
+workflow = 'build'
+dispatch = { skills = ['rust'], resources = [{ name = 'licence', units = 2 }] }
+[[trigger]]
+name = 'b'
+on = 'push'
+agent = { profile = 'x', prompt = 'y' }
+dispatch = { group = { key = 'g', limit = 0 }, max_wait = '0s' }
+[[trigger]]
+name = 'c'
+on = 'push'
+workflow = 'build'
+dispatch = { run_if = 'always', max_retries = 101 }
+";
+        insta::assert_snapshot!(refused(config, Defaults::default()), @"
+        trigger `a`: dispatch: job `one`: skills: no skill `rust`: none is configured; change what the trigger or its workflow asks for
+        trigger `a`: dispatch: job `one`: resources: 2 units of `licence` where there are 1; change what the trigger or its workflow asks for
+        trigger `b`: dispatch: group: the limit 0 lets nothing run; change what the trigger or its workflow asks for
+        trigger `b`: dispatch: job `agent`: max_wait: 0 ms is less than 1 ms; change what the trigger or its workflow asks for
+        trigger `c`: max_retries: 101 is over 100
+        trigger `c`: run_if: belongs to a job
+        ");
+        let errors = compiled(config, Defaults::default()).unwrap_err();
+        assert!(config[errors[0].span.clone().unwrap()].starts_with("{ skills"));
     }
 }

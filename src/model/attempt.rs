@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, JobStateKind, LeaseToken, Nonce, RunnerId};
+use super::{JobId, JobStateKind, LeaseToken, Nonce, PoolId, RunnerId};
 
 /// What the work itself ended with. A job that fails is an outcome, not an error.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -179,4 +179,10 @@ pub struct Attempt {
     pub error: Option<Box<str>>,
     /// Named results for the jobs that need this one.
     pub outputs: BTreeMap<String, String>,
+    /// The runner's pool.
+    pub pool_id: PoolId,
+    /// How long the job could have been given to a runner before it was.
+    pub waited_ms: i64,
+    /// What an hour of the runner cost.
+    pub cost_micros_per_hour: u64,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Attempt, Class, Delivery, Edge, Job, JobId, JobSpec, Record, Runner, RunnerId, Workload,
-    WorkloadId,
+    Attempt, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record, Runner,
+    RunnerId, SoftState, Workload, WorkloadId,
 };
 
 /// One row to write. A batch's changes are applied in order, as one transaction; of several
@@ -28,6 +28,8 @@ pub enum Change {
         /// What it needs.
         edges: Vec<Edge>,
     },
+    /// A job that was there needs one that joined its workload.
+    EdgeInserted(Edge),
     /// A job's hot row is now this.
     JobUpdated(Job),
     /// An attempt ended.
@@ -42,6 +44,12 @@ pub enum Change {
     RunnerUpdated(Runner),
     /// A runner left.
     RunnerRemoved(RunnerId),
+    /// Something is paused; an earlier pause of the same is replaced.
+    Paused(Pause),
+    /// A pause is lifted.
+    Resumed(PauseScope),
+    /// What may be lost is kept all the same: written now and then, never needed.
+    SoftSaved(SoftState),
     /// Something happened.
     Recorded(Record),
     /// What a claimed key stands for, once that is known.

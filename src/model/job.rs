@@ -1,7 +1,8 @@
 //! The hot row of a job: narrow, and the same in memory and in the database.
 
 use super::{
-    ClassId, JobId, JobPriority, JobState, JobStateKind, Lease, RunnerId, TenantId, WorkloadId,
+    ClassId, GroupTerms, HeldUnits, JobId, JobPriority, JobState, JobStateKind, JobTerms, Lease,
+    MatrixTerms, RunIf, RunnerId, TenantId, WorkloadId,
 };
 
 /// A job's row. What never changes and is wide lives in [`super::JobSpec`].
@@ -17,6 +18,8 @@ pub struct Job {
     pub tenant_id: TenantId,
     /// Its name inside the workload.
     pub name: Box<str>,
+    /// What it asks for beside a runner that fits; never changes.
+    pub terms: Option<Box<JobTerms>>,
     /// Where it stands.
     pub state: JobState,
     /// The level it was queued at.
@@ -26,6 +29,9 @@ pub struct Job {
     pub lane_key: i64,
     /// Wall milliseconds; a retry keeps it, a manual retry renews it.
     pub queued_at_ms: i64,
+    /// Wall milliseconds at which it last became pending: when it was queued, when its last need
+    /// ended, or when it went back to the queue.
+    pub ready_at_ms: i64,
     /// Wall milliseconds before which the job is not offered; 0 for none.
     pub not_before_ms: i64,
     /// How long one attempt may run.
@@ -44,6 +50,12 @@ pub struct Job {
     pub avoid_runner_id: Option<RunnerId>,
     /// Wall milliseconds; from then on any end of the attempt is a cancel.
     pub cancel_requested_at_ms: Option<i64>,
+    /// Whether something that it needs has failed, as far as the needs have ended.
+    pub need_failed: bool,
+    /// Whether it is in its group; it stays there until it ends.
+    pub in_group: bool,
+    /// The units of resources that it holds, exactly while a runner has it.
+    pub units: Option<Box<HeldUnits>>,
     /// How a push executor's backend calls the live attempt.
     pub external_ref: Option<Box<str>>,
 }
@@ -57,6 +69,31 @@ impl Job {
     /// The state without its fields.
     pub fn kind(&self) -> JobStateKind {
         self.state.kind()
+    }
+
+    /// What the ends of its needs must be for it to run.
+    pub fn run_if(&self) -> RunIf {
+        self.terms.as_deref().map_or_else(RunIf::default, |terms| terms.run_if)
+    }
+
+    /// Workloads that must have ended first.
+    pub fn needs_workloads(&self) -> &[WorkloadId] {
+        self.terms.as_deref().map_or(&[], |terms| &terms.needs_workloads)
+    }
+
+    /// Names for which it waited, or still waits, to join its workload.
+    pub fn late_needs(&self) -> &[Box<str>] {
+        self.terms.as_deref().map_or(&[], |terms| &terms.late_needs)
+    }
+
+    /// The group that it must be in to run.
+    pub fn group(&self) -> Option<&GroupTerms> {
+        self.terms.as_deref()?.group.as_ref()
+    }
+
+    /// The jobs with which it shares a limit and a fate.
+    pub fn matrix(&self) -> Option<&MatrixTerms> {
+        self.terms.as_deref()?.matrix.as_ref()
     }
 }
 

@@ -164,10 +164,18 @@ pub enum EndReason {
     NeedNotMet = 5,
     /// It waited longer than its queue timeout.
     QueueTimeout = 6,
+    /// A newer member of its group took its place, or too many waited for the group.
+    GroupReplaced = 7,
+    /// A job that it shares its fate with failed.
+    FailFast = 8,
+    /// What it waited for waited for it.
+    WaitCycle = 9,
+    /// Its workload was closed without the job that it needed.
+    NeedNeverCame = 10,
 }
 
 impl EndReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Succeeded,
         Self::Failed,
         Self::TimedOut,
@@ -175,6 +183,10 @@ impl EndReason {
         Self::CancelRequested,
         Self::NeedNotMet,
         Self::QueueTimeout,
+        Self::GroupReplaced,
+        Self::FailFast,
+        Self::WaitCycle,
+        Self::NeedNeverCame,
     ];
 
     /// The reason with that number, as stored.
@@ -192,6 +204,12 @@ impl EndReason {
             Self::CancelRequested => "somebody cancelled it",
             Self::NeedNotMet => "a job that it needs did not end well",
             Self::QueueTimeout => "it waited longer than its queue timeout",
+            Self::GroupReplaced => {
+                "a newer member of its group took its place, or too many waited for the group"
+            }
+            Self::FailFast => "a job that it shares its fate with failed",
+            Self::WaitCycle => "what it waited for waited for it",
+            Self::NeedNeverCame => "its workload was closed without a job that it needs",
         }
     }
 }

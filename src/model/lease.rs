@@ -93,6 +93,20 @@ pub struct LeaseRef {
     pub runner_id: RunnerId,
 }
 
+/// Units of resources that a job holds while a runner has it: of each resource, which units.
+///
+/// A unit has a number from 0, so that a job can be told which of several equal things is its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HeldUnits(pub std::collections::BTreeMap<Box<str>, Vec<u32>>);
+
+impl HeldUnits {
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// A live lease, as the row keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lease {
@@ -131,6 +145,8 @@ pub struct AssignedJob {
     pub max_retries: u32,
     /// How long the attempt may run once started.
     pub timeout_ms: i64,
+    /// The units of resources that it holds.
+    pub units: HeldUnits,
     /// The lease to present with every call about this attempt.
     pub lease: Lease,
 }

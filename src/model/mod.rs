@@ -9,13 +9,16 @@
 //! plain comparison.
 
 mod attempt;
+mod catalogue;
 mod change;
 mod delivery;
 mod id;
 mod job;
 mod job_state;
 mod lease;
+mod mismatch;
 mod now;
+mod pause;
 mod plan;
 mod priority;
 mod record;
@@ -23,23 +26,31 @@ mod requirements;
 mod runner;
 mod snapshot;
 mod spec;
+mod terms;
 mod untrusted;
 mod workload;
 
 pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
+pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, UniqueKey};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
 pub use job::{Job, QueuedJob};
 pub use job_state::{EndReason, JobState, JobStateKind};
-pub use lease::{AssignedJob, Lease, LeaseRef, LeaseToken, Nonce};
+pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
+pub use mismatch::Mismatch;
 pub use now::{Entropy, Now};
-pub use plan::{Plan, PlanError, PlannedJob, PlannedWorkload};
+pub use pause::{Pause, PauseScope};
+pub use plan::{Plan, PlanError, PlannedJob, PlannedWorkload, TermsFault, find_cycle};
 pub use priority::JobPriority;
 pub use record::{Record, RecordName};
-pub use requirements::{Class, Mismatch, RunnerCapabilities, RunnerRequirements};
+pub use requirements::{Class, Preference, ResourceNeed, RunnerCapabilities, RunnerRequirements};
 pub use runner::{Runner, RunnerState};
-pub use snapshot::{Archived, Edge, Marks, Snapshot};
+pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step};
+pub use terms::{
+    GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RunIf, Spread, SpreadOver,
+    WorkloadTerms,
+};
 pub use untrusted::{Trust, TrustLevel, Untrusted};
 pub use workload::{Workload, WorkloadKind, WorkloadState};

@@ -1,9 +1,16 @@
 //! What an event starts: workloads, their jobs, and the edges between the jobs.
 
-use std::collections::HashMap;
+mod faults;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{JobPriority, JobSpec, RetryPolicy, RunnerRequirements, TenantId, WorkloadKind};
+use super::{
+    JobPriority, JobSpec, JobTerms, RetryPolicy, RunnerRequirements, TenantId, WorkloadKind,
+    WorkloadTerms,
+};
+
+pub use faults::TermsFault;
 
 /// Everything that one event starts, decided before the writer hears of it. Each workload in it
 /// is all or nothing.
@@ -26,6 +33,10 @@ pub struct PlannedWorkload {
     pub tenant_id: TenantId,
     /// The session it belongs to, for agents.
     pub session_key: Option<String>,
+    /// What it asks for as a whole.
+    pub terms: WorkloadTerms,
+    /// Whether jobs may join it later.
+    pub open: bool,
     /// Its jobs; [`PlannedWorkload::check`] holds.
     pub jobs: Vec<PlannedJob>,
 }
@@ -47,6 +58,8 @@ pub struct PlannedJob {
     pub retry: RetryPolicy,
     /// Wall milliseconds before which it is not offered; 0 for none.
     pub not_before_ms: i64,
+    /// What it asks for beside a runner that fits.
+    pub terms: JobTerms,
     /// What it does; shared, because a batch may have to be decided twice.
     pub spec: Arc<JobSpec>,
 }
@@ -82,10 +95,14 @@ pub enum PlanError {
         /// The path, whose last name is its first.
         Vec<String>,
     ),
+    /// Terms that nothing could obey.
+    #[error("{0}")]
+    Terms(TermsFault),
 }
 
 impl PlannedWorkload {
-    /// Checks names, needs and their number, and resolves each job's needs to places in `jobs`.
+    /// Checks names, needs, their number and all terms, and resolves each job's needs to places in
+    /// `jobs`. A need that an open workload does not have may still join it, and is left out.
     ///
     /// # Errors
     ///
@@ -107,20 +124,42 @@ impl PlannedWorkload {
         for job in &self.jobs {
             let mut resolved = Vec::with_capacity(job.needs.len());
             for need in &job.needs {
-                let &at = place.get(need.as_str()).ok_or_else(|| PlanError::UnknownNeed {
-                    job: job.name.clone(),
-                    need: need.clone(),
-                })?;
-                if !resolved.contains(&at) {
-                    resolved.push(at);
+                match place.get(need.as_str()) {
+                    Some(at) if resolved.contains(at) => {}
+                    Some(&at) => resolved.push(at),
+                    None if self.open => {}
+                    None => {
+                        let (job, need) = (job.name.clone(), need.clone());
+                        return Err(PlanError::UnknownNeed { job, need });
+                    }
                 }
             }
             needs.push(resolved);
         }
-        match cycle(&needs) {
+        if let Some(path) = find_cycle(&needs) {
+            let names = path.iter().map(|&at| self.jobs[at].name.clone());
+            return Err(PlanError::Cycle(names.collect()));
+        }
+        match self.faults().into_iter().next() {
             None => Ok(needs),
-            Some(path) => {
-                Err(PlanError::Cycle(path.iter().map(|&at| self.jobs[at].name.clone()).collect()))
+            Some(fault) => Err(PlanError::Terms(fault)),
+        }
+    }
+
+    /// Makes late needs of those needs of an open workload that are none of its jobs yet.
+    pub fn split_late_needs(&mut self) {
+        if !self.open {
+            return;
+        }
+        let names: HashSet<String> = self.jobs.iter().map(|job| job.name.clone()).collect();
+        for job in &mut self.jobs {
+            let (known, late) = job.needs.drain(..).partition(|need| names.contains(need));
+            job.needs = known;
+            let late: Vec<String> = late;
+            for need in late {
+                if !job.terms.late_needs.iter().any(|known| **known == *need) {
+                    job.terms.late_needs.push(need.into());
+                }
             }
         }
     }
@@ -128,7 +167,7 @@ impl PlannedWorkload {
 
 /// A path along `needs` whose last place is its first, if there is one. Depth first, without
 /// recursion, so that a long chain cannot exhaust the stack.
-fn cycle(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
+pub fn find_cycle(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
@@ -172,7 +211,7 @@ mod tests {
     use super::*;
     use crate::model::{JobWork, Trust};
 
-    fn workload(jobs: &[(&str, &[&str])]) -> PlannedWorkload {
+    pub(super) fn workload(jobs: &[(&str, &[&str])]) -> PlannedWorkload {
         let job = |(name, needs): &(&str, &[&str])| PlannedJob {
             name: (*name).to_owned(),
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
@@ -181,6 +220,7 @@ mod tests {
             timeout_ms: 1,
             retry: RetryPolicy { max_retries: 0, backoff_ms: 0 },
             not_before_ms: 0,
+            terms: Default::default(),
             spec: Arc::new(JobSpec {
                 work: JobWork::Steps(Vec::new()),
                 env: Default::default(),
@@ -194,6 +234,8 @@ mod tests {
             trigger: String::new(),
             tenant_id: TenantId::DEFAULT,
             session_key: None,
+            terms: Default::default(),
+            open: false,
             jobs: jobs.iter().map(job).collect(),
         }
     }
@@ -239,5 +281,27 @@ mod tests {
             "job `a` needs `z`, which is not a job of this workload"
         );
         assert_eq!(workload(&[]).check(9), Err(PlanError::NoJobs));
+    }
+
+    #[test]
+    fn an_open_workload_may_need_jobs_that_are_not_there_yet() {
+        let mut planned = workload(&[("a", &[]), ("b", &["z", "a", "z"])]);
+        planned.open = true;
+        assert_eq!(planned.check(9), Ok(vec![vec![], vec![0]]));
+        planned.split_late_needs();
+        assert_eq!(planned.jobs[1].needs, ["a"]);
+        assert_eq!(planned.jobs[1].terms.late_needs, ["z".into()]);
+        assert_eq!(planned.check(9), Ok(vec![vec![], vec![0]]));
+        planned.open = false;
+        let error = planned.check(9).unwrap_err().to_string();
+        assert_eq!(error, "job `b`: needs: `z` can only join a workload that is open");
+    }
+
+    #[test]
+    fn a_closed_workload_has_no_late_needs() {
+        let mut planned = workload(&[("a", &["z"])]);
+        planned.split_late_needs();
+        assert_eq!(planned.jobs[0].needs, ["z"]);
+        assert!(matches!(planned.check(9), Err(PlanError::UnknownNeed { .. })));
     }
 }

@@ -115,6 +115,30 @@ record_names! {
     RunnerDeregistered = 16, "runner.deregistered", kept: true;
     /// A runner takes nothing new, or does so again; the detail says which.
     RunnerChanged = 17, "runner.changed", kept: true;
+    /// Somebody changed a job's priority; the detail is the new one.
+    JobPriorityChanged = 18, "job.priority_changed", kept: true;
+    /// Somebody moved a job to the front of its lane.
+    JobMoved = 19, "job.moved", kept: true;
+    /// A job is kept back for a less busy runner; the detail names it.
+    JobHeld = 20, "job.held", kept: false;
+    /// A job was not with a runner, or had not ended, when it should have; the detail says which.
+    JobLate = 21, "job.late", kept: true;
+    /// A job waits, and no registered runner could take it.
+    JobUnschedulable = 22, "job.unschedulable", kept: false;
+    /// A runner that could take it is there again.
+    JobSchedulable = 23, "job.schedulable", kept: false;
+    /// Something gives out no jobs for now; the detail says what and why.
+    Paused = 24, "dispatch.paused", kept: true;
+    /// It does so again.
+    Resumed = 25, "dispatch.resumed", kept: true;
+    /// Jobs joined an open workload.
+    WorkloadJoined = 26, "workload.joined", kept: false;
+    /// An open workload was closed.
+    WorkloadClosed = 27, "workload.closed", kept: true;
+    /// A runner's health fell below the minimum, or came back; the detail says which.
+    RunnerHealth = 28, "runner.health", kept: false;
+    /// What a job waited for waited for it, and it is given up; the detail is the path.
+    JobWaitCycle = 29, "job.wait_cycle", kept: true;
 }
 
 impl RecordName {

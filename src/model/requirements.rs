@@ -1,17 +1,16 @@
 //! What a job requires, what a runner offers, and whether the one fits the other.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::{ClassId, PoolId};
+use super::{ClassId, Mismatch, PoolId};
 
 /// What a job requires of a runner. Equal requirements are one class, so every field is
 /// comparable and normalised: see [`RunnerRequirements::normalised`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunnerRequirements {
-    /// Labels that the runner must have, all of them.
+    /// What the runner's labels must be, all of it: `linux` and `disk=ssd` must be there,
+    /// `disk=*` needs some label `disk=...`, and `!spot` and `!disk=hdd` must not be there.
     pub labels: Vec<Box<str>>,
     /// `x64`, `arm64`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +28,21 @@ pub struct RunnerRequirements {
     pub gpu: u32,
     /// The pool whose runners may take it.
     pub pool_id: PoolId,
+    /// Further pools, in order, for when no runner of an earlier one waits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback_pools: Vec<PoolId>,
+    /// Regions, one of which the runner must be in; empty for any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub required_regions: Vec<Box<str>>,
+    /// Regions in order of preference, for policies that look at places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub preferred_regions: Vec<Box<str>>,
+    /// Labels that a runner had better have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub preferred: Vec<Preference>,
+    /// Units of named resources that the job holds while a runner has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceNeed>,
     /// The executors that may carry it out, in order of fallback.
     pub executors: Vec<Box<str>>,
 }
@@ -36,6 +50,11 @@ pub struct RunnerRequirements {
 impl RunnerRequirements {
     /// The executor that runners which poll are.
     pub const RUNNERS: &'static str = "runners";
+
+    /// The pools whose runners may take it, in order.
+    pub fn pools(&self) -> impl Iterator<Item = PoolId> {
+        std::iter::once(self.pool_id).chain(self.fallback_pools.iter().copied())
+    }
 
     /// Labels in lower case, sorted and without repeats, so that equal needs are equal values.
     /// GitHub compares labels without regard to case:
@@ -45,8 +64,45 @@ impl RunnerRequirements {
         for name in [&mut self.architecture, &mut self.os].into_iter().flatten() {
             *name = name.to_lowercase().into();
         }
+        for region in self.required_regions.iter_mut().chain(&mut self.preferred_regions) {
+            *region = region.trim().to_lowercase().into();
+        }
+        self.required_regions.sort_unstable();
+        self.required_regions.dedup();
+        for preference in &mut self.preferred {
+            preference.label = preference.label.trim().to_lowercase().into();
+        }
+        self.preferred.sort_unstable();
+        self.resources.sort_unstable();
+        let first = self.pool_id;
+        let mut seen = vec![first];
+        self.fallback_pools.retain(|pool| {
+            let new = !seen.contains(pool);
+            seen.push(*pool);
+            new
+        });
         self
     }
+}
+
+/// A label that a runner had better have, or (a negative weight) had better not have.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preference {
+    /// A label term, as in [`RunnerRequirements::labels`].
+    pub label: Box<str>,
+    /// How much it counts, -100 to 100.
+    pub weight: i32,
+}
+
+/// Units of a resource.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceNeed {
+    /// The resource's name.
+    pub name: Box<str>,
+    /// How many, at least 1.
+    pub units: u32,
 }
 
 impl Default for RunnerRequirements {
@@ -60,6 +116,11 @@ impl Default for RunnerRequirements {
             requires_docker: false,
             gpu: 0,
             pool_id: PoolId::DEFAULT,
+            fallback_pools: Vec::new(),
+            required_regions: Vec::new(),
+            preferred_regions: Vec::new(),
+            preferred: Vec::new(),
+            resources: Vec::new(),
             executors: vec![Self::RUNNERS.into()],
         }
     }
@@ -89,6 +150,9 @@ pub struct RunnerCapabilities {
     /// Where in the region it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Box<str>>,
+    /// What an hour of it costs, in millionths of whatever the operator counts in; 0 when unknown.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost_micros_per_hour: u64,
     /// Jobs that it runs at the same time, at least 1.
     pub max_parallel_jobs: u32,
     /// Jobs that it has now, ours and others.
@@ -107,6 +171,7 @@ impl Default for RunnerCapabilities {
             gpu: 0,
             region: None,
             zone: None,
+            cost_micros_per_hour: 0,
             max_parallel_jobs: 1,
             current_jobs: 0,
         }
@@ -122,6 +187,9 @@ impl RunnerCapabilities {
         normalise_labels(&mut self.labels);
         self.architecture = self.architecture.to_lowercase().into();
         self.os = self.os.to_lowercase().into();
+        for place in [&mut self.region, &mut self.zone].into_iter().flatten() {
+            *place = place.trim().to_lowercase().into();
+        }
         self.max_parallel_jobs = self.max_parallel_jobs.clamp(1, Self::PARALLEL_JOBS_MAX);
         self
     }
@@ -135,15 +203,20 @@ impl RunnerCapabilities {
                 found.push(what());
             }
         };
-        unless(pool_id == needs.pool_id, || Mismatch::Pool);
+        unless(needs.pools().any(|pool| pool == pool_id), || Mismatch::Pool);
         unless(needs.executors.iter().any(|name| **name == *RunnerRequirements::RUNNERS), || {
             Mismatch::Executor
         });
         unless(!needs.requires_docker || self.docker_enabled, || Mismatch::Docker);
-        for label in &needs.labels {
-            if self.labels.binary_search(label).is_err() {
-                found.push(Mismatch::Label(label.clone()));
-            }
+        for term in needs.labels.iter().filter(|term| !self.meets(term)) {
+            found.push(match term.strip_prefix('!') {
+                Some(label) => Mismatch::ForbiddenLabel(label.into()),
+                None => Mismatch::Label(term.clone()),
+            });
+        }
+        let regions = &needs.required_regions;
+        if !regions.is_empty() && !self.region.as_ref().is_some_and(|it| regions.contains(it)) {
+            found.push(Mismatch::Region(regions.clone()));
         }
         if let Some(wanted) = needs.architecture.as_ref().filter(|it| **it != self.architecture) {
             found.push(Mismatch::Architecture(wanted.clone()));
@@ -162,51 +235,23 @@ impl RunnerCapabilities {
         found
     }
 
+    /// Whether the runner's labels are as a term of [`RunnerRequirements::labels`] says.
+    pub fn meets(&self, term: &str) -> bool {
+        let has = |label: &str| match label.strip_suffix("=*") {
+            Some(key) => self.labels.iter().any(|it| {
+                it.strip_prefix(key).is_some_and(|rest| rest.len() > 1 && rest.starts_with('='))
+            }),
+            None => self.labels.binary_search_by(|it| (**it).cmp(label)).is_ok(),
+        };
+        match term.strip_prefix('!') {
+            Some(label) => !has(label),
+            None => has(term),
+        }
+    }
+
     /// Whether nothing keeps this runner from jobs with these requirements.
     pub fn satisfies(&self, pool_id: PoolId, needs: &RunnerRequirements) -> bool {
         self.mismatches(pool_id, needs).is_empty()
-    }
-}
-
-/// One thing that a runner lacks.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Mismatch {
-    /// It belongs to another pool.
-    Pool,
-    /// Runners that poll are none of the allowed executors.
-    Executor,
-    /// It has no containers.
-    Docker,
-    /// It has not this label.
-    Label(Box<str>),
-    /// It has not this architecture.
-    Architecture(Box<str>),
-    /// It has not this operating system.
-    Os(Box<str>),
-    /// It has too little of something.
-    Amount {
-        /// The field's name.
-        what: &'static str,
-        /// What the runner has.
-        has: u32,
-        /// What the job requires.
-        wanted: u32,
-    },
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pool => f.write_str("belongs to another pool"),
-            Self::Executor => f.write_str("is not an executor that the job allows"),
-            Self::Docker => f.write_str("lacks docker_enabled"),
-            Self::Label(label) => write!(f, "lacks label `{label}`"),
-            Self::Architecture(wanted) => write!(f, "is not of architecture `{wanted}`"),
-            Self::Os(wanted) => write!(f, "does not run `{wanted}`"),
-            Self::Amount { what, has, wanted } => {
-                write!(f, "has {what} {has} where {wanted} is required")
-            }
-        }
     }
 }
 
@@ -217,6 +262,10 @@ pub struct Class {
     pub id: ClassId,
     /// The requirements, normalised.
     pub requirements: RunnerRequirements,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 fn normalise_labels(labels: &mut Vec<Box<str>>) {
@@ -254,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn label_terms_ask_for_values_any_value_and_absence() {
+        let runner = RunnerCapabilities {
+            labels: vec!["disk=ssd".into(), "linux".into(), "zone=".into()],
+            ..RunnerCapabilities::default()
+        }
+        .normalised();
+        for met in ["disk=ssd", "disk=*", "linux", "!spot", "!disk=hdd", "!gpu=*", "!zone=*"] {
+            assert!(runner.meets(met), "{met}");
+        }
+        for unmet in ["disk=hdd", "!disk=*", "!linux", "lin=*", "disk", "zone=*"] {
+            assert!(!runner.meets(unmet), "{unmet}");
+        }
+    }
+
+    #[test]
     fn every_lack_is_named() {
         let needs = RunnerRequirements {
             labels: vec!["gpu".into()],
@@ -264,7 +328,9 @@ mod tests {
             requires_docker: true,
             gpu: 1,
             pool_id: PoolId(2),
+            required_regions: vec!["eu".into()],
             executors: vec!["kubernetes".into()],
+            ..RunnerRequirements::default()
         };
         let lacks = capabilities().mismatches(PoolId::DEFAULT, &needs);
         let text: Vec<_> = lacks.iter().map(ToString::to_string).collect();
@@ -275,6 +341,7 @@ mod tests {
                 "is not an executor that the job allows",
                 "lacks docker_enabled",
                 "lacks label `gpu`",
+                "is not in region eu",
                 "is not of architecture `arm64`",
                 "does not run `macos`",
                 "has memory_gb 8 where 16 is required",

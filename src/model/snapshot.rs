@@ -1,6 +1,6 @@
 //! All that the scheduler's memory is an index over: what a load reads.
 
-use super::{Class, Job, JobId, Runner, Workload, WorkloadId};
+use super::{Class, Job, JobId, Pause, Runner, Workload, WorkloadId};
 
 /// The rows of all live workloads, read in one snapshot of the database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,6 +19,22 @@ pub struct Snapshot {
     pub edges: Vec<Edge>,
     /// All registered runners.
     pub runners: Vec<Runner>,
+    /// What is paused.
+    pub pauses: Vec<Pause>,
+    /// What was kept of soft state.
+    pub soft: Vec<SoftState>,
+}
+
+/// Soft state: learned from what happened, kept so that a restart does not begin from nothing. A
+/// value that is lost, or cannot be read, does no harm.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SoftState {
+    /// Which.
+    pub key: Box<str>,
+    /// JSON.
+    pub value: Box<str>,
+    /// Wall milliseconds.
+    pub at_ms: i64,
 }
 
 /// The rows of an ended workload: what a manual retry brings back.

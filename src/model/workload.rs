@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, JobStateKind, TenantId, WorkloadId};
+use super::{DeliveryId, GroupTerms, JobStateKind, TenantId, WorkloadId, WorkloadTerms};
 
 /// What kind of work a workload is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -127,6 +127,12 @@ pub struct Workload {
     pub trigger: Box<str>,
     /// The session it belongs to, for agents: at most one live workload has a key.
     pub session_key: Option<Box<str>>,
+    /// What it asks for as a whole; never changes.
+    pub terms: Option<Box<WorkloadTerms>>,
+    /// Whether jobs may still join it; until it is closed it does not end.
+    pub open: bool,
+    /// Whether it is in its group; it stays there until it ends.
+    pub in_group: bool,
     /// Derived from the jobs.
     pub state: WorkloadState,
     /// Whether any attempt of this run was started.
@@ -138,6 +144,16 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// The group that it must be in for any of its jobs to run.
+    pub fn group(&self) -> Option<&GroupTerms> {
+        self.terms.as_deref()?.group.as_ref()
+    }
+
+    /// Whether its jobs are kept back until it is in its group.
+    pub fn waits_for_group(&self) -> bool {
+        !self.in_group && self.group().is_some()
+    }
+
     /// The namespace of one of its jobs, which routes match: `tenant::kind::workload::job`.
     ///
     /// `::` inside a name would add a segment, so it is written `:%3A`.

@@ -24,7 +24,7 @@ impl QueueMetrics {
 }
 
 /// Keeps the figures current with each job that begins or ends to wait.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WaitStatistics {
     by_level: [u64; JobPriority::ALL.len()],
     /// Every wait that began; those that are over are thrown away when they come to the top.

@@ -10,14 +10,14 @@ use crate::model::{ClassId, Runner, RunnerRequirements};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RunnerSlot(pub usize);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ClassEntry {
     requirements: RunnerRequirements,
     runners: FixedBitSet,
 }
 
 /// For each class the runners that could take its jobs, however busy they are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CapabilityIndex {
     classes: FxHashMap<ClassId, ClassEntry>,
     slots: usize,

@@ -1,12 +1,26 @@
 //! Who gets it: the runners, what they offer, how busy they are, and which of them wait.
 //!
 //! Pure. [`CapabilityIndex`] answers which runners fit a class by bitmap; [`RunnerRegistry`] keeps
-//! what is known of each runner now; a [`SelectionPolicy`] chooses among waiting runners that fit.
+//! what is known of each runner now; a [`SelectionPolicy`] chooses among waiting runners that fit,
+//! by what [`RunTimes`] learned and [`RunnerHealth`] remembers, among other things.
 
 mod capability_index;
+mod health;
+mod live;
 mod registry;
+mod run_times;
 mod selection;
 
 pub use capability_index::{CapabilityIndex, RunnerSlot};
-pub use registry::{LiveRunner, Parked, PollId, RunnerRegistry};
-pub use selection::{Candidate, LeastLoaded, SelectionPolicy};
+pub use health::{
+    HealthChange, HealthEvent, HealthGate, HealthSettings, RunnerHealth, SavedHealth,
+};
+pub use live::{LiveRunner, Parked, PlacementKey, PollId};
+pub use registry::RunnerRegistry;
+pub use run_times::{
+    Estimate, FinishedRun, Prediction, RunTimeRow, RunTimes, RunTimesSettings, UnreadableRunTimes,
+};
+pub use selection::{
+    BestFit, Candidate, Learned, LeastLoaded, Locality, PoolFacts, RoundRobin, Score,
+    SelectionPolicies, SelectionPolicy, Standing, UnknownPolicy, Wanted, Weighted, Weights, choose,
+};

@@ -1,126 +1,59 @@
 //! What is known of each runner now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Candidate, RunnerSlot, SelectionPolicy};
-use crate::model::{AssignedJob, LeaseToken, Runner, RunnerId, RunnerState};
+use super::{
+    LeastLoaded, LiveRunner, Parked, PollId, RunnerHealth, RunnerSlot, SelectionPolicy, Standing,
+};
+use crate::model::{AssignedJob, LeaseToken, PoolId, Runner, RunnerId};
 
-/// Names one poll for as long as it is parked.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct PollId(pub u64);
-
-/// A poll that waits for work.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Parked {
-    /// Which poll.
-    pub poll_id: PollId,
-    /// When it ends without work (mono).
-    pub until_ms: i64,
-    /// The most jobs that it takes.
-    pub jobs_max: u32,
-    /// When it began, as a count of polls.
-    pub parked_at: u64,
-}
-
-/// A registered runner.
-#[derive(Debug)]
-pub struct LiveRunner {
-    /// The durable row.
-    pub row: Runner,
-    /// Its live leases, claimed and running.
-    pub leases: Vec<LeaseToken>,
-    /// Jobs that it has from elsewhere, by its last report.
-    pub foreign_jobs: u32,
-    /// When it was last heard of (mono).
-    pub seen_at_ms: i64,
-    /// Whether it was silent for longer than the heartbeat timeout.
-    pub offline: bool,
-    /// Whether it was heard of since the last load.
-    pub heard: bool,
-    /// Its poll, if one is parked: at most one.
-    pub parked: Option<Parked>,
-    /// Jobs for the parked poll, given since the last answer.
-    pub given: Vec<AssignedJob>,
-    /// Cancels for the parked poll.
-    pub cancels: Vec<LeaseToken>,
-    /// Its place among those that wait, while it has room and a poll.
-    rank: Option<(u64, u64)>,
-}
-
-impl LiveRunner {
-    /// Jobs that it has, ours and others.
-    pub fn used(&self) -> u32 {
-        u32::try_from(self.leases.len()).unwrap_or(u32::MAX).saturating_add(self.foreign_jobs)
-    }
-
-    /// Jobs that it can have.
-    pub fn slots(&self) -> u32 {
-        self.row.capabilities.max_parallel_jobs
-    }
-
-    /// Whether new jobs may be given to it at all.
-    pub fn takes_new(&self) -> bool {
-        self.row.cordoned.is_none() && !self.row.draining
-    }
-
-    /// How many jobs the parked poll can still be given.
-    pub fn room(&self) -> u32 {
-        let Some(parked) = self.parked else { return 0 };
-        if !self.takes_new() {
-            return 0;
-        }
-        let given = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
-        self.slots().saturating_sub(self.used()).min(parked.jobs_max.saturating_sub(given))
-    }
-
-    /// What people are shown.
-    pub fn state(&self) -> RunnerState {
-        if self.offline {
-            RunnerState::Offline
-        } else if self.row.cordoned.is_some() {
-            RunnerState::Cordoned
-        } else if self.row.draining {
-            RunnerState::Draining
-        } else if self.used() >= self.slots() {
-            RunnerState::Busy
-        } else {
-            RunnerState::Online
-        }
-    }
+/// The runners of one pool.
+#[derive(Clone, Debug)]
+struct Pool {
+    policy: Arc<dyn SelectionPolicy>,
+    /// Runners that have room and a poll, best first.
+    waiting: BTreeMap<(u64, u64), RunnerSlot>,
+    /// Runners that have room, and no poll just now, least loaded first.
+    absent: BTreeSet<(u64, RunnerSlot)>,
+    /// Jobs that its runners have from us.
+    running: u64,
 }
 
 /// All registered runners, and those of them that wait with room, in order of preference.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunnerRegistry {
     slots: Vec<Option<LiveRunner>>,
     free: Vec<usize>,
     by_id: FxHashMap<RunnerId, RunnerSlot>,
     by_instance: FxHashMap<Box<str>, RunnerId>,
     polls: FxHashMap<PollId, RunnerSlot>,
-    /// Runners that have room and a poll, best first.
-    waiting: BTreeMap<(u64, u64), RunnerSlot>,
-    /// Runners that began to wait since they were last asked for.
+    pools: BTreeMap<PoolId, Pool>,
+    policies: FxHashMap<PoolId, Arc<dyn SelectionPolicy>>,
+    /// How many runners wait with room.
+    waiting_len: usize,
+    /// Runners that began to wait, or have more left, since they were last asked for.
     newly_waiting: Vec<RunnerSlot>,
-    policy: Box<dyn SelectionPolicy>,
     polls_seen: u64,
 }
 
 impl RunnerRegistry {
-    /// An empty registry that prefers as the policy says.
-    pub fn new(policy: Box<dyn SelectionPolicy>) -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_id: FxHashMap::default(),
-            by_instance: FxHashMap::default(),
-            polls: FxHashMap::default(),
+    /// An empty registry whose pools prefer as these policies say; other pools prefer the least
+    /// loaded runner.
+    pub fn new(policies: impl IntoIterator<Item = (PoolId, Arc<dyn SelectionPolicy>)>) -> Self {
+        Self { policies: policies.into_iter().collect(), ..Self::default() }
+    }
+
+    fn pool_mut(&mut self, id: PoolId) -> &mut Pool {
+        let policies = &self.policies;
+        self.pools.entry(id).or_insert_with(|| Pool {
+            policy: policies.get(&id).cloned().unwrap_or_else(|| Arc::new(LeastLoaded)),
             waiting: BTreeMap::new(),
-            newly_waiting: Vec::new(),
-            policy,
-            polls_seen: 0,
-        }
+            absent: BTreeSet::new(),
+            running: 0,
+        })
     }
 
     /// Adds a runner that was just heard of, or just loaded.
@@ -129,6 +62,7 @@ impl RunnerRegistry {
             self.slots.push(None);
             self.slots.len() - 1
         }));
+        self.pool_mut(row.pool_id);
         self.by_id.insert(row.id, slot);
         self.by_instance.insert(row.instance_id.clone(), row.id);
         self.slots[slot.0] = Some(LiveRunner {
@@ -141,8 +75,18 @@ impl RunnerRegistry {
             parked: None,
             given: Vec::new(),
             cancels: Vec::new(),
+            held: [0; 3],
+            keys: FxHashMap::default(),
+            given_at: 0,
+            holds: 0,
+            missed: false,
+            health: RunnerHealth::default(),
+            unhealthy: false,
+            on_probation: false,
             rank: None,
+            absent: None,
         });
+        self.update(slot, |_| {});
         slot
     }
 
@@ -154,8 +98,12 @@ impl RunnerRegistry {
         if let Some(parked) = runner.parked {
             self.polls.remove(&parked.poll_id);
         }
-        if let Some(rank) = runner.rank {
-            self.waiting.remove(&rank);
+        if let Some((pool, rank)) = runner.rank {
+            self.waiting_len -= 1;
+            self.pool_mut(pool).waiting.remove(&rank);
+        }
+        if let Some((pool, place)) = runner.absent {
+            self.pool_mut(pool).absent.remove(&place);
         }
         self.free.push(slot.0);
         Some((slot, runner))
@@ -202,31 +150,65 @@ impl RunnerRegistry {
         places.filter_map(|(at, runner)| Some((RunnerSlot(at), runner.as_ref()?)))
     }
 
-    /// Changes a runner, and its place among those that wait where that follows.
+    /// Changes a runner, and its place among those that wait where that follows. Its pool does not
+    /// change while it has leases.
     pub fn update<R>(
         &mut self,
         slot: RunnerSlot,
         change: impl FnOnce(&mut LiveRunner) -> R,
     ) -> Option<R> {
         let runner = self.slots.get_mut(slot.0)?.as_mut()?;
+        let (had, pool_before) = (runner.leases.len(), runner.row.pool_id);
         let result = change(runner);
-        let rank = (runner.room() > 0).then_some(runner.parked).flatten().map(|parked| {
-            self.policy.rank(&Candidate {
-                slot,
-                used: runner.used(),
-                slots: runner.slots(),
-                parked_at: parked.parked_at,
-            })
-        });
-        if rank != runner.rank {
-            match std::mem::replace(&mut runner.rank, rank) {
-                Some(old) => drop(self.waiting.remove(&old)),
-                None => self.newly_waiting.push(slot),
+        let pool_id = runner.row.pool_id;
+        let (has, waits, room) = (runner.leases.len(), runner.parked, runner.room());
+        let standing = Standing {
+            used: runner.used(),
+            slots: runner.slots(),
+            parked_at: waits.map_or(0, |parked| parked.parked_at),
+            given_at: runner.given_at,
+        };
+        let is_absent = waits.is_none()
+            && !runner.offline
+            && !runner.missed
+            && runner.takes_new()
+            && runner.free() > 0;
+        let (old_rank, old_absent) = (runner.rank, runner.absent);
+        if pool_before != pool_id {
+            let before = self.pool_mut(pool_before);
+            before.running -= had as u64;
+            self.pool_mut(pool_id).running += had as u64;
+        }
+        let pool = self.pool_mut(pool_id);
+        pool.running = pool.running + has as u64 - had as u64;
+        let rank = (room > 0).then(|| (pool_id, pool.policy.standing(&standing)));
+        let load = LeastLoaded::rank(&standing).0;
+        let absent = is_absent.then_some((pool_id, (load, slot)));
+        if absent != old_absent {
+            if let Some((pool, place)) = old_absent {
+                self.pool_mut(pool).absent.remove(&place);
             }
-            if let Some(new) = rank {
-                let other = self.waiting.insert(new, slot);
-                debug_assert!(other.is_none(), "two runners have rank {new:?}");
+            if let Some((pool, place)) = absent {
+                self.pool_mut(pool).absent.insert(place);
             }
+        }
+        if rank != old_rank {
+            if let Some((pool, place)) = old_rank {
+                self.waiting_len -= 1;
+                self.pool_mut(pool).waiting.remove(&place);
+            }
+            if let Some((pool, place)) = rank {
+                self.waiting_len += 1;
+                let other = self.pool_mut(pool).waiting.insert(place, slot);
+                debug_assert!(other.is_none(), "two runners have rank {place:?}");
+            }
+        }
+        // What it has less may be what a job needs that it could not take before.
+        if rank.is_some() && (old_rank.is_none() || has < had) {
+            self.newly_waiting.push(slot);
+        }
+        if let Some(runner) = self.slots[slot.0].as_mut() {
+            (runner.rank, runner.absent) = (rank, absent);
         }
         Some(result)
     }
@@ -266,32 +248,57 @@ impl RunnerRegistry {
         self.polls.len()
     }
 
-    /// Runners that wait with room, best first.
-    pub fn waiting(&self) -> impl Iterator<Item = RunnerSlot> {
-        self.waiting.values().copied()
+    /// Runners of a pool that wait with room, best first.
+    pub fn waiting(&self, pool: PoolId) -> impl Iterator<Item = RunnerSlot> {
+        self.pools.get(&pool).into_iter().flat_map(|pool| pool.waiting.values().copied())
     }
 
-    /// Runners that began to wait, or got room while they waited, since the last call.
+    /// How many runners of a pool wait with room.
+    pub fn waiting_in(&self, pool: PoolId) -> usize {
+        self.pools.get(&pool).map_or(0, |pool| pool.waiting.len())
+    }
+
+    /// Runners of a pool that have room and no poll just now, least loaded first, each with its
+    /// load as [`LeastLoaded`] reckons it.
+    pub fn absent(&self, pool: PoolId) -> impl Iterator<Item = (u64, RunnerSlot)> {
+        self.pools.get(&pool).into_iter().flat_map(|pool| pool.absent.iter().copied())
+    }
+
+    /// Jobs that the runners of a pool have from us.
+    pub fn running_in(&self, pool: PoolId) -> u64 {
+        self.pools.get(&pool).map_or(0, |pool| pool.running)
+    }
+
+    /// The policy of a pool that has, or had, runners.
+    pub fn policy(&self, pool: PoolId) -> Option<&Arc<dyn SelectionPolicy>> {
+        self.pools.get(&pool).map(|pool| &pool.policy)
+    }
+
+    /// Pools that have, or had, runners.
+    pub fn pools(&self) -> impl Iterator<Item = PoolId> {
+        self.pools.keys().copied()
+    }
+
+    /// Runners that began to wait, or have more left while they wait, since the last call.
     pub fn take_newly_waiting(&mut self) -> Vec<RunnerSlot> {
         std::mem::take(&mut self.newly_waiting)
     }
 
     /// How many runners wait with room.
     pub fn waiting_len(&self) -> usize {
-        self.waiting.len()
+        self.waiting_len
     }
 
-    /// The place of a waiting runner in the order of preference.
+    /// The place of a waiting runner in its pool's order of preference.
     pub fn rank(&self, slot: RunnerSlot) -> Option<(u64, u64)> {
-        self.at(slot)?.rank
+        self.at(slot)?.rank.map(|(_, rank)| rank)
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{PoolId, RunnerCapabilities};
-    use crate::runner::LeastLoaded;
+    use crate::model::RunnerCapabilities;
 
     pub(crate) fn runner(id: i64, slots: u32) -> Runner {
         Runner {
@@ -314,23 +321,50 @@ pub(crate) mod tests {
 
     #[test]
     fn waiting_follows_load_room_and_cordon() {
-        let mut registry = RunnerRegistry::new(Box::new(LeastLoaded));
+        let mut registry = RunnerRegistry::default();
         let [a, b] = [1, 2].map(|id| registry.insert(runner(id, 2), 0, true));
         registry.park(a, PollId(1), 10, 9);
         registry.park(b, PollId(2), 10, 9);
-        assert_eq!(registry.waiting().collect::<Vec<_>>(), [a, b]);
+        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [a, b]);
         registry.update(a, |runner| runner.foreign_jobs = 1);
-        assert_eq!(registry.waiting().collect::<Vec<_>>(), [b, a]);
+        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b, a]);
         registry.update(a, |runner| runner.foreign_jobs = 2);
-        assert_eq!(registry.waiting().collect::<Vec<_>>(), [b]);
+        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b]);
         registry.update(b, |runner| runner.row.cordoned = Some("why".into()));
         assert_eq!(registry.waiting_len(), 0);
         assert_eq!(registry.parked_len(), 2);
     }
 
     #[test]
+    fn a_runner_with_room_and_no_poll_is_absent_until_it_misses_what_was_kept_for_it() {
+        let mut registry = RunnerRegistry::default();
+        let [a, b] = [1, 2].map(|id| registry.insert(runner(id, 2), 0, true));
+        let absent = |registry: &RunnerRegistry| {
+            registry.absent(PoolId::DEFAULT).map(|(_, slot)| slot).collect::<Vec<_>>()
+        };
+        registry.update(a, |runner| runner.foreign_jobs = 1);
+        assert_eq!(absent(&registry), [b, a]);
+        registry.park(b, PollId(1), 10, 9);
+        assert_eq!(absent(&registry), [a]);
+        registry.update(a, |runner| runner.missed = true);
+        assert_eq!(absent(&registry), []);
+    }
+
+    #[test]
+    fn a_runner_on_probation_has_room_for_one_job() {
+        let mut registry = RunnerRegistry::default();
+        let a = registry.insert(runner(1, 4), 0, true);
+        registry.park(a, PollId(1), 10, 9);
+        registry.update(a, |runner| runner.on_probation = true);
+        assert_eq!(registry.at(a).unwrap().room(), 1);
+        registry.update(a, |runner| runner.leases.push(LeaseToken(1)));
+        registry.update(a, |runner| runner.unhealthy = true);
+        assert_eq!((registry.waiting_len(), registry.running_in(PoolId::DEFAULT)), (0, 1));
+    }
+
+    #[test]
     fn a_second_poll_supersedes_the_first() {
-        let mut registry = RunnerRegistry::new(Box::new(LeastLoaded));
+        let mut registry = RunnerRegistry::default();
         let slot = registry.insert(runner(1, 1), 0, true);
         assert_eq!(registry.park(slot, PollId(1), 10, 1), None);
         assert_eq!(registry.park(slot, PollId(2), 10, 1), Some(PollId(1)));
@@ -341,7 +375,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_place_is_reused_and_the_old_runner_is_gone() {
-        let mut registry = RunnerRegistry::new(Box::new(LeastLoaded));
+        let mut registry = RunnerRegistry::default();
         let slot = registry.insert(runner(1, 1), 0, true);
         registry.park(slot, PollId(1), 10, 1);
         registry.remove(RunnerId(1));

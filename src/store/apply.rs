@@ -101,6 +101,15 @@ pub(super) async fn apply(to: &mut SqliteConnection, set: WriteSet<'_>) -> Resul
     sql::RUNNER_DELETE.execute_exactly(to, &set.runners.deletes(), id).await?;
     sql::RUNNER_INSERT.execute_exactly(to, &set.runners.inserts(), runner).await?;
     sql::RUNNER_UPDATE.execute_exactly(to, &set.runners.updates(), runner).await?;
+    let paused: Vec<_> = set.pauses.into_values().flatten().collect();
+    sql::PAUSE_DELETE
+        .execute_exactly(to, &set.lifted, |scope, to| rows::pause::bind_scope(scope, to))
+        .await?;
+    sql::PAUSE_UPSERT.execute_exactly(to, &paused, |row, to| rows::pause::bind(row, to)).await?;
+    let soft: Vec<_> = set.soft.into_values().collect();
+    sql::SOFT_STATE_UPSERT
+        .execute_exactly(to, &soft, |row, to| rows::pause::bind_soft(row, to))
+        .await?;
     let records = &set.records;
     sql::RECORD_INSERT.execute_exactly(to, records, |row, to| rows::record::bind(row, to)).await?;
     let answers: Vec<_> = set.answers.into_iter().collect();

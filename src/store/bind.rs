@@ -57,6 +57,14 @@ impl Bind {
     }
 
     /// How many there are so far.
+    /// JSON, or NULL.
+    pub(super) fn opt_json(&mut self, value: Option<&impl Serialize>) -> &mut Self {
+        match value {
+            Some(value) => self.json(value),
+            None => self.int(None),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.arguments.len()
     }

@@ -45,6 +45,8 @@ pub(super) async fn snapshot(connection: &mut SqliteConnection) -> Result<Snapsh
         jobs: all(connection, sql::JOB_LOAD, |row| rows::job::read("job", row)).await?,
         edges: all(connection, sql::EDGE_LOAD, rows::job::read_edge).await?,
         runners: all(connection, sql::RUNNER_LOAD, rows::runner::read).await?,
+        pauses: all(connection, sql::PAUSE_LOAD, rows::pause::read).await?,
+        soft: all(connection, sql::SOFT_STATE_LOAD, rows::pause::read_soft).await?,
     };
     plain(connection, "COMMIT").await?;
     Ok(snapshot)
@@ -70,7 +72,7 @@ async fn leader(connection: &mut SqliteConnection) -> Result<(i64, Marks), Store
 
 /// All rows of a statement, each turned into what it means as soon as it is there: a million raw
 /// rows would be gigabytes.
-async fn all<T>(
+pub(super) async fn all<T>(
     connection: &mut SqliteConnection,
     statement: Sql,
     read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
@@ -84,7 +86,8 @@ async fn all<T>(
     Ok(found)
 }
 
-async fn plain(
+/// A statement without values.
+pub(super) async fn plain(
     connection: &mut SqliteConnection,
     statement: &'static str,
 ) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ mod error;
 mod load;
 mod lock;
 mod moves;
+mod names;
 mod options;
 mod read;
 mod rows;
@@ -45,8 +46,11 @@ use lock::DatabaseLock;
 
 pub use batch::{Batch, Claim};
 pub use error::StoreError;
+pub use names::Names;
 pub use options::{StoreOptions, Synchronous};
-pub use read::{DeliveryPage, JobContext, JobPage, LastCommit, Outputs, Page, WorkloadPage};
+pub use read::{
+    DeliveryPage, JobContext, JobPage, LastCommit, LevelUsage, Outputs, Page, WorkloadPage,
+};
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use writer::Writer;
 

@@ -74,9 +74,16 @@ statements! {
     LEADER_FENCE = "leader_fence";
     LEADER_RAISE = "leader_raise";
     LEADER_SELECT = "leader_select";
+    PAUSE_LOAD = "pause_load";
+    POOL_LOAD = "pool_load";
+    POOL_UPSERT = "pool_upsert";
     RECORD_LIST_BY_JOB = "record_list_by_job";
     RECORD_LIST_BY_WORKLOAD = "record_list_by_workload";
     RUNNER_LOAD = "runner_load";
+    SOFT_STATE_LOAD = "soft_state_load";
+    TENANT_INSERT = "tenant_insert";
+    TENANT_LOAD = "tenant_load";
+    TENANT_USAGE_LOAD = "tenant_usage_load";
     WORKLOAD_DONE_SELECT = "workload_done_select";
     WORKLOAD_LIST = "workload_list";
     WORKLOAD_LIST_BY_STATE = "workload_list_by_state";
@@ -86,30 +93,33 @@ statements! {
 
 // What a batch writes, many rows at a time; the number is that of the columns of one row.
 bulk_statements! {
-    ATTEMPT_INSERT = "attempt_insert", 15;
+    ATTEMPT_INSERT = "attempt_insert", 18;
     CLASS_INSERT = "class_insert", 2;
     DELIVERY_INSERT = "delivery_insert", 19;
     EDGE_INSERT = "edge_insert", 3;
     JOB_ARCHIVE = "job_archive", 1;
     JOB_DELETE = "job_delete", 1;
     JOB_DONE_DELETE = "job_done_delete", 1;
-    JOB_DONE_INSERT = "job_done_insert", 26;
-    JOB_INSERT = "job_insert", 26;
+    JOB_DONE_INSERT = "job_done_insert", 30;
+    JOB_INSERT = "job_insert", 30;
     JOB_REOPEN = "job_reopen", 1;
     JOB_SPEC_INSERT = "job_spec_insert", 3;
-    JOB_UPDATE = "job_update", 20;
+    JOB_UPDATE = "job_update", 23;
+    PAUSE_DELETE = "pause_delete", 1;
+    PAUSE_UPSERT = "pause_upsert", 4;
     RECORD_INSERT = "record_insert", 9;
     RUNNER_DELETE = "runner_delete", 1;
     RUNNER_INSERT = "runner_insert", 11;
     RUNNER_UPDATE = "runner_update", 11;
+    SOFT_STATE_UPSERT = "soft_state_upsert", 3;
     UNIQUE_KEY_CLAIM = "unique_key_claim", 4;
     UNIQUE_KEY_FIND = "unique_key_find", 2;
     UNIQUE_KEY_UPDATE = "unique_key_update", 3;
     WORKLOAD_ARCHIVE = "workload_archive", 1;
     WORKLOAD_DELETE = "workload_delete", 1;
     WORKLOAD_DONE_DELETE = "workload_done_delete", 1;
-    WORKLOAD_DONE_INSERT = "workload_done_insert", 12;
-    WORKLOAD_INSERT = "workload_insert", 12;
+    WORKLOAD_DONE_INSERT = "workload_done_insert", 15;
+    WORKLOAD_INSERT = "workload_insert", 15;
     WORKLOAD_REOPEN = "workload_reopen", 1;
-    WORKLOAD_UPDATE = "workload_update", 6;
+    WORKLOAD_UPDATE = "workload_update", 8;
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::moves::{Misstep, Tracks};
 use crate::model::{
-    Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, Record, Runner, RunnerId,
-    UniqueKey, Workload, WorkloadId,
+    Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record, Runner,
+    RunnerId, SoftState, UniqueKey, Workload, WorkloadId,
 };
 
 /// What a job does, with the ids that its row needs.
@@ -28,6 +28,12 @@ pub(super) struct WriteSet<'a> {
     pub(super) edges: Vec<Edge>,
     pub(super) attempts: Vec<&'a Attempt>,
     pub(super) runners: Runners<'a>,
+    /// Of each scope that the batch touches, the last: paused so, or not any more.
+    pub(super) pauses: HashMap<&'a PauseScope, Option<&'a Pause>>,
+    /// Scopes whose pause the database had before.
+    pub(super) lifted: Vec<&'a PauseScope>,
+    /// The last value of each key.
+    pub(super) soft: HashMap<&'a str, &'a SoftState>,
     /// Only those that are kept.
     pub(super) records: Vec<&'a Record>,
     /// The last answer for each key.
@@ -65,6 +71,7 @@ impl<'a> WriteSet<'a> {
                 self.specs.push((job.id, job.workload_id, spec));
                 self.edges.extend(edges);
             }
+            Change::EdgeInserted(edge) => self.edges.push(*edge),
             Change::JobUpdated(job) => {
                 self.jobs.update(job.id.0, job).map_err(misstep("job", job.id.0))?;
             }
@@ -84,6 +91,13 @@ impl<'a> WriteSet<'a> {
             Change::RunnerInserted(runner) => self.runners.insert(runner)?,
             Change::RunnerUpdated(runner) => self.runners.update(runner)?,
             Change::RunnerRemoved(id) => self.runners.remove(*id)?,
+            Change::Paused(pause) => drop(self.pauses.insert(&pause.scope, Some(pause))),
+            Change::Resumed(scope) => {
+                if self.pauses.insert(scope, None).is_none() {
+                    self.lifted.push(scope);
+                }
+            }
+            Change::SoftSaved(soft) => drop(self.soft.insert(&soft.key, soft)),
             Change::Recorded(record) if record.name.is_kept() => self.records.push(record),
             Change::Recorded(_) => {}
             Change::KeyAnswered(key, workload_id) => {

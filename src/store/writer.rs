@@ -21,8 +21,8 @@ use crate::model::Snapshot;
 /// Writes the database. There is one per process, and one process per database.
 pub struct Writer {
     /// The canonical path.
-    database: PathBuf,
-    options: StoreOptions,
+    pub(super) database: PathBuf,
+    pub(super) options: StoreOptions,
     /// `None` until a load, and again from a failure to the next load.
     pub(super) connection: Option<SqliteConnection>,
     /// Keeps other processes away as long as this one can write.

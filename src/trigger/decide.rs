@@ -66,8 +66,8 @@ impl Trigger {
         };
         let (actors, labels) = (lower("actors", &config.actors), lower("labels", &config.labels));
         let overrides = config.overrides();
-        for (key, fault) in overrides.faults() {
-            faults.add(place.clone(), format!("{key}: {fault}"));
+        for fault in overrides.faults() {
+            faults.add(config.overrides_span(), fault.to_string());
         }
         let start = Start::compile(config, &mut faults);
         match start {

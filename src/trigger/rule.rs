@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{On, Overrides};
+use crate::ask::Ask;
 use crate::model::JobPriority;
 
 /// One `[[trigger]]`.
@@ -19,6 +20,9 @@ pub struct RuleConfig {
     /// The one source whose events it looks at; all of them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Whose work it starts; that of the source, or of whoever sent the event, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Spanned<String>>,
     /// Which kinds of events it wants, with GitHub's filters.
     pub on: On,
     /// The workflow that it starts: a file of the workflow folder, without `.yml`.
@@ -47,17 +51,31 @@ pub struct RuleConfig {
     /// The first backoff in milliseconds, instead of what the workflow says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_ms: Option<u32>,
+    /// Whatever else it asks for its jobs, instead of what the workflow says: the keys of
+    /// `x-dispatch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Spanned<Ask>>,
 }
 
 impl RuleConfig {
-    /// What it decides about the jobs it starts.
+    /// What it decides about the jobs it starts. Its own keys outrank those under `dispatch`.
     pub fn overrides(&self) -> Overrides {
-        Overrides {
+        let own = Ask {
             priority: self.priority,
-            timeout_minutes: self.timeout_minutes,
             max_retries: self.max_retries,
             backoff_ms: self.backoff_ms,
-        }
+            ..Ask::default()
+        };
+        let ask = match &self.dispatch {
+            Some(dispatch) => own.or(dispatch.get_ref()),
+            None => own,
+        };
+        Overrides { timeout_minutes: self.timeout_minutes, ask }
+    }
+
+    /// Where it says what it decides: under `dispatch`, or as a whole.
+    pub fn overrides_span(&self) -> std::ops::Range<usize> {
+        self.dispatch.as_ref().map_or_else(|| self.name.span(), Spanned::span)
     }
 }
 
@@ -92,7 +110,7 @@ mod tests {
           |
         4 | workflows = \"ci\"
           | ^^^^^^^^^
-        unknown field `workflows`, expected one of `name`, `source`, `on`, `workflow`, `agent`, `actors`, `labels`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`
+        unknown field `workflows`, expected one of `name`, `source`, `tenant`, `on`, `workflow`, `agent`, `actors`, `labels`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`, `dispatch`
         ");
     }
 

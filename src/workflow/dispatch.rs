@@ -1,120 +1,114 @@
-//! `x-dispatch`: what GitHub's workflow form has no key for. Other act runners ignore keys that
-//! start with `x-`.
+//! `x-dispatch`: what GitHub's workflow form has no key for, and `concurrency`, for which it has.
+//! Other act runners ignore keys that start with `x-`.
 
-use crate::model::JobPriority;
-use crate::trigger::Overrides;
+use serde_json::{Map, Number, Value as Json};
+use serde_saphyr::Location;
 
 use super::read::{Fields, Reader};
 use super::yaml::{Node, Value};
+use crate::ask::{Ask, Group, Level};
 
-/// More than any machine has; a typing mistake is then found at load and not by a job that waits.
-const AMOUNT_MAX: u32 = 65_536;
-
-/// Keys of later versions, and what to do until then.
-const HINTS: [(&str, &str); 10] = [
+/// Keys that people have reason to write, and what to do instead.
+const HINTS: [(&str, &str); 5] = [
     ("timeout_minutes", "use GitHub's `timeout-minutes` of the job"),
     ("labels", "use GitHub's `runs-on` of the job"),
-    ("skills", LATER),
-    ("affinity", LATER),
-    ("anti-affinity", LATER),
-    ("resources", LATER),
-    ("deadline", LATER),
-    ("max_wait", LATER),
-    ("region", LATER),
-    ("namespace", LATER),
+    ("needs", "use GitHub's `needs` of the job"),
+    ("matrix", "matrices are not supported yet"),
+    ("namespace", "it comes with a later version; remove it"),
 ];
-const LATER: &str = "it comes with a later version; remove it";
 
-/// The values of one `x-dispatch`: the workflow's are the defaults of each job's.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// What one place of a file asks: the workflow's are the defaults of each job's.
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Dispatch {
-    /// `x64`, `arm64`, ...
-    pub architecture: Option<String>,
-    /// `linux`, `macos`, `windows`.
-    pub os: Option<String>,
-    /// Gigabytes of memory.
-    pub min_memory_gb: Option<u32>,
-    /// Cores.
-    pub min_cpu_cores: Option<u32>,
-    /// Whether containers must be available.
-    pub requires_docker: Option<bool>,
-    /// Number of graphics processors; `true` in the file is 1.
-    pub gpu: Option<u32>,
-    /// How urgent.
-    pub priority: Option<JobPriority>,
-    /// Charged failures that may be followed by another try.
-    pub max_retries: Option<u32>,
-    /// The first backoff in milliseconds.
-    pub backoff_ms: Option<u32>,
+    /// What is asked.
+    pub ask: Ask,
+    /// Where each key stands, with its path.
+    places: Vec<(&'static str, String, Location)>,
 }
 
 impl Dispatch {
-    /// Reads the mapping, or nothing when there is none.
-    pub(super) fn read(fields: &mut Fields, reader: &mut Reader<'_>) -> Self {
+    /// Reads `x-dispatch` and `concurrency`, as far as they are there.
+    pub(super) fn read(fields: &mut Fields, level: Level, reader: &mut Reader<'_>) -> Self {
         let mut found = Self::default();
+        if let Some((node, path)) = fields.take("concurrency") {
+            found.places.push(("group", path.clone(), node.referenced));
+            found.ask.group = concurrency(node, &path, reader);
+        }
         let Some((node, path)) = fields.take("x-dispatch") else { return found };
         let Some(mut own) = reader.map(node, &path) else { return found };
-        found.architecture = own.take("architecture").and_then(|(it, at)| reader.short(it, &at));
-        found.os = own.take("os").and_then(|(it, at)| reader.short(it, &at));
-        let mut amount = |key| own.take(key).and_then(|(it, at)| reader.number(&it, &at, amount));
-        found.min_memory_gb = amount("min_memory_gb");
-        found.min_cpu_cores = amount("min_cpu_cores");
-        let mut number = |key, fault: fn(u32) -> Option<String>| {
-            own.take(key).and_then(|(it, at)| reader.number(&it, &at, fault))
-        };
-        found.max_retries = number("max_retries", Overrides::retries_fault);
-        found.backoff_ms = number("backoff_ms", Overrides::backoff_fault);
-        found.requires_docker =
-            own.take("requires_docker").and_then(|(it, at)| reader.boolean(&it, &at));
-        found.gpu = own.take("gpu").and_then(|(it, at)| gpu(&it, &at, reader));
-        found.priority = own.take("priority").and_then(|(it, at)| priority(it, &at, reader));
+        for key in Ask::KEYS {
+            let Some((node, path)) = own.take(key) else { continue };
+            let at = node.referenced;
+            if let Some(said) = found.ask_of(key, &node, &path, reader) {
+                found.places.push((key, path, at));
+                found.ask = said.or(&found.ask);
+            }
+        }
         own.finish(reader, &HINTS);
+        for fault in found.ask.faults(level) {
+            let (at, path) = found.place(fault.key).unwrap_or((Location::UNKNOWN, path.as_str()));
+            reader.fault(at, path, fault.message);
+        }
         found
     }
 
-    /// This job's values, and where it has none the workflow's.
-    pub(super) fn or(&self, workflow: &Self) -> Self {
-        Self {
-            architecture: self.architecture.clone().or_else(|| workflow.architecture.clone()),
-            os: self.os.clone().or_else(|| workflow.os.clone()),
-            min_memory_gb: self.min_memory_gb.or(workflow.min_memory_gb),
-            min_cpu_cores: self.min_cpu_cores.or(workflow.min_cpu_cores),
-            requires_docker: self.requires_docker.or(workflow.requires_docker),
-            gpu: self.gpu.or(workflow.gpu),
-            priority: self.priority.or(workflow.priority),
-            max_retries: self.max_retries.or(workflow.max_retries),
-            backoff_ms: self.backoff_ms.or(workflow.backoff_ms),
+    /// One key's value as an ask that says nothing else.
+    fn ask_of(&self, key: &str, node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<Ask> {
+        if key == "group" && self.ask.group.is_some() {
+            reader.fault(node.referenced, path, "`concurrency` names a group already");
+            reader.hint("keep one of the two");
+            return None;
         }
+        let entry = Map::from_iter([(key.to_owned(), json(node))]);
+        match serde_json::from_value(Json::Object(entry)) {
+            Ok(ask) => Some(ask),
+            Err(error) => {
+                reader.fault(node.referenced, path, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Where a key of [`Ask`] stands, with its path.
+    pub(super) fn place(&self, key: &str) -> Option<(Location, &str)> {
+        let plain = |key: &str| key.replace('-', "_");
+        let found = self.places.iter().rev().find(|(known, ..)| plain(known) == key);
+        found.map(|(_, path, at)| (*at, path.as_str()))
     }
 }
 
-fn amount(number: u32) -> Option<String> {
-    (number > AMOUNT_MAX).then(|| format!("{number} is over {AMOUNT_MAX}"))
-}
-
-fn gpu(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<u32> {
-    match node.value {
-        Value::Bool(value) => Some(value.into()),
-        Value::Integer(_) => reader.number(node, path, amount),
-        _ => {
-            let kind = node.value.kind();
-            reader.fault(
-                node.referenced,
-                path,
-                format!("{kind} where a boolean or number belongs"),
-            );
-            None
-        }
+/// GitHub's group: one runs, the one that came last waits, all others are cancelled. Its rule:
+/// <https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency>.
+fn concurrency(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<Group> {
+    if let Value::Text(_) = &node.value {
+        let key = reader.short(node, path)?;
+        return Some(Group::like_github(key, false));
     }
-}
-
-fn priority(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<JobPriority> {
     let at = node.referenced;
-    match reader.short(node, path)?.parse() {
-        Ok(priority) => Some(priority),
-        Err(message) => {
-            reader.fault(at, path, message);
-            None
+    let mut own = reader.map(node, path)?;
+    let Some((name, name_path)) = own.take("group") else {
+        reader.fault(at, path, "it has no `group`");
+        reader.hint("name the group");
+        return None;
+    };
+    let key = reader.short(name, &name_path);
+    let cancel = own.take("cancel-in-progress").map(|(it, at)| reader.boolean(&it, &at));
+    own.finish(reader, &[]);
+    Some(Group::like_github(key?, cancel.unwrap_or(Some(false))?))
+}
+
+/// A tree as JSON, for types that all languages share. A number that JSON cannot hold becomes
+/// nothing, which no key takes.
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Integer(number) => Number::from_i128(*number).map_or(Json::Null, Json::Number),
+        Value::Float(number) => Number::from_f64(*number).map_or(Json::Null, Json::Number),
+        Value::Text(text) => Json::String(text.clone()),
+        Value::List(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Map(entries) => {
+            entries.iter().map(|(key, value)| (key.value.clone(), json(value))).collect()
         }
     }
 }

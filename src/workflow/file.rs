@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde_saphyr::{Location, Spanned};
 
 use super::dispatch::Dispatch;
+use super::plan::draft;
 use super::read::{Fields, Reader};
 use super::step::read_steps;
 use super::yaml::{self, Node, Value};
-use super::{Defaults, FileError, plan};
-use crate::model::{PlanError, Step};
+use super::{Defaults, FileError};
+use crate::ask::{Level, Planned};
+use crate::model::{Catalogue, PlanError, Step, TermsFault};
 use crate::trigger::Overrides;
 
 /// The most jobs of one file; `workload_jobs_max` may be lower.
@@ -17,29 +19,31 @@ const JOBS_MAX: usize = 1_000;
 /// The longest job id, in bytes.
 const JOB_ID_BYTES_MAX: usize = 100;
 
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 4] = [
     ("on", "put the filter under [[trigger]] in the config"),
     ("permissions", "remove it: jobs get no token of the forge"),
-    ("concurrency", "groups are not supported yet; remove it"),
     ("defaults", "not supported yet; write it in each step's script"),
     ("run-name", "not supported yet; remove it"),
 ];
 
-const JOB_HINTS: [(&str, &str); 11] = [
+const JOB_HINTS: [(&str, &str); 10] = [
     ("uses", "calling another workflow is not supported yet"),
     ("with", "calling another workflow is not supported yet"),
     ("secrets", "calling another workflow is not supported yet"),
-    ("if", "conditions are not supported yet; test in a step's script"),
+    (
+        "if",
+        "conditions are not supported yet; `run_if` of `x-dispatch` is success, failure or always",
+    ),
     ("strategy", "matrices are not supported yet; write one job for each case"),
     ("outputs", "outputs are not supported yet"),
     ("container", "not supported yet; call the container tool in a step's script"),
     ("services", "not supported yet; start them in a step's script"),
     ("permissions", "remove it: jobs get no token of the forge"),
-    ("concurrency", "groups are not supported yet; remove it"),
     ("continue-on-error", "write `|| true` in a step's script"),
 ];
 
-/// A checked workflow: [`super::plan`] cannot fail on it but for `workload_jobs_max`.
+/// A workflow whose form is checked, see [`File::parse`]; what it means to a configuration,
+/// [`File::check`] tells.
 #[derive(Clone, PartialEq, Debug)]
 pub struct File {
     /// What triggers call it: the file's name without its ending.
@@ -65,7 +69,7 @@ pub struct FileJob {
     pub title: Option<String>,
     /// Ids of jobs that must end well first, with their places.
     pub needs: Vec<Spanned<String>>,
-    /// Labels that the runner must have.
+    /// What the runner's labels must be.
     pub runs_on: Vec<String>,
     /// Environment of all steps.
     pub env: BTreeMap<String, String>,
@@ -77,6 +81,8 @@ pub struct FileJob {
     pub steps: Vec<Step>,
     /// Where the job stands in the file.
     pub at: Location,
+    /// Where its labels stand.
+    runs_on_at: Location,
 }
 
 impl File {
@@ -108,13 +114,49 @@ impl File {
             }
         }
     }
+
+    /// Checks what the file asks of the scheduler: with the names of a configuration, and as terms
+    /// that can be obeyed.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in the order of its lines.
+    pub fn check(&self, catalogue: &Catalogue) -> Result<(), Vec<FileError>> {
+        let (planned, mut faults) = drafted(self, catalogue);
+        faults.extend(planned.workload.faults());
+        let mut errors: Vec<_> = faults.into_iter().map(|fault| self.with_place(fault)).collect();
+        errors.sort_by_key(|error| (error.line, error.column));
+        // What the workflow says once for all its jobs is wrong once.
+        errors.dedup();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn with_place(&self, fault: TermsFault) -> FileError {
+        let TermsFault { job, key, message } = fault;
+        let job = job.and_then(|name| self.jobs.iter().find(|job| job.id == name));
+        let own = job.and_then(|job| job.dispatch.place(key));
+        let (at, key) = match (own.or_else(|| self.dispatch.place(key)), job) {
+            (Some((at, path)), _) => (at, path.to_owned()),
+            (None, Some(job)) if key == "labels" => {
+                (job.runs_on_at, format!("jobs.{}.runs-on", job.id))
+            }
+            (None, Some(job)) => (job.at, format!("jobs.{}.{key}", job.id)),
+            (None, None) => (Location::UNKNOWN, key.to_owned()),
+        };
+        let (line, column, file) = (at.line(), at.column(), self.file.clone());
+        FileError { file, line, column, key, message, hint: None }
+    }
+}
+
+fn drafted(file: &File, catalogue: &Catalogue) -> (Planned, Vec<TermsFault>) {
+    draft(file, "", &Overrides::default(), &Defaults::default(), catalogue)
 }
 
 fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
     let mut fields = reader.map(root, "")?;
     let title = fields.take("name").and_then(|(it, path)| reader.short(it, &path));
     let env = fields.take("env").map(|(it, path)| reader.env(it, &path)).unwrap_or_default();
-    let dispatch = Dispatch::read(&mut fields, reader);
+    let dispatch = Dispatch::read(&mut fields, Level::Workload, reader);
     let mut jobs = Vec::new();
     match fields.take("jobs") {
         None => {
@@ -143,8 +185,12 @@ fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
 fn read_job(id: &Spanned<String>, mut fields: Fields, reader: &mut Reader<'_>) -> FileJob {
     let title = fields.take("name").and_then(|(it, path)| reader.short(it, &path));
     let needs = fields.take("needs").map(|(it, path)| reader.shorts(it, &path));
+    let mut runs_on_at = id.referenced;
     let runs_on = match fields.take("runs-on") {
-        Some((node, path)) => reader.shorts(node, &path),
+        Some((node, path)) => {
+            runs_on_at = node.referenced;
+            reader.shorts(node, &path)
+        }
         None => {
             reader.fault(id.referenced, &fields.path, "the job has no `runs-on`");
             reader.hint("name the labels that its runner must have; [] for any runner");
@@ -155,7 +201,7 @@ fn read_job(id: &Spanned<String>, mut fields: Fields, reader: &mut Reader<'_>) -
     let timeout_minutes = fields
         .take("timeout-minutes")
         .and_then(|(it, path)| reader.number(&it, &path, Overrides::timeout_fault));
-    let dispatch = Dispatch::read(&mut fields, reader);
+    let dispatch = Dispatch::read(&mut fields, Level::Job, reader);
     let steps = read_steps(&mut fields, reader);
     fields.finish(reader, &JOB_HINTS);
     FileJob {
@@ -168,6 +214,7 @@ fn read_job(id: &Spanned<String>, mut fields: Fields, reader: &mut Reader<'_>) -
         dispatch,
         steps,
         at: id.referenced,
+        runs_on_at,
     }
 }
 
@@ -227,7 +274,8 @@ fn refuse_in(text: &str, node: &Node, path: &str, reader: &mut Reader<'_>) {
 
 /// Refuses unknown needs and cycles, at the place that names them.
 fn check_graph(file: &File, reader: &mut Reader<'_>) {
-    let planned = plan(file, "", &Overrides::default(), &Defaults::default());
+    // Names of pools and the like play no part in the graph.
+    let planned = drafted(file, &Catalogue::default()).0.workload;
     let Err(error) = planned.check(JOBS_MAX) else { return };
     let of = |name: &str| file.jobs.iter().find(|job| job.id == name);
     let need_of = |job: &str, need: &str| {
@@ -239,6 +287,8 @@ fn check_graph(file: &File, reader: &mut Reader<'_>) {
         PlanError::NoJobs | PlanError::TooManyJobs { .. } | PlanError::SameName(_) => {
             (file.jobs.first().map(|job| job.at), "jobs".to_owned())
         }
+        // Those are for `File::check`, which tells all of them.
+        PlanError::Terms(_) => return,
     };
     reader.fault(at.unwrap_or(Location::UNKNOWN), &key, error.to_string());
     if let PlanError::UnknownNeed { .. } = error {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::yaml::FILE_BYTES_MAX;
 use super::{File, FileError};
+use crate::model::Catalogue;
 
 /// The most workflow files of a folder.
 const FILES_MAX: usize = 1_000;
@@ -51,15 +52,18 @@ pub enum FolderError {
 }
 
 /// Reads every `*.yml` and `*.yaml` of a folder, not of folders in it, by its name without the
-/// ending.
+/// ending. They are checked against the names of the configuration.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with all files.
-pub fn load(folder: &Path) -> Result<BTreeMap<String, File>, Vec<FolderError>> {
+pub fn load(
+    folder: &Path,
+    catalogue: &Catalogue,
+) -> Result<BTreeMap<String, File>, Vec<FolderError>> {
     let (mut files, mut faults) = (BTreeMap::<String, File>::new(), Vec::new());
     for path in list(folder).map_err(|fault| vec![fault])? {
-        match read(&path) {
+        match read(&path, catalogue) {
             Err(found) => faults.extend(found),
             Ok(file) => {
                 if let Some(first) = files.get(&file.name) {
@@ -92,15 +96,18 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<File, Vec<FolderError>> {
+fn read(path: &Path, catalogue: &Catalogue) -> Result<File, Vec<FolderError>> {
     let unreadable = |error| vec![FolderError::Unreadable { path: path.to_owned(), error }];
     if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX as u64 {
         return Err(vec![FolderError::TooLarge { path: path.to_owned() }]);
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let faults = |found: Vec<FileError>| found.into_iter().map(FolderError::from).collect();
-    File::parse(&name, &text).map_err(faults)
+    let faults =
+        |found: Vec<FileError>| found.into_iter().map(FolderError::from).collect::<Vec<_>>();
+    let file = File::parse(&name, &text).map_err(faults)?;
+    file.check(catalogue).map_err(faults)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -115,7 +122,7 @@ mod tests {
         for name in ["b.yaml", "a.yml", "README.md"] {
             fs::write(folder.path().join(name), GOOD).unwrap();
         }
-        let files = load(folder.path()).unwrap();
+        let files = load(folder.path(), &Catalogue::default()).unwrap();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 
@@ -126,7 +133,7 @@ mod tests {
             fs::write(folder.path().join(name), text).unwrap();
         }
         fs::write(folder.path().join("c.yml"), [0xff, 0xfe]).unwrap();
-        let faults = load(folder.path()).unwrap_err();
+        let faults = load(folder.path(), &Catalogue::default()).unwrap_err();
         let text: Vec<_> = faults
             .iter()
             .map(|it| it.to_string().replace(&*folder.path().to_string_lossy(), "DIR"))
@@ -137,12 +144,12 @@ mod tests {
         b.yaml and b.yml are both workflow `b`; rename one
         cannot read DIR/c.yml: stream did not contain valid UTF-8
         ");
-        assert!(load(&folder.path().join("none")).is_err());
+        assert!(load(&folder.path().join("none"), &Catalogue::default()).is_err());
     }
 
     #[test]
     fn the_example_workflows_load() {
-        let files = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/workflows")));
-        assert!(files.unwrap().contains_key("demo"));
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/workflows"));
+        assert!(load(folder, &Catalogue::default()).unwrap().contains_key("demo"));
     }
 }

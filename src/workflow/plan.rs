@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::ask::{Ask, Planned, Resolved};
 use crate::model::{
-    JobPriority, JobSpec, JobWork, PlannedJob, PlannedWorkload, RetryPolicy, RunnerRequirements,
-    TenantId, Trust, WorkloadKind,
+    Catalogue, JobSpec, JobWork, PlannedJob, PlannedWorkload, RetryPolicy, TenantId, TermsFault,
+    Trust, WorkloadKind,
 };
 use crate::trigger::Overrides;
 
@@ -31,19 +32,12 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// Timeout and retries of a job: the trigger's values, then the file's, then these.
-    pub fn limits(
-        &self,
-        trigger: &Overrides,
-        timeout_minutes: Option<u32>,
-        max_retries: Option<u32>,
-        backoff_ms: Option<u32>,
-    ) -> (i64, RetryPolicy) {
-        let minutes = trigger.timeout_minutes.or(timeout_minutes).unwrap_or(self.timeout_minutes);
-        let backoff_ms = trigger.backoff_ms.or(backoff_ms).unwrap_or(self.backoff_ms);
+    /// Timeout and retries of a job: what the trigger and then the file say, else these.
+    pub fn limits(&self, timeout_minutes: Option<u32>, ask: &Ask) -> (i64, RetryPolicy) {
+        let minutes = timeout_minutes.unwrap_or(self.timeout_minutes);
         let retry = RetryPolicy {
-            max_retries: trigger.max_retries.or(max_retries).unwrap_or(self.max_retries),
-            backoff_ms: backoff_ms.into(),
+            max_retries: ask.max_retries.unwrap_or(self.max_retries),
+            backoff_ms: ask.backoff_ms.unwrap_or(self.backoff_ms).into(),
         };
         (i64::from(minutes) * 60_000, retry)
     }
@@ -54,46 +48,70 @@ impl Defaults {
 ///
 /// Its name is the file's, and its jobs' names are their ids: what people type and what routes
 /// match stays the same when somebody edits a title.
+///
+/// # Errors
+///
+/// Every name that the catalogue does not know.
 pub fn plan(
     file: &File,
     trigger: &str,
     overrides: &Overrides,
     defaults: &Defaults,
-) -> PlannedWorkload {
-    PlannedWorkload {
+    catalogue: &Catalogue,
+) -> Result<Planned, Vec<TermsFault>> {
+    let (planned, faults) = draft(file, trigger, overrides, defaults, catalogue);
+    if faults.is_empty() { Ok(planned) } else { Err(faults) }
+}
+
+/// The plan, with what is wrong in it: see [`Ask::draft`].
+pub(super) fn draft(
+    file: &File,
+    trigger: &str,
+    overrides: &Overrides,
+    defaults: &Defaults,
+    catalogue: &Catalogue,
+) -> (Planned, Vec<TermsFault>) {
+    let whole = overrides.ask.or(&file.dispatch.ask);
+    let (mut jobs, mut later) = (Vec::with_capacity(file.jobs.len()), Vec::new());
+    let mut faults = Vec::new();
+    for job in &file.jobs {
+        let own = overrides.ask.for_jobs().or(&job.dispatch.ask.or(&file.dispatch.ask.for_jobs()));
+        let (resolved, found) = own.draft(&job.runs_on, catalogue);
+        faults.extend(found.into_iter().map(|found| found.of_job(Some(&job.id))));
+        later.push(resolved.later);
+        let minutes = overrides.timeout_minutes.or(job.timeout_minutes);
+        jobs.push(plan_job(file, job, resolved, defaults.limits(minutes, &own)));
+    }
+    let workload = PlannedWorkload {
         kind: WorkloadKind::Workflow,
         name: file.name.clone(),
         trigger: trigger.to_owned(),
         tenant_id: TenantId::DEFAULT,
         session_key: None,
-        jobs: file.jobs.iter().map(|job| plan_job(file, job, overrides, defaults)).collect(),
-    }
+        terms: whole.workload_terms(),
+        open: false,
+        jobs,
+    };
+    (Planned { workload, later }, faults)
 }
 
-fn plan_job(file: &File, job: &FileJob, trigger: &Overrides, defaults: &Defaults) -> PlannedJob {
-    let own = job.dispatch.or(&file.dispatch);
-    let (timeout_ms, retry) =
-        defaults.limits(trigger, job.timeout_minutes, own.max_retries, own.backoff_ms);
-    let requirements = RunnerRequirements {
-        labels: job.runs_on.iter().map(|label| label.as_str().into()).collect(),
-        architecture: own.architecture.map(Into::into),
-        os: own.os.map(Into::into),
-        min_memory_gb: own.min_memory_gb.unwrap_or_default(),
-        min_cpu_cores: own.min_cpu_cores.unwrap_or_default(),
-        requires_docker: own.requires_docker.unwrap_or_default(),
-        gpu: own.gpu.unwrap_or_default(),
-        ..RunnerRequirements::default()
-    };
+fn plan_job(
+    file: &File,
+    job: &FileJob,
+    resolved: Resolved,
+    (timeout_ms, retry): (i64, RetryPolicy),
+) -> PlannedJob {
     let mut env = file.env.clone();
     env.extend(job.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     PlannedJob {
         name: job.id.clone(),
         needs: job.needs.iter().map(|need| need.value.clone()).collect(),
-        requirements: requirements.normalised(),
-        priority: trigger.priority.or(own.priority).unwrap_or(JobPriority::Normal),
+        requirements: resolved.requirements,
+        priority: resolved.priority,
         timeout_ms,
         retry,
         not_before_ms: 0,
+        terms: resolved.terms,
         spec: Arc::new(JobSpec {
             work: JobWork::Steps(job.steps.clone()),
             env,
@@ -106,6 +124,7 @@ fn plan_job(file: &File, job: &FileJob, trigger: &Overrides, defaults: &Defaults
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{JobPriority, PendingPolicy, RunIf};
 
     const TEXT: &str = "
 env: { A: file, B: file }
@@ -123,10 +142,16 @@ jobs:
     steps: [{ run: 'true' }]
 ";
 
+    fn planned(file: &File, overrides: &Overrides) -> PlannedWorkload {
+        let catalogue = Catalogue::default();
+        let planned = plan(file, "t", overrides, &Defaults::default(), &catalogue).unwrap();
+        planned.settle(1_000, None, &catalogue)
+    }
+
     #[test]
     fn a_jobs_values_outrank_the_files_which_outrank_the_defaults() {
         let file = File::parse("w.yml", TEXT).unwrap();
-        let planned = plan(&file, "t", &Overrides::default(), &Defaults::default());
+        let planned = planned(&file, &Overrides::default());
         assert_eq!(planned.check(2), Ok(vec![vec![], vec![0]]));
         let [one, two] = planned.jobs.as_slice() else { panic!("two jobs") };
 
@@ -147,15 +172,53 @@ jobs:
     #[test]
     fn a_triggers_values_outrank_the_files() {
         let file = File::parse("w.yml", TEXT).unwrap();
-        let trigger = Overrides {
-            priority: Some(JobPriority::High),
-            timeout_minutes: Some(9),
-            max_retries: Some(7),
-            backoff_ms: Some(3),
-        };
-        for job in plan(&file, "t", &trigger, &Defaults::default()).jobs {
+        let ask = serde_json::from_value(serde_json::json!({
+            "priority": "high", "max_retries": 7, "backoff_ms": 3, "min_memory_gb": 8,
+        }));
+        let trigger = Overrides { timeout_minutes: Some(9), ask: ask.unwrap() };
+        for job in planned(&file, &trigger).jobs {
             assert_eq!((job.priority, job.timeout_ms), (JobPriority::High, 540_000));
             assert_eq!(job.retry, RetryPolicy { max_retries: 7, backoff_ms: 3 });
+            assert_eq!(job.requirements.min_memory_gb, 8);
         }
+    }
+
+    #[test]
+    fn terms_of_the_workflow_and_of_its_jobs_reach_the_plan() {
+        let text = "
+concurrency: { group: deploy, cancel-in-progress: true }
+x-dispatch: { max_wait: 2m, deadline: 1h, max_parallel: 2, region: [EU, us] }
+jobs:
+  one:
+    runs-on: x
+    concurrency: database
+    x-dispatch: { queue_timeout: 10s, affinity: app, anti-affinity: db }
+    steps: [{ run: 'true' }]
+  two:
+    needs: one
+    runs-on: x
+    x-dispatch: { run_if: failure, deadline: 2h, group: { key: three, limit: 3, queue_max: 5 } }
+    steps: [{ run: 'true' }]
+";
+        let file = File::parse("w.yml", text).unwrap();
+        let workload = planned(&file, &Overrides::default());
+        let group = workload.terms.group.as_ref().unwrap();
+        assert_eq!((&*group.key, group.limit, group.pending), ("deploy", 1, PendingPolicy::Latest));
+        assert_eq!((group.cancel_in_progress, workload.terms.max_parallel), (true, Some(2)));
+        let [one, two] = workload.jobs.as_slice() else { panic!("two jobs") };
+        let keys = |job: &PlannedJob| job.terms.group.clone().map(|group| (group.key, group.limit));
+        assert_eq!(keys(one), Some(("database".into(), 1)));
+        assert_eq!(keys(two), Some(("three".into(), 3)));
+        assert_eq!(two.terms.group.as_ref().unwrap().pending, PendingPolicy::Queue { max: 5 });
+        assert_eq!((one.terms.run_if, two.terms.run_if), (RunIf::Success, RunIf::Failure));
+        assert_eq!(one.terms.deadline_ms, Some(1_000 + 3_600_000));
+        assert_eq!(two.terms.deadline_ms, Some(1_000 + 7_200_000));
+        assert_eq!(
+            (one.terms.max_wait_ms, one.terms.queue_timeout_ms),
+            (Some(120_000), Some(10_000))
+        );
+        assert_eq!(one.requirements.required_regions, ["eu".into(), "us".into()]);
+        assert_eq!(one.terms.placement.affinity.as_deref(), Some("app"));
+        assert_eq!(one.terms.placement.anti_affinity.as_deref(), Some("db"));
     }
 }

@@ -14,11 +14,12 @@ use source::Source;
 #[rustfmt::skip]
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("ask", &[]),
     ("event", &[]),
-    ("trigger", &["event"]),
-    ("workflow", &["event", "trigger"]),
+    ("trigger", &["ask", "event"]),
+    ("workflow", &["ask", "event", "trigger"]),
     ("webhook", &["event"]),
-    ("intake", &["event", "trigger", "workflow"]),
+    ("intake", &["ask", "event", "trigger", "workflow"]),
     ("queue", &[]),
     ("runner", &[]),
     ("dispatch", &["queue", "runner"]),
@@ -27,15 +28,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("driver", &["queue", "runner", "dispatch", "store", "clock", "telemetry"]),
     ("log", &[]),
-    ("config", &["trigger", "webhook"]),
-    ("api::wire", &[]),
+    ("config", &["ask", "trigger", "webhook", "dispatch"]),
+    ("api::wire", &["ask"]),
     ("api", &[
-        "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
+        "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "store", "driver", "log", "clock", "telemetry", "config",
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
-    ("cli", &["api::wire", "clock", "config", "telemetry", "webhook", "app", "agent_runner"]),
+    ("cli", &["api::wire", "ask", "clock", "config", "telemetry", "webhook", "app", "agent_runner"]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "store", "driver", "log", "clock", "telemetry", "config", "api",
@@ -44,8 +45,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without clock, randomness, socket, file, database or runtime (law 3).
-const CORE: &[&str] =
-    &["model", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch"];
+const CORE: &[&str] = &[
+    "model", "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner",
+    "dispatch",
+];
 
 /// What the core may not know.
 #[rustfmt::skip]

@@ -8,9 +8,11 @@
 
 mod access;
 mod acting;
+mod asking;
 mod commands;
 mod configuration;
 mod crash;
+mod engine;
 mod faults;
 mod hooks;
 mod leases;
@@ -21,3 +23,5 @@ mod runners;
 mod shutdown;
 mod spill;
 mod support;
+mod sweep;
+mod tenants;

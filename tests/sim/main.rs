@@ -1,53 +1,123 @@
 //! The scheduler under random commands and virtual time, without a database.
 //!
-//! `world` plays senders, runners and operators against the real `Scheduler`; `rows` is a database
-//! in thirty lines, written from the meaning of each change; `naive` is a matcher that looks at
-//! everything. After each batch the world checks the laws.
+//! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a
+//! database in memory, written from the meaning of each change; `known` is what the checker
+//! remembers by itself; `naive` is a matcher that looks at everything. After each batch the world
+//! checks the laws. `soak` has long worlds about fair shares and aging.
+//!
+//! `SIM_SEEDS=n` plays so many worlds, `SIM_SEED=n` only that one. Worlds that found bugs are in
+//! `regressions`.
 
 #![expect(clippy::unwrap_used, reason = "a world that does not fit together is a failed test")]
 
+mod dice;
+mod known;
 mod naive;
+mod reached;
 mod rows;
+mod setup;
+mod soak;
 mod world;
 
-use proptest::prelude::*;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use world::{Op, World};
+use reached::Reached;
+use world::World;
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("SIM_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(400),
-        max_shrink_iters: 20_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+/// Worlds that are played when nobody says how many.
+const SEEDS: u64 = 2_000;
+/// What happens in each of them, before everything is to end.
+const STEPS: usize = 150;
 
-    /// Law 4, the naive matcher, and the leases' rules, after every batch.
-    #[test]
-    fn memory_is_an_index_over_the_rows(
-        seed in any::<u64>(),
-        ops in prop::collection::vec(any::<Op>(), 1..120),
-    ) {
-        let mut world = World::new(seed);
-        for op in ops {
-            world.step(op);
+/// Worlds that found bugs: a seed, how many steps, then what was wrong.
+const REGRESSIONS: &str = include_str!("regressions");
+
+/// Plays one world to its end.
+fn play(seed: u64, steps: usize) -> Reached {
+    let mut world = World::new(seed);
+    for _ in 0..steps {
+        world.step();
+    }
+    world.run_dry();
+    world.reached
+}
+
+/// Plays worlds on all cores; panics with the first seed that failed and how to play it again.
+fn play_all(worlds: &[(u64, usize)]) -> Reached {
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let all = Mutex::new(Reached::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(&(seed, steps)) =
+                    worlds.get(next.fetch_add(1, Ordering::Relaxed) as usize)
+                {
+                    // A thread of its own: its name stands above whatever it says when it fails.
+                    let name = std::thread::Builder::new().name(format!("SIM_SEED={seed}"));
+                    match name.spawn_scoped(scope, move || play(seed, steps)).unwrap().join() {
+                        Ok(reached) => all.lock().unwrap().add(&reached),
+                        Err(_) => failed.lock().unwrap().push(seed),
+                    }
+                }
+            });
         }
-        world.run_dry();
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort_unstable();
+    let first = failed.first();
+    assert!(
+        failed.is_empty(),
+        "{} of {} worlds failed: {failed:?}; play the first again with: SIM_SEED={} cargo test \
+         --test sim every_world",
+        failed.len(),
+        worlds.len(),
+        first.unwrap(),
+    );
+    all.into_inner().unwrap()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// The naive matcher, law 4, limits, leases, explanations after every batch, and that all ends.
+/// The worlds reach every rare state: a zero would make their silence worthless.
+#[test]
+fn every_world_keeps_the_laws_and_ends() {
+    if let Some(seed) = number("SIM_SEED") {
+        play(seed, STEPS);
+        return;
+    }
+    let count = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let reached = play_all(&(0..count).map(|seed| (seed, STEPS)).collect::<Vec<_>>());
+    if count >= SEEDS {
+        reached.assert_all();
     }
 }
 
-/// Random worlds reach every rare state: a zero would make the property test's silence worthless.
 #[test]
-fn the_random_worlds_reach_every_rare_state() {
-    let mut reached = world::Reached::default();
-    for seed in 0..150 {
-        let mut world = World::new(seed);
-        for _ in 0..150 {
-            let op = world.random_op();
-            world.step(op);
-        }
+fn seeds_that_found_bugs_find_none() {
+    let lines = REGRESSIONS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let world = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    };
+    let worlds: Option<Vec<_>> = lines.map(world).collect();
+    play_all(&worlds.expect("each line begins with a seed and a number of steps"));
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    let history = |seed| {
+        let mut world = World::remembering(seed);
+        (0..STEPS).for_each(|_| world.step());
         world.run_dry();
-        reached.add(&world.reached);
+        world.history()
+    };
+    for seed in 0..10 {
+        assert_eq!(history(seed), history(seed), "seed {seed}");
     }
-    reached.assert_all();
+    assert_ne!(history(0), history(1));
 }

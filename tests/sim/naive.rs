@@ -1,84 +1,410 @@
-//! A matcher that looks at every job and every runner, to compare the real one with.
+//! A matcher that looks at every job, every pool and every runner before each decision, to compare
+//! the real one with. It counts everything anew from the rows.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dispatchyard::dispatch::Durable;
-use dispatchyard::model::{ClassId, JobId, JobStateKind, Now, RunnerId, RunnerRequirements};
+use dispatchyard::dispatch::{PoolSettings, Settings};
+use dispatchyard::model::{
+    Job, JobId, JobPriority, Now, PauseScope, PoolId, Runner, RunnerId, RunnerRequirements,
+    TenantId,
+};
+use dispatchyard::queue::ShareUsage;
 
-/// What the world knows of a runner.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KnownRunner {
-    pub(crate) foreign_jobs: u32,
-    pub(crate) offline: bool,
-    /// Of the parked poll: its place in the order of polls, and the most jobs that it takes.
-    pub(crate) parked: Option<(u64, u32)>,
-    /// Jobs that the parked poll has been given and not told of.
-    pub(crate) given: u32,
+use crate::known::{self, Known};
+use crate::rows::Rows;
+
+/// One decision of the match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Decision {
+    Give(JobId, RunnerId),
+    Hold(JobId, RunnerId),
 }
 
-/// Which ready job goes to which runner, in the order of the decisions.
-pub(crate) fn decide(
-    state: &Durable,
-    classes: &BTreeMap<ClassId, RunnerRequirements>,
-    known: &BTreeMap<RunnerId, KnownRunner>,
-    max_global_concurrency: u64,
-    now: Now,
-) -> Vec<(JobId, RunnerId)> {
-    let mut known = known.clone();
-    let mut leases: BTreeMap<RunnerId, u32> = BTreeMap::new();
-    for (_, runner) in state.leases.values() {
-        *leases.entry(*runner).or_default() += 1;
-    }
-    let mut running = state.leases.len() as u64;
-    let mut ready: Vec<_> = state
-        .jobs
-        .values()
-        .filter(|job| job.kind() == JobStateKind::Pending && job.not_before_ms <= now.wall_ms)
-        .collect();
-    ready.sort_by_key(|job| (job.priority, job.lane_key, job.id));
-    let mut decisions = Vec::new();
-    for job in ready {
-        if running >= max_global_concurrency {
-            break;
+type Urgency = (JobPriority, u64, i64, JobId);
+
+/// Everything that decisions follow from, and what they change.
+pub(crate) struct Naive<'a> {
+    pub(crate) rows: &'a Rows,
+    pub(crate) settings: &'a Settings,
+    pub(crate) now: Now,
+    pub(crate) known: Known,
+    pub(crate) shares: BTreeMap<TenantId, ShareUsage>,
+    /// The jobs that each runner has.
+    pub(crate) has: BTreeMap<RunnerId, BTreeSet<JobId>>,
+    pub(crate) units: BTreeMap<(Box<str>, u32), JobId>,
+}
+
+impl<'a> Naive<'a> {
+    pub(crate) fn new(
+        rows: &'a Rows,
+        settings: &'a Settings,
+        now: Now,
+        known: Known,
+        shares: Vec<ShareUsage>,
+    ) -> Self {
+        let mut has: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let mut units = BTreeMap::new();
+        for job in rows.jobs.values() {
+            let Some(lease) = job.lease() else { continue };
+            has.entry(lease.runner_id).or_default().insert(job.id);
+            for (name, indexes) in job.units.iter().flat_map(|held| &held.0) {
+                units.extend(indexes.iter().map(|at| ((name.clone(), *at), job.id)));
+            }
         }
-        let needs = &classes[&job.class_id];
-        let fitting: Vec<_> = state
-            .runners
-            .values()
-            .filter(|runner| runner.capabilities.satisfies(runner.pool_id, needs))
-            .collect();
-        let alone = |id: RunnerId| {
-            fitting.iter().all(|other| {
-                other.id == id
-                    || known[&other.id].offline
-                    || other.cordoned.is_some()
-                    || other.draining
-            })
+        let shares = shares.into_iter().map(|share| (share.tenant_id, share)).collect();
+        Self { rows, settings, now, known, shares, has, units }
+    }
+
+    /// What is decided now, in order.
+    pub(crate) fn decide(&mut self) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        if self.paused(&PauseScope::Everything) {
+            return decisions;
+        }
+        self.check_reservations();
+        while self.running() < self.settings.max_global_concurrency {
+            let pools = [crate::setup::GENERAL, crate::setup::TIGHT];
+            let firsts = pools.into_iter().filter_map(|pool| self.first_of(pool));
+            let Some((_, pool, id)) = firsts.min() else { break };
+            decisions.push(self.carry_out(pool, id));
+            self.check_reservations();
+        }
+        decisions
+    }
+
+    /// The job that a pool would give out next.
+    fn first_of(&self, pool: PoolId) -> Option<(Urgency, PoolId, JobId)> {
+        if !self.pool_open(pool) {
+            return None;
+        }
+        let could = |id: &&JobId| {
+            let job = self.job(**id);
+            let own = || self.needs(job).pools();
+            own().any(|it| it == pool)
+                && self.closed_by_tenant(job).is_none()
+                && self.lacking(job).is_empty()
+                && self.best(job, pool).is_some()
+                && !own()
+                    .take_while(|it| *it != pool)
+                    .any(|earlier| self.pool_open(earlier) && self.best(job, earlier).is_some())
         };
-        let best = fitting
-            .iter()
-            .filter(|runner| runner.cordoned.is_none() && !runner.draining)
-            .filter_map(|runner| {
-                let it = &known[&runner.id];
-                let (parked_at, jobs_max) = it.parked?;
-                let used = leases.get(&runner.id).copied().unwrap_or(0) + it.foreign_jobs;
-                let slots = runner.capabilities.max_parallel_jobs;
-                let room = slots.saturating_sub(used).min(jobs_max.saturating_sub(it.given));
-                let avoided = job.avoid_runner_id == Some(runner.id);
-                if room == 0 || (avoided && !alone(runner.id)) {
-                    return None;
-                }
-                // The load as a fraction, compared by cross-multiplication of small numbers.
-                let load = u64::from(used) * 720_720 / u64::from(slots);
-                Some(((avoided, load, parked_at), runner.id))
-            })
-            .min();
-        if let Some((_, runner)) = best {
-            decisions.push((job.id, runner));
-            *leases.entry(runner).or_default() += 1;
-            known.get_mut(&runner).expect("known").given += 1;
-            running += 1;
+        let ids = self.known.ready.keys().filter(could);
+        let id = *ids.min_by_key(|id| self.order(self.job(**id), pool))?;
+        Some((self.urgency(self.job(id)), pool, id))
+    }
+
+    fn order(&self, job: &Job, pool: PoolId) -> ([u64; 3], i64, JobId) {
+        let level = self.level(job) as u64;
+        let time = self.virtual_time(job.tenant_id);
+        let rank = match &*self.settings.pools[&pool].scheduling_policy {
+            "priority" => [level, time, 0],
+            "fifo" => [0; 3],
+            "fair_share" => [time, level, 0],
+            "skill" => [self.fitting(job).count() as u64, level, time],
+            other => panic!("no policy {other}"),
+        };
+        (rank, job.lane_key, job.id)
+    }
+
+    fn carry_out(&mut self, pool: PoolId, id: JobId) -> Decision {
+        let job = &self.rows.jobs[&id];
+        let runner = self.best(job, pool).expect("it was chosen for somebody");
+        if let Some(other) = self.worth_waiting_for(job, pool, runner) {
+            let until_ms = self.now.mono_ms + self.settings.pools[&pool].balance_hold_ms;
+            self.known.held.insert(id, (other, until_ms));
+            self.known.was_held.insert(id);
+            self.known.ready.remove(&id);
+            self.known.overtaken.retain(|_, (first, _)| *first != id);
+            return Decision::Hold(id, other);
+        }
+        for need in self.needs(job).resources.clone() {
+            let first = self.head(&need.name).expect("the job itself waits for it");
+            if first != id {
+                let before = self.known.overtaken.get(&need.name);
+                let times = before.filter(|(known, _)| *known == first).map_or(0, |it| it.1);
+                self.known.overtaken.insert(need.name, (first, times + 1));
+            }
+        }
+        for need in self.needs(job).resources.clone() {
+            for _ in 0..need.units {
+                let mut all = (0..self.total(&need.name)).map(|at| (need.name.clone(), at));
+                let free = all.find(|it| !self.units.contains_key(it)).expect("a unit is free");
+                self.units.insert(free, id);
+            }
+        }
+        self.known.ready.remove(&id);
+        self.known.overtaken.retain(|_, (first, _)| *first != id);
+        self.has.entry(runner).or_default().insert(id);
+        self.known.runners.get_mut(&runner).expect("it is known").given.insert(id);
+        if let Some(key) = known::affinity(job) {
+            self.known.near.insert(key, runner);
+        }
+        self.known.starts.entry(job.tenant_id).or_default().push(self.now.mono_ms);
+        // An estimate is charged by weight, paid from what earlier ones were too high.
+        let share = self.shares.get_mut(&job.tenant_id).expect("it has a job that waits");
+        let charge = self.settings.expected_run_ms as u64 * 1_000 / u64::from(share.weight);
+        let paid = charge.min(share.credit);
+        share.credit -= paid;
+        share.virtual_time += charge - paid;
+        Decision::Give(id, runner)
+    }
+
+    /// A reservation stands while its job is the head of the resource's queue.
+    fn check_reservations(&mut self) {
+        let names: Vec<_> = self.known.overtaken.keys().cloned().collect();
+        for name in names {
+            if let Some(first) = self.reserved(&name)
+                && self.head(&name) != Some(first)
+            {
+                self.known.overtaken.remove(&name);
+            }
         }
     }
-    decisions
+
+    /// The most urgent job that waits for a resource and could run but for resources.
+    fn head(&self, name: &str) -> Option<JobId> {
+        let waits = |job: &&Job| {
+            let needs = self.needs(job);
+            needs.resources.iter().any(|need| *need.name == *name)
+                && self.closed_by_tenant(job).is_none()
+                && self
+                    .fitting(job)
+                    .any(|it| self.is_there(it) && !self.paused(&PauseScope::Pool(it.pool_id)))
+        };
+        let jobs = self.known.ready.keys().map(|id| self.job(*id)).filter(waits);
+        jobs.map(|job| self.urgency(job)).min().map(|urgency| urgency.3)
+    }
+
+    pub(crate) fn reserved(&self, name: &str) -> Option<JobId> {
+        let (first, times) = *self.known.overtaken.get(name)?;
+        (times >= self.settings.overtake_max).then_some(first)
+    }
+
+    fn total(&self, name: &str) -> u32 {
+        self.settings.catalogue.resources[name]
+    }
+
+    /// The resources that a job cannot have now.
+    pub(crate) fn lacking(&self, job: &Job) -> Vec<Box<str>> {
+        let needs = self.needs(job).resources.iter();
+        let lacking = needs.filter(|need| {
+            let held = self.units.keys().filter(|(name, _)| *name == need.name).count() as u32;
+            let kept = self.reserved(&need.name).is_some_and(|first| first != job.id);
+            kept || self.total(&need.name) - held < need.units
+        });
+        lacking.map(|need| need.name.clone()).collect()
+    }
+
+    /// The quota or pause of its tenant that keeps a job back.
+    pub(crate) fn closed_by_tenant(&self, job: &Job) -> Option<&'static str> {
+        if self.paused(&PauseScope::Tenant(job.tenant_id)) {
+            return Some("paused");
+        }
+        self.quota(job)
+    }
+
+    /// The first quota that has no room for a job.
+    pub(crate) fn quota(&self, job: &Job) -> Option<&'static str> {
+        let limits = self.settings.tenants.get(&job.tenant_id)?;
+        let given = self.has.values().flatten().map(|id| self.job(*id));
+        let given: Vec<_> = given.filter(|it| it.tenant_id == job.tenant_id).collect();
+        let full =
+            |used: u64, more: u64, max: Option<u64>| max.is_some_and(|max| used + more > max);
+        if full(given.len() as u64, 1, limits.running_max) {
+            return Some("running_max");
+        }
+        if job.priority == JobPriority::Critical {
+            let critical = given.iter().filter(|it| it.priority == JobPriority::Critical).count();
+            if full(critical as u64, 1, limits.critical_running_max) {
+                return Some("critical_running_max");
+            }
+        }
+        let cores = |job: &Job| u64::from(self.needs(job).min_cpu_cores);
+        let held = given.iter().map(|it| cores(it)).sum();
+        if cores(job) > 0 && full(held, cores(job), limits.cpu_cores_max) {
+            return Some("cpu_cores_max");
+        }
+        let starts = self.known.starts.get(&job.tenant_id).into_iter().flatten();
+        let recent = starts.filter(|at| self.now.mono_ms - **at < 60_000).count() as u64;
+        let most = limits.starts_per_minute_max.map(u64::from);
+        full(recent, 1, most).then_some("starts_per_minute_max")
+    }
+
+    pub(crate) fn running(&self) -> u64 {
+        self.has.values().map(|jobs| jobs.len() as u64).sum()
+    }
+
+    pub(crate) fn paused(&self, scope: &PauseScope) -> bool {
+        self.rows.pauses.contains_key(scope)
+    }
+
+    pub(crate) fn pool(&self, pool: PoolId) -> &PoolSettings {
+        &self.settings.pools[&pool]
+    }
+
+    pub(crate) fn running_in(&self, pool: PoolId) -> u64 {
+        let of = |id: &RunnerId| self.rows.runners[id].pool_id == pool;
+        self.has.iter().filter(|(id, _)| of(id)).map(|(_, jobs)| jobs.len() as u64).sum()
+    }
+
+    pub(crate) fn pool_full(&self, pool: PoolId) -> bool {
+        self.pool(pool).jobs_max.is_some_and(|max| self.running_in(pool) >= max)
+    }
+
+    fn pool_open(&self, pool: PoolId) -> bool {
+        !self.pool_full(pool) && !self.paused(&PauseScope::Pool(pool))
+    }
+
+    pub(crate) fn job(&self, id: JobId) -> &Job {
+        &self.rows.jobs[&id]
+    }
+
+    pub(crate) fn needs(&self, job: &Job) -> &RunnerRequirements {
+        &self.rows.classes[&job.class_id].requirements
+    }
+
+    /// Every runner that could take such jobs, however busy or far away.
+    pub(crate) fn fitting<'b>(&'b self, job: &'b Job) -> impl Iterator<Item = &'b Runner> + 'b {
+        let needs = self.needs(job);
+        let all = self.rows.runners.values();
+        all.filter(|runner| runner.capabilities.satisfies(runner.pool_id, needs))
+    }
+
+    /// Whether new jobs may be given to a runner at all.
+    pub(crate) fn is_there(&self, runner: &Runner) -> bool {
+        takes_new(runner) && !self.known.runners[&runner.id].offline
+    }
+
+    fn used(&self, runner: RunnerId) -> u32 {
+        let ours = self.has.get(&runner).map_or(0, BTreeSet::len) as u32;
+        ours + self.known.runners[&runner].foreign_jobs
+    }
+
+    pub(crate) fn free(&self, runner: &Runner) -> u32 {
+        runner.capabilities.max_parallel_jobs.saturating_sub(self.used(runner.id))
+    }
+
+    /// How many jobs the poll of a runner can still be given.
+    pub(crate) fn room(&self, runner: &Runner) -> u32 {
+        let known = &self.known.runners[&runner.id];
+        let Some((_, jobs_max)) = known.parked.filter(|_| takes_new(runner)) else { return 0 };
+        self.free(runner).min(jobs_max.saturating_sub(known.given.len() as u32))
+    }
+
+    /// The share of slots in use, if so many more were: exact for up to ten slots.
+    fn load(&self, runner: &Runner, more: u32) -> u64 {
+        let used = u64::from(self.used(runner.id) + more);
+        used * 2_520 / u64::from(runner.capabilities.max_parallel_jobs)
+    }
+
+    /// The least loaded runner of a pool that waits and may have the job; of equals whoever waits
+    /// longest.
+    fn best(&self, job: &Job, pool: PoolId) -> Option<RunnerId> {
+        let waiting = self.fitting(job).filter(|it| it.pool_id == pool && self.room(it) > 0);
+        let may = waiting.filter(|runner| self.barrier(job, runner).is_none());
+        let best = may.min_by_key(|it| {
+            let parked = self.known.runners[&it.id].parked.map(|(poll, _)| poll);
+            (Reverse(self.wishes(job, it)), self.load(it, 0), parked)
+        });
+        best.map(|runner| runner.id)
+    }
+
+    /// Points of what the job wishes for itself: labels, nearness, being spread.
+    fn wishes(&self, job: &Job, runner: &Runner) -> i64 {
+        let preferred = self.needs(job).preferred.iter();
+        let met = preferred.filter(|wish| runner.capabilities.meets(&wish.label));
+        let labels: i64 = met.map(|wish| i64::from(wish.weight)).sum();
+        let last = known::affinity(job).and_then(|key| self.known.near.get(&key));
+        let near = i64::from(last == Some(&runner.id));
+        let spread = |job: &Job| job.terms.as_ref()?.placement.spread.clone();
+        let beside = || self.has.get(&runner.id).into_iter().flatten().map(|id| self.job(*id));
+        let same = |it: &&Job| it.tenant_id == job.tenant_id && spread(it) == spread(job);
+        let spread = if spread(job).is_some() { beside().filter(same).count() } else { 0 };
+        labels + 100 * (near - spread as i64)
+    }
+
+    /// What keeps a job from a runner that fits, for now.
+    pub(crate) fn barrier(&self, job: &Job, runner: &Runner) -> Option<&'static str> {
+        let mut others = self.fitting(job).filter(|other| other.id != runner.id);
+        if job.avoid_runner_id == Some(runner.id) && others.any(|other| self.is_there(other)) {
+            return Some("avoided");
+        }
+        let has = || self.has.get(&runner.id).into_iter().flatten().map(|id| self.job(*id));
+        if self.pool(runner.pool_id).reserve_resources {
+            let offers = &runner.capabilities;
+            let amounts = |needs: &RunnerRequirements| (needs.min_cpu_cores, needs.gpu);
+            let taken = has().map(|it| amounts(self.needs(it)));
+            let taken = taken.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+            let wanted = amounts(self.needs(job));
+            let lacks = |all: u32, taken: u32, wanted| wanted > all.saturating_sub(taken);
+            if lacks(offers.cpu_cores, taken.0, wanted.0) || lacks(offers.gpu, taken.1, wanted.1) {
+                return Some("too little left");
+            }
+        }
+        let placement = &job.terms.as_ref()?.placement;
+        let anti = |job: &Job| job.terms.as_ref()?.placement.anti_affinity.clone();
+        if placement.anti_affinity.is_some()
+            && has().any(|it| it.tenant_id == job.tenant_id && anti(it) == anti(job))
+        {
+            return Some("kept apart");
+        }
+        let near = self.near(job).filter(|_| placement.affinity_required);
+        near.is_some_and(|near| near != runner.id).then_some("not near")
+    }
+
+    /// The runner that a job wants to be near to, while it is there and could take the job.
+    fn near(&self, job: &Job) -> Option<RunnerId> {
+        let id = *self.known.near.get(&known::affinity(job)?)?;
+        let mut fitting = self.fitting(job);
+        let could = fitting.any(|it| it.id == id && self.is_there(it));
+        (could && job.avoid_runner_id != Some(id)).then_some(id)
+    }
+
+    /// A runner of the pool that has room and no poll, was heard of lately, and would be less busy
+    /// with the job than the chosen one is without.
+    fn worth_waiting_for(&self, job: &Job, pool: PoolId, chosen: RunnerId) -> Option<RunnerId> {
+        if self.pool(pool).balance_hold_ms == 0 || self.known.was_held.contains(&job.id) {
+            return None;
+        }
+        let most = self.load(&self.rows.runners[&chosen], 0);
+        let holds = |id: RunnerId| {
+            self.known.held.values().filter(|(runner, _)| *runner == id).count() as u32
+        };
+        let less_busy = self.fitting(job).filter(|it| {
+            let known = &self.known.runners[&it.id];
+            it.pool_id == pool
+                && self.is_there(it)
+                && known.parked.is_none()
+                && !known.missed
+                && known.heard
+                && self.now.mono_ms - known.seen_at_ms <= self.settings.balance_seen_ms
+                && holds(it.id) < self.free(it)
+                && self.load(it, holds(it.id)) < most
+                && self.barrier(job, it).is_none()
+        });
+        let best = less_busy.min_by_key(|it| (self.load(it, 0), self.known.runners[&it.id].slot));
+        best.map(|runner| runner.id)
+    }
+
+    pub(crate) fn virtual_time(&self, tenant: TenantId) -> u64 {
+        self.shares.get(&tenant).map_or(0, |share| share.virtual_time)
+    }
+
+    /// The level of the lane, raised by one for each `aging_ms` of age, up to `high`.
+    pub(crate) fn level(&self, job: &Job) -> JobPriority {
+        let lane = self.known.ready[&job.id];
+        let age_ms = (self.now.wall_ms - job.lane_key).max(0);
+        let raises = age_ms.checked_div(self.settings.aging_ms).unwrap_or(0);
+        let raised = (lane as i64 - raises).max(JobPriority::High as i64);
+        JobPriority::from_level(raised).map_or(lane, |raised| raised.min(lane))
+    }
+
+    fn urgency(&self, job: &Job) -> Urgency {
+        (self.level(job), self.virtual_time(job.tenant_id), job.lane_key, job.id)
+    }
+}
+
+pub(crate) fn takes_new(runner: &Runner) -> bool {
+    runner.cordoned.is_none() && !runner.draining
 }

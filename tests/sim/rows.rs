@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dispatchyard::model::{
-    Archived, Attempt, Change, Class, ClassId, Edge, Job, JobId, LeaseToken, Marks, Runner,
-    RunnerId, Snapshot, Workload, WorkloadId,
+    Archived, Attempt, Change, Class, ClassId, Edge, Job, JobId, LeaseToken, Marks, Pause,
+    PauseScope, Runner, RunnerId, Snapshot, SoftState, Workload, WorkloadId,
 };
 
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Rows {
     pub(crate) done_jobs: BTreeMap<JobId, Job>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
+    pub(crate) pauses: BTreeMap<PauseScope, Pause>,
+    pub(crate) soft: BTreeMap<Box<str>, SoftState>,
     pub(crate) attempts: BTreeMap<LeaseToken, Attempt>,
 }
 
@@ -27,6 +29,10 @@ impl Rows {
         for change in changes {
             match change {
                 Change::DeliveryInserted(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
+                Change::EdgeInserted(edge) => self.edges.push(edge),
+                Change::Paused(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),
+                Change::Resumed(scope) => assert!(self.pauses.remove(&scope).is_some()),
                 Change::ClassInserted(class) => {
                     assert!(self.classes.insert(class.id, class).is_none());
                 }
@@ -86,6 +92,8 @@ impl Rows {
             jobs: self.jobs.values().cloned().collect(),
             edges: self.edges.iter().filter(live).copied().collect(),
             runners: self.runners.values().cloned().collect(),
+            pauses: self.pauses.values().cloned().collect(),
+            soft: self.soft.values().cloned().collect(),
         }
     }
 

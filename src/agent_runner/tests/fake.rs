@@ -245,6 +245,7 @@ fn new_lease(number: i64, token: LeaseToken, work: JobWork) -> Lease {
             lease: token,
             nonce: Nonce(0xabcd + u64::try_from(number).expect("positive")),
             ack_window_ms: 10_000,
+            units: Default::default(),
         },
         context: JobContext {
             job_id: JobId(number),

@@ -13,40 +13,56 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::TriggerVerdictView;
-use crate::model::{
-    DeliveryId, JobPriority, JobWork, RunnerRequirements, WorkloadId, WorkloadKind,
-};
+use crate::ask::Ask;
+use crate::model::{DeliveryId, JobWork, MatrixTerms, WorkloadId, WorkloadKind};
 
 /// One workload, submitted without an event.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
     /// What it is called.
     pub name: String,
     /// Workflow (the default) or agent.
     #[serde(default = "workflow")]
     pub kind: WorkloadKind,
+    /// Whether jobs may join it later: needs may then name jobs that are not there yet.
+    #[serde(default)]
+    pub open: bool,
     /// Its jobs; all are made, or none.
     pub jobs: Vec<SubmitJob>,
+    /// What it asks for as a whole (`group`, `max_parallel`, `fail_fast`), and what its jobs ask
+    /// for where they say nothing: the keys of [`Ask`] beside those above.
+    #[serde(flatten, deserialize_with = "strict")]
+    pub ask: Ask,
 }
 
 fn workflow() -> WorkloadKind {
     WorkloadKind::Workflow
 }
 
-/// One job of a submission. What is absent has the server's default.
+/// What is left of a mapping when the keys around it are taken: an ask, or a key that nobody knows.
+fn strict<'de, D: Deserializer<'de>>(rest: D) -> Result<Ask, D::Error> {
+    let rest = Map::<String, Value>::deserialize(rest)?;
+    serde_json::from_value(Value::Object(rest)).map_err(serde::de::Error::custom)
+}
+
+/// One job of a submission. What is absent has the workload's or the server's default.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SubmitJob {
     /// Unique in the workload.
     pub name: String,
-    /// Jobs that must end well first, by name.
+    /// Jobs that must have ended first, by name; `run_if` says how.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// Workloads that must have ended first; `run_if` says how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_workloads: Vec<WorkloadId>,
+    /// The jobs of the workload with which it shares a limit and a fate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<MatrixTerms>,
     /// What it requires of a runner.
     #[serde(default)]
     pub requirements: SubmitRequirements,
@@ -55,58 +71,28 @@ pub struct SubmitJob {
     /// Environment of all steps.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// How urgent it is.
-    #[serde(default)]
-    pub priority: JobPriority,
     /// How long one attempt may run.
     #[serde(default)]
     pub timeout_ms: Option<i64>,
-    /// Failures that may be followed by another try.
-    #[serde(default)]
-    pub max_retries: Option<u32>,
-    /// The first backoff.
-    #[serde(default)]
-    pub backoff_ms: Option<i64>,
     /// Not before this time, wall milliseconds.
     #[serde(default)]
     pub not_before_ms: Option<i64>,
+    /// Whatever else it asks for: the keys of [`Ask`] beside those above, as in `x-dispatch` of
+    /// workflow files.
+    #[serde(flatten, deserialize_with = "strict")]
+    pub ask: Ask,
 }
 
-/// Requirements as submitted: [`RunnerRequirements`] without what the server decides.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Labels, and in a place of their own those keys of [`Ask`] that are about the runner itself. The
+/// job's own keys outrank them.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SubmitRequirements {
-    /// Labels that the runner must have, all of them.
+    /// What the runner's labels must be, all of it: `linux`, `disk=ssd`, `disk=*`, `!spot`.
+    #[serde(default)]
     pub labels: Vec<String>,
-    /// `x64`, `arm64`, ...
-    pub architecture: Option<String>,
-    /// `linux`, `macos`, `windows`.
-    pub os: Option<String>,
-    /// Gigabytes of memory.
-    pub min_memory_gb: u32,
-    /// Cores.
-    pub min_cpu_cores: u32,
-    /// Whether containers must be available.
-    pub requires_docker: bool,
-    /// Number of graphics processors.
-    pub gpu: u32,
-}
-
-impl SubmitRequirements {
-    /// As the model keeps them, in the default pool.
-    pub fn into_model(self) -> RunnerRequirements {
-        RunnerRequirements {
-            labels: self.labels.into_iter().map(Into::into).collect(),
-            architecture: self.architecture.map(Into::into),
-            os: self.os.map(Into::into),
-            min_memory_gb: self.min_memory_gb,
-            min_cpu_cores: self.min_cpu_cores,
-            requires_docker: self.requires_docker,
-            gpu: self.gpu,
-            ..RunnerRequirements::default()
-        }
-        .normalised()
-    }
+    /// `architecture`, `os`, `min_memory_gb`, `pool`, `skills`, ...
+    #[serde(flatten, deserialize_with = "strict")]
+    pub ask: Ask,
 }
 
 /// What a submission became.
@@ -155,17 +141,19 @@ pub struct EventRequest {
 
 /// Starts a workflow of the server's folder by hand.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct RunRequest {
     /// The ref that the jobs are told.
-    #[serde(rename = "ref")]
+    #[serde(default, rename = "ref")]
     pub git_ref: Option<String>,
     /// The repository that the jobs are told.
+    #[serde(default)]
     pub repository: Option<String>,
-    /// How urgent the jobs are, where the file does not say.
-    pub priority: Option<JobPriority>,
     /// Inputs, for the jobs.
+    #[serde(default)]
     pub inputs: Map<String, Value>,
+    /// What it asks for, instead of what the file says: the keys of [`Ask`] beside those above.
+    #[serde(flatten, deserialize_with = "strict")]
+    pub ask: Ask,
 }
 
 /// An accepted delivery: the answer to a webhook, an event, a replay or a run.
@@ -200,4 +188,31 @@ pub struct RequeueRequest {
     pub reason: Option<String>,
     /// Give it to another runner while one fits.
     pub avoid_runner: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_submission_takes_the_keys_of_an_ask_and_no_others() {
+        let job = json!({ "name": "a", "work": { "steps": [] }, "max_wait": "2m", "group": "g" });
+        let body = json!({ "name": "w", "fail_fast": true, "jobs": [job] });
+        let request: SubmitRequest = serde_json::from_value(body.clone()).unwrap();
+        assert_eq!(request.ask.fail_fast, Some(true));
+        assert_eq!(request.jobs[0].ask.max_wait, Some(crate::ask::Span(120_000)));
+        let again = serde_json::to_value(&request).unwrap();
+        assert_eq!(serde_json::from_value::<SubmitRequest>(again).unwrap(), request);
+
+        let refused = |at: &str, key: &str| {
+            let mut body = body.clone();
+            body.pointer_mut(at).unwrap()[key] = json!(1);
+            serde_json::from_value::<SubmitRequest>(body).unwrap_err().to_string()
+        };
+        assert!(refused("", "colour").starts_with("unknown field `colour`"));
+        assert!(refused("/jobs/0", "colour").starts_with("unknown field `colour`"));
+        assert!(serde_json::from_value::<RunRequest>(json!({ "colour": 1 })).is_err());
+    }
 }

@@ -3,11 +3,13 @@
 //! are to be ignored by clients. Times are wall milliseconds (`*_at_ms`), tokens are strings.
 
 mod act;
+mod log;
 mod problem;
 mod runner;
 mod view;
 
 pub use act::*;
+pub use log::*;
 pub use problem::*;
 pub use runner::*;
 pub use view::*;

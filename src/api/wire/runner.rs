@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AttemptOutcome, JobId, JobPriority, JobStateKind, JobWork, LeaseToken, Nonce, RequeueReason,
-    RunnerCapabilities, RunnerId, Trust, WorkloadId, WorkloadKind,
+    AttemptOutcome, HeldUnits, JobId, JobPriority, JobStateKind, JobWork, LeaseToken, Nonce,
+    RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkloadId, WorkloadKind,
 };
 
 /// The header that carries a lease's nonce where there is no JSON body.
@@ -38,7 +38,7 @@ pub struct RegisterRequest {
     pub instance_id: String,
     /// New with each process: another one has lost its predecessor's work.
     pub boot_id: String,
-    /// The pool's name; the default pool when absent.
+    /// The pool's name; when absent the first one that the token names, or the default pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// What it offers.
@@ -124,6 +124,9 @@ pub struct Assignment {
     pub nonce: Nonce,
     /// Start within this time, or the job goes to another runner.
     pub ack_window_ms: i64,
+    /// The units of resources that the job holds, by their indexes.
+    #[serde(default, skip_serializing_if = "HeldUnits::is_empty")]
+    pub units: HeldUnits,
 }
 
 /// Names the caller's lease.

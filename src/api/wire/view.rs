@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AttemptOutcome, DeliveryId, EndReason, JobId, JobPriority, JobStateKind, LeaseToken,
-    RequeueReason, RunnerCapabilities, RunnerId, RunnerRequirements, RunnerState, Trust,
-    WorkloadId, WorkloadKind, WorkloadState,
+    AttemptOutcome, DeliveryId, EndReason, HeldUnits, JobId, JobPriority, JobStateKind, JobTerms,
+    LeaseToken, RequeueReason, RunnerCapabilities, RunnerId, RunnerRequirements, RunnerState,
+    Trust, WorkloadId, WorkloadKind, WorkloadState, WorkloadTerms,
 };
 
 /// A page of a list, newest first.
@@ -95,7 +95,8 @@ pub struct QueueMetrics {
     pub background_jobs: u64,
     /// Age of the job that waits longest.
     pub oldest_job_age_seconds: f64,
-    /// Mean of the waits that ended lately (the last 1,024 assignments).
+    /// Mean of the waits that ended lately (the last 1,024 assignments); for a caller who is limited
+    /// to a tenant, of that tenant's jobs that runners have now.
     pub average_wait_time_seconds: f64,
 }
 
@@ -199,6 +200,12 @@ pub struct WorkloadDetail {
     /// The workload.
     #[serde(flatten)]
     pub workload: WorkloadView,
+    /// What it asks for as a whole.
+    #[serde(default)]
+    pub terms: WorkloadTerms,
+    /// Whether jobs may still join it.
+    #[serde(default)]
+    pub open: bool,
     /// Its jobs in the order in which they were planned.
     pub jobs: Vec<JobView>,
 }
@@ -251,6 +258,15 @@ pub struct JobDetail {
     pub needs: Vec<String>,
     /// What it requires of a runner.
     pub requirements: RunnerRequirements,
+    /// Names of the pools whose runners may take it, in order.
+    #[serde(default)]
+    pub pools: Vec<String>,
+    /// What it asks for beside a runner that fits.
+    #[serde(default)]
+    pub terms: JobTerms,
+    /// The units of resources that it holds now, by their indexes.
+    #[serde(default)]
+    pub units: HeldUnits,
     /// Attempts that have ended, oldest first.
     pub attempts: Vec<AttemptView>,
     /// Its outputs, when it completed.
@@ -369,24 +385,4 @@ pub struct RecordView {
     /// A name or a reason.
     #[serde(default)]
     pub detail: String,
-}
-
-/// A piece of a log that is followed: the data of an SSE event `log`. The event's id is
-/// `attempt-offset` with the offset of the byte after the piece; sent back as `Last-Event-ID`, the
-/// log goes on there.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LogChunk {
-    /// Which try wrote it, from 1.
-    pub attempt: u32,
-    /// The offset of its first byte in that try's log.
-    pub offset: u64,
-    /// What was written; bytes that are not UTF-8 are replaced.
-    pub text: String,
-}
-
-/// The job has ended and its log is complete: the data of the last SSE event, `end`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LogEnd {
-    /// How the job ended.
-    pub state: JobStateKind,
 }

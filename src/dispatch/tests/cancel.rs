@@ -132,7 +132,7 @@ fn a_whole_workload_is_cancelled_wherever_its_jobs_are() {
     let cancel =
         || Command::CancelWorkload { workload_id, author: "ada".into(), reason: "enough".into() };
     yard.apply(cancel()).unwrap();
-    assert_eq!(yard.states(&ids), [Running, Cancelled, Skipped]);
+    assert_eq!(yard.states(&ids), [Running, Cancelled, Cancelled]);
     assert_eq!(yard.fail(&given), Cancelled);
     assert_eq!(yard.workload_of(ids[0]).state, WorkloadState::Cancelled);
     assert_eq!(yard.refused(cancel()), Refusal::UnknownWorkload(workload_id));

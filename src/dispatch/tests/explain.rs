@@ -8,7 +8,7 @@ fn reasons(yard: &Yard, id: JobId) -> Vec<Reason> {
     yard.scheduler.explain(yard.now, id).expect("a live job").reasons
 }
 
-fn said(yard: &Yard, id: JobId) -> Vec<String> {
+pub(super) fn said(yard: &Yard, id: JobId) -> Vec<String> {
     reasons(yard, id).iter().map(ToString::to_string).collect()
 }
 
@@ -59,7 +59,7 @@ fn a_job_whose_runners_are_all_away_counts_them() {
         yard.beat(runner, &[]);
     }
     yard.pass(1);
-    let away = Reason::NoneAvailable { offline: 1, cordoned: 1, draining: 1 };
+    let away = Reason::NoneAvailable { offline: 1, cordoned: 1, draining: 1, unhealthy: 0 };
     assert_eq!(reasons(&yard, id), [away, Reason::Position(1)]);
 }
 
@@ -108,7 +108,7 @@ fn a_job_that_avoids_a_runner_says_so() {
     yard.poll(runner);
     assert_eq!(
         reasons(&yard, id),
-        [Reason::AvoidsRunner(runner), Reason::AwaitingPoll { runners: 2 }, Reason::Position(1)]
+        [Reason::AvoidsRunner(runner), Reason::AwaitingPoll { runners: 1 }, Reason::Position(1)]
     );
 }
 

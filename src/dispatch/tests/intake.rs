@@ -36,7 +36,12 @@ pub(crate) fn deliver(number: u128, workloads: Vec<PlannedWorkload>) -> Command 
         body: Body::Inline(Bytes::from_static(b"{}")),
     };
     let key = Some(UniqueKey { scope: KeyScope::Delivery, key: "github guid".into() });
-    Command::Deliver(Box::new(Deliver { delivery, plan: Plan { workloads }, key }))
+    Command::Deliver(Box::new(Deliver {
+        delivery,
+        plan: Plan { workloads },
+        key,
+        ended: Vec::new(),
+    }))
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn a_plan_over_a_limit_is_stored_as_a_failed_delivery_and_starts_nothing() {
 #[test]
 fn a_cycle_is_refused_with_its_path() {
     let cycle = workload(vec![after("a", &["b"]), after("b", &["a"])]);
-    let command = Command::Submit { workload: Box::new(cycle), idempotency_key: None };
+    let command = Yard::submission(cycle);
     let refusal = Yard::new().refused(command);
     assert_eq!(refusal.to_string(), "jobs wait for each other: a -> b -> a");
 }
@@ -108,6 +113,7 @@ fn a_second_submission_with_a_key_is_answered_with_the_first() {
     let submit = || Command::Submit {
         workload: Box::new(workload(vec![job("a")])),
         idempotency_key: Some("once".into()),
+        ended: Vec::new(),
     };
     let first = yard.apply(submit());
     assert_eq!(first, Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false }));
@@ -126,6 +132,7 @@ fn a_key_whose_first_use_was_refused_can_be_used_again() {
     let command = Command::Submit {
         workload: Box::new(workload(vec![job("a")])),
         idempotency_key: Some("once".into()),
+        ended: Vec::new(),
     };
     let reply = yard.batch_with(vec![(command, Verdict::Duplicate("".into()))]).remove(0);
     assert_eq!(reply, Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false }));

@@ -5,7 +5,7 @@ use crate::dispatch::{Command, Refusal};
 use crate::model::PlannedJob;
 
 fn submit(jobs: Vec<PlannedJob>) -> Command {
-    Command::Submit { workload: Box::new(workload(jobs)), idempotency_key: None }
+    Yard::submission(workload(jobs))
 }
 
 #[test]

@@ -4,18 +4,34 @@
 //! plainest example.
 
 mod attempt;
+mod beside;
 mod cancel;
 mod end;
 mod explain;
 mod fleet;
+mod group;
+mod health;
+mod hold;
 pub(crate) mod intake;
+mod join;
 mod limits;
 mod load;
 mod loss;
+mod needs;
+mod order;
+mod parallel;
+mod pauses;
+mod placement;
 mod plan;
 mod polls;
+mod quotas;
+mod ready;
+mod resources;
 mod retry;
 mod settle;
+mod tangle;
+mod terms;
 mod tick;
 mod view;
+mod wait_graph;
 pub(crate) mod yard;

@@ -18,6 +18,7 @@ pub(crate) fn job(name: &str) -> PlannedJob {
         timeout_ms: 600_000,
         retry: RetryPolicy { max_retries: 0, backoff_ms: 0 },
         not_before_ms: 0,
+        terms: Default::default(),
         spec: Arc::new(JobSpec {
             work: JobWork::Steps(Vec::new()),
             env: BTreeMap::new(),
@@ -58,6 +59,8 @@ pub(crate) fn workload(jobs: Vec<PlannedJob>) -> PlannedWorkload {
         trigger: "on-push".into(),
         tenant_id: TenantId::DEFAULT,
         session_key: None,
+        terms: Default::default(),
+        open: false,
         jobs,
     }
 }

@@ -12,7 +12,7 @@ fn requeue(job_id: JobId, avoid_runner: bool) -> Command {
 
 fn retry(yard: &Yard, workload_id: WorkloadId) -> Command {
     let archived = yard.workloads.contains_key(&workload_id).then(|| yard.archived(workload_id));
-    Command::Retry { workload_id, archived, author: "ada".into() }
+    Command::Retry { workload_id, archived, ended: Vec::new(), author: "ada".into() }
 }
 
 /// A workload of `a <- b <- c` and a job beside, in which `b` failed.

@@ -124,7 +124,7 @@ fn jobs_and_polls_of_one_batch_find_each_other() {
     let poll = yard.poll_of(runner);
     let poll_id = poll.poll_id;
     let workload = Box::new(super::yard::workload(vec![urgent("a", JobPriority::Low), job("b")]));
-    let submit = Command::Submit { workload, idempotency_key: None };
+    let submit = Command::Submit { workload, idempotency_key: None, ended: Vec::new() };
     for reply in yard.batch([Command::Poll(Box::new(poll)), submit]) {
         reply.unwrap();
     }

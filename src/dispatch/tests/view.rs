@@ -13,14 +13,14 @@ fn the_waiting_list_is_in_dispatch_order_with_gated_jobs_behind() {
         urgent("critical", JobPriority::Critical),
         labelled("labelled", "x"),
     ]);
-    let list = yard.scheduler.waiting(9);
+    let list = yard.scheduler.waiting(yard.now, 9);
     let seen: Vec<_> = list.iter().map(|job| (&*job.name, job.position)).collect();
     assert_eq!(
         seen,
         [("critical", Some(1)), ("labelled", Some(2)), ("low", Some(3)), ("gated", None)]
     );
     assert_eq!((list[3].state, &*list[1].labels[0]), (JobStateKind::Blocked, "x"));
-    assert_eq!(yard.scheduler.waiting(2).len(), 2);
+    assert_eq!(yard.scheduler.waiting(yard.now, 2).len(), 2);
 }
 
 #[test]

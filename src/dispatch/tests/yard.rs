@@ -1,14 +1,16 @@
-//! A scheduler with a clock that stands still, and everything that it ever wrote or said.
+//! A scheduler with a clock that stands still, and everything that it ever wrote or said. It
+//! is long because it is one thing: every verb that a test may need.
 
 use std::collections::BTreeMap;
 
 use crate::dispatch::{
-    Answer, Command, HeldLease, Poll, Refusal, Register, Reply, Scheduler, Settings, Verdict,
+    Answer, Command, HeldLease, Poll, PoolSettings, Refusal, Register, Reply, Scheduler, Settings,
+    Verdict,
 };
 use crate::model::{
     Archived, AssignedJob, Attempt, Change, Class, Edge, Entropy, Job, JobId, JobResult, JobState,
-    JobStateKind, LeaseRef, LeaseToken, Now, PlannedJob, PoolId, Record, RunnerCapabilities,
-    RunnerId, Snapshot, Workload, WorkloadId,
+    JobStateKind, LeaseRef, LeaseToken, Now, PlannedJob, PlannedWorkload, PoolId, Record,
+    RunnerCapabilities, RunnerId, Snapshot, SoftState, TenantId, Workload, WorkloadId,
 };
 use crate::runner::PollId;
 
@@ -38,6 +40,8 @@ pub(crate) struct Yard {
     pub(crate) edges: Vec<Edge>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) records: Vec<Record>,
+    /// Soft state, as it was last written.
+    pub(crate) soft: Vec<SoftState>,
     /// The changes of the last batch.
     pub(crate) changes: Vec<Change>,
     answers: BTreeMap<PollId, Answer>,
@@ -60,6 +64,10 @@ pub(crate) fn settings() -> Settings {
         changes_per_command_max: 10_000,
         classes_max: 16,
         runners_max: 16,
+        // Most tests are about one thing at a time.
+        pools: [(PoolId::DEFAULT, PoolSettings { balance_hold_ms: 0, ..PoolSettings::default() })]
+            .into(),
+        ..Settings::default()
     }
 }
 
@@ -101,6 +109,7 @@ impl Yard {
             edges: Vec::new(),
             attempts: Vec::new(),
             records: Vec::new(),
+            soft: Vec::new(),
             changes: Vec::new(),
             answers: BTreeMap::new(),
             entropy: Seeded(7),
@@ -133,6 +142,11 @@ impl Yard {
         self.changes = output.changes;
         self.records.extend(output.records);
         self.answers.extend(output.answers.into_iter().map(|it| (it.poll_id, it)));
+        assert_eq!(
+            self.loaded().durable(),
+            self.scheduler.durable(),
+            "memory follows from the rows"
+        );
         replies
     }
 
@@ -160,6 +174,11 @@ impl Yard {
                 self.workloads.insert(row.id, row);
             }
             Change::ClassInserted(class) => self.classes.push(class),
+            Change::SoftSaved(soft) => {
+                self.soft.retain(|kept| kept.key != soft.key);
+                self.soft.push(soft);
+            }
+            Change::EdgeInserted(edge) => self.edges.push(edge),
             Change::AttemptEnded(attempt) => self.attempts.push(*attempt),
             _ => {}
         }
@@ -174,8 +193,22 @@ impl Yard {
 
     /// A new workload; its jobs in the order given.
     pub(crate) fn submit(&mut self, jobs: Vec<PlannedJob>) -> Vec<JobId> {
-        let command = Command::Submit { workload: Box::new(workload(jobs)), idempotency_key: None };
-        let reply = self.apply(command).expect("a good workload");
+        self.submit_as(TenantId::DEFAULT, jobs)
+    }
+
+    /// As [`Yard::submit`], of a tenant.
+    pub(crate) fn submit_as(&mut self, tenant_id: TenantId, jobs: Vec<PlannedJob>) -> Vec<JobId> {
+        self.submit_whole(PlannedWorkload { tenant_id, ..workload(jobs) })
+    }
+
+    pub(crate) fn submission(workload: PlannedWorkload) -> Command {
+        let (workload, ended) = (Box::new(workload), Vec::new());
+        Command::Submit { workload, idempotency_key: None, ended }
+    }
+
+    /// A new workload with terms of its own.
+    pub(crate) fn submit_whole(&mut self, workload: PlannedWorkload) -> Vec<JobId> {
+        let reply = self.apply(Self::submission(workload)).expect("a good workload");
         let Reply::Submitted { workload_id, duplicate: false } = reply else { panic!("{reply:?}") };
         let jobs = self.jobs.values().filter(|job| job.workload_id == workload_id);
         jobs.map(|job| job.id).collect()
@@ -243,6 +276,15 @@ impl Yard {
         self.given(poll_id)
     }
 
+    /// Polls, and starts whatever there is.
+    pub(crate) fn take_started(&mut self, runner_id: RunnerId) -> Vec<AssignedJob> {
+        let jobs = self.take(runner_id);
+        for job in &jobs {
+            self.start(job).expect("it was just given");
+        }
+        jobs
+    }
+
     /// Polls, and starts the one job that there is.
     pub(crate) fn run(&mut self, runner_id: RunnerId) -> AssignedJob {
         let mut jobs = self.take(runner_id);
@@ -254,6 +296,17 @@ impl Yard {
 
     pub(crate) fn start(&mut self, job: &AssignedJob) -> Result<Reply, Refusal> {
         self.apply(Command::Start(lease(job)))
+    }
+
+    /// The names of the next jobs, one after the other, each done before the next is asked for.
+    pub(crate) fn work_off(&mut self, runner_id: RunnerId, jobs: usize) -> Vec<String> {
+        let mut done = Vec::new();
+        for _ in 0..jobs {
+            let job = self.run(runner_id);
+            self.succeed(&job);
+            done.push(job.name.to_string());
+        }
+        done
     }
 
     /// Ends an attempt and returns the job's state.
@@ -326,6 +379,31 @@ impl Yard {
         }
     }
 
+    /// Jobs that join an open workload.
+    pub(crate) fn join(&mut self, id: WorkloadId, jobs: Vec<PlannedJob>) -> Vec<JobId> {
+        let command = Command::Join { workload_id: id, jobs, ended: Vec::new() };
+        match self.apply(command) {
+            Ok(Reply::Joined { jobs, .. }) => jobs,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: WorkloadId) -> Result<Reply, Refusal> {
+        self.apply(Command::Close { workload_id: id, author: "ada".into() })
+    }
+
+    /// A manual retry, with how all others ended.
+    pub(crate) fn retry(&mut self, id: WorkloadId) -> Result<Reply, Refusal> {
+        let archived = Some(self.archived(id));
+        let ended = self.workloads.values().map(|row| (row.id, row.state)).collect();
+        self.apply(Command::Retry { workload_id: id, archived, ended, author: "ada".into() })
+    }
+
+    /// Why a job waits, in words.
+    pub(crate) fn said(&self, id: JobId) -> Vec<String> {
+        super::explain::said(self, id)
+    }
+
     /// The rows of an ended workload, as the store reads them for a retry.
     pub(crate) fn archived(&self, id: WorkloadId) -> Box<Archived> {
         let jobs: Vec<_> =
@@ -338,6 +416,11 @@ impl Yard {
 
     /// A new process with the same rows, in the next epoch.
     pub(crate) fn restart(&mut self) {
+        self.scheduler = self.loaded();
+        drop(self.scheduler.take_output());
+    }
+
+    fn loaded(&self) -> Scheduler {
         let live = self.scheduler.durable();
         let snapshot = Snapshot {
             epoch: self.scheduler.epoch() + 1,
@@ -347,8 +430,9 @@ impl Yard {
             jobs: live.jobs.into_values().collect(),
             edges: live.edges,
             runners: live.runners.into_values().collect(),
+            pauses: live.pauses.into_values().collect(),
+            soft: self.soft.clone(),
         };
-        self.scheduler = Scheduler::load(snapshot, self.settings.clone(), self.now);
-        drop(self.scheduler.take_output());
+        Scheduler::load(snapshot, self.settings.clone(), self.now)
     }
 }

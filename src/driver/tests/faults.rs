@@ -37,7 +37,7 @@ async fn a_panic_hurts_only_its_own_command() {
     let epoch = bounded(rig.handle.ask(|scheduler, _| scheduler.epoch())).await.unwrap();
     let submit = |name: &str| {
         let workload = Box::new(named(name));
-        rig.handle.send(Command::Submit { workload, idempotency_key: None })
+        rig.handle.send(Command::Submit { workload, idempotency_key: None, ended: Vec::new() })
     };
     let bad_delivery = rig.handle.send(deliver(7, vec![named("poison")]));
     let held = rig.handle.send(hold);

@@ -142,7 +142,7 @@ impl Rig {
 
 pub(super) fn submission(jobs: Vec<PlannedJob>, key: Option<&str>) -> Command {
     let workload = Box::new(yard::workload(jobs));
-    Command::Submit { workload, idempotency_key: key.map(Into::into) }
+    Command::Submit { workload, idempotency_key: key.map(Into::into), ended: Vec::new() }
 }
 
 pub(super) fn lease(job: &AssignedJob) -> LeaseRef {

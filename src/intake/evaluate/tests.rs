@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Trust, TrustLevel};
+use crate::model::{JobPriority, Trust, TrustLevel};
 use crate::trigger::RuleConfig;
 use crate::workflow::{Defaults, File};
 
@@ -39,8 +39,15 @@ agent = { profile = 'reviewer', prompt = 'Review <{{ event.title }}>', runs_on =
 timeout_minutes = 15
 ";
 
+const ARRIVAL: Arrival<'_> = Arrival { at_ms: 1_000, traceparent: Some("00-trace") };
+
+fn catalogue() -> Arc<Catalogue> {
+    let resources = [("repo:acme/*".into(), 1)].into();
+    Arc::new(Catalogue { resources, ..Catalogue::default() })
+}
+
 fn rules(text: &str) -> Rules {
-    Rules::compile(&configs(text), workflows(), Defaults::default()).unwrap()
+    Rules::compile(&configs(text), workflows(), Defaults::default(), catalogue()).unwrap()
 }
 
 fn push(git_ref: &str) -> Event {
@@ -55,7 +62,7 @@ fn push(git_ref: &str) -> Event {
 
 #[test]
 fn matched_triggers_start_their_workloads_in_order() {
-    let evaluation = evaluate(&push("refs/heads/main"), &rules(CONFIG), Some("00-trace"));
+    let evaluation = evaluate(&push("refs/heads/main"), &rules(CONFIG), ARRIVAL);
     let Outcome::Plan(plan) = evaluation.outcome else { panic!("a plan") };
     let said: Vec<_> = evaluation.verdicts.iter().map(|it| (&*it.trigger, it.matched)).collect();
     assert_eq!(said, [("ci", true), ("review", true)]);
@@ -76,13 +83,13 @@ fn matched_triggers_start_their_workloads_in_order() {
 #[test]
 fn trust_and_trace_travel_with_every_job() {
     let event = push("refs/heads/main");
-    let evaluation = evaluate(&event, &rules(CONFIG), Some("00-trace"));
+    let evaluation = evaluate(&event, &rules(CONFIG), ARRIVAL);
     let Outcome::Plan(plan) = evaluation.outcome else { panic!("a plan") };
-    let by_hand = run_by_hand("build", &event, &rules(CONFIG), None, Some("00-trace")).unwrap();
+    let by_hand = run_by_hand("build", &event, &rules(CONFIG), Ask::default(), ARRIVAL).unwrap();
     let jobs = plan.workloads.iter().chain(&by_hand.workloads).flat_map(|it| &it.jobs);
     for job in jobs {
         assert_eq!(job.spec.trust, event.trust);
-        assert_eq!(job.spec.traceparent.as_deref(), Some("00-trace"));
+        assert_eq!(job.spec.traceparent.as_deref(), ARRIVAL.traceparent);
     }
 }
 
@@ -93,7 +100,7 @@ fn event_text_reaches_a_workflow_through_no_field_of_its_plan() {
     hostile.subject.title = Some("$(reboot)".into());
     hostile.subject.body = Some("$(reboot)".into());
     hostile.head_ref = Some("$(reboot)".into());
-    let workflow_of = |event| match evaluate(event, &rules, None).outcome {
+    let workflow_of = |event| match evaluate(event, &rules, ARRIVAL).outcome {
         Outcome::Plan(plan) => plan.workloads[0].clone(),
         Outcome::Ignored(why) => panic!("{why}"),
     };
@@ -103,26 +110,68 @@ fn event_text_reaches_a_workflow_through_no_field_of_its_plan() {
 #[test]
 fn an_event_that_nobody_wants_is_ignored_with_every_reason() {
     let only_ci = CONFIG.split("[[trigger]]\nname = 'review'").next().unwrap();
-    let evaluation = evaluate(&push("refs/heads/dev"), &rules(only_ci), None);
+    let evaluation = evaluate(&push("refs/heads/dev"), &rules(only_ci), ARRIVAL);
     let why = "branch `dev` matches none of branches";
     assert_eq!(evaluation.outcome, Outcome::Ignored(format!("the only trigger: {why}")));
     assert_eq!((evaluation.verdicts[0].matched, evaluation.verdicts[0].why.as_str()), (false, why));
 
     let mut event = push("refs/heads/dev");
     event.kind = "star".to_owned().into();
-    let evaluation = evaluate(&event, &rules(CONFIG), None);
+    let evaluation = evaluate(&event, &rules(CONFIG), ARRIVAL);
     assert_eq!(evaluation.outcome, Outcome::Ignored("none of 2 triggers wants it".to_owned()));
-    let none = Rules::compile(&[], BTreeMap::new(), Defaults::default()).unwrap();
+    let none = Rules::compile(&[], BTreeMap::new(), Defaults::default(), catalogue()).unwrap();
     let nobody = Outcome::Ignored("no trigger is configured".to_owned());
-    assert_eq!(evaluate(&event, &none, None).outcome, nobody);
+    assert_eq!(evaluate(&event, &none, ARRIVAL).outcome, nobody);
 }
 
 #[test]
 fn a_workflow_is_started_by_hand_without_a_trigger() {
     let event = push("refs/heads/main");
-    let plan = run_by_hand("build", &event, &rules(CONFIG), Some(JobPriority::Low), None).unwrap();
+    let ask = Ask { priority: Some(JobPriority::Low), ..Ask::default() };
+    let plan = run_by_hand("build", &event, &rules(CONFIG), ask, ARRIVAL).unwrap();
     assert_eq!(plan.workloads[0].trigger, "");
     assert!(plan.workloads[0].jobs.iter().all(|job| job.priority == JobPriority::Low));
-    let error = run_by_hand("bild", &event, &rules(CONFIG), None, None).unwrap_err();
+    let error = run_by_hand("bild", &event, &rules(CONFIG), Ask::default(), ARRIVAL).unwrap_err();
     assert_eq!(error.to_string(), "no workflow `bild`; known are build");
+}
+
+#[test]
+fn what_depends_on_the_event_is_settled_when_it_comes() {
+    let text = format!("{CONFIG}dispatch = {{ deadline = '2s', group = 'reviews' }}\n");
+    let repository = json!({ "full_name": "acme/app" });
+    let mut event = push("refs/heads/main");
+    event.repository = Some(serde_json::from_value(repository).unwrap());
+    let Outcome::Plan(plan) = evaluate(&event, &rules(&text), ARRIVAL).outcome else {
+        panic!("a plan")
+    };
+    let [ci, review] = plan.workloads.as_slice() else { panic!("two workloads") };
+    for job in ci.jobs.iter().chain(&review.jobs) {
+        let held: Vec<_> =
+            job.requirements.resources.iter().map(|it| (&*it.name, it.units)).collect();
+        assert_eq!(held, [("repo:acme/app", 1)]);
+    }
+    assert_eq!((ci.jobs[0].terms.deadline_ms, &ci.terms.group), (None, &None));
+    assert_eq!(review.jobs[0].terms.deadline_ms, Some(3_000));
+    assert_eq!(&*review.terms.group.as_ref().unwrap().key, "reviews");
+    assert_eq!(review.jobs[0].terms.group, None);
+}
+
+#[test]
+fn a_start_by_hand_cannot_ask_for_what_cannot_be() {
+    let event = push("refs/heads/main");
+    let refused = |ask| {
+        let ask = serde_json::from_value(ask).unwrap();
+        run_by_hand("build", &event, &rules(CONFIG), ask, ARRIVAL).unwrap_err().to_string()
+    };
+    for (ask, why) in [
+        (json!({ "pool": "fast" }), "job `one`: pool: no pool `fast`; known are default"),
+        (json!({ "run_if": "always" }), "run_if: belongs to a job"),
+        (json!({ "max_parallel": 0 }), "max_parallel: 0 lets nothing run"),
+        (
+            json!({ "deadline": "1970-01-01T00:00:01Z" }),
+            "job `one`: deadline: 1970-01-01T00:00:01Z is not in the future",
+        ),
+    ] {
+        assert_eq!(refused(ask), format!("workflow `build` cannot run: {why}"));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::JobId;
 
 /// Jobs in the order in which their time comes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TimeGate {
     waiting: BTreeSet<(i64, JobId)>,
 }

@@ -21,14 +21,18 @@ impl Store {
     pub async fn deliveries(&self, page: DeliveryPage) -> Result<Vec<DeliveryHead>, StoreError> {
         let before = page.before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
         let mut reader = self.reader().await?;
-        let limit = page.rows();
+        let (limit, tenant) = (page.rows(), page.tenant.map(|id| id.0));
         let rows = match page.state {
-            None => reader.all(sql::DELIVERY_LIST, |query| query.bind(before).bind(limit)).await?,
+            None => {
+                reader
+                    .all(sql::DELIVERY_LIST, |query| query.bind(before).bind(limit).bind(tenant))
+                    .await?
+            }
             Some(state) => {
                 let state = state as i64;
                 reader
                     .all(sql::DELIVERY_LIST_BY_STATE, |query| {
-                        query.bind(before).bind(limit).bind(state)
+                        query.bind(before).bind(limit).bind(state).bind(tenant)
                     })
                     .await?
             }

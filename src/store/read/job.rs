@@ -15,14 +15,20 @@ impl Store {
     /// As every read.
     pub async fn jobs(&self, page: JobPage) -> Result<Vec<Job>, StoreError> {
         let before = page.before.map_or(i64::MAX, |id| id.0);
-        let limit = page.rows();
+        let (limit, tenant) = (page.rows(), page.tenant.map(|id| id.0));
         let mut reader = self.reader().await?;
         let rows = match page.state {
-            None => reader.all(sql::JOB_LIST, |query| query.bind(before).bind(limit)).await?,
+            None => {
+                reader
+                    .all(sql::JOB_LIST, |query| query.bind(before).bind(limit).bind(tenant))
+                    .await?
+            }
             Some(state) => {
                 let state = state as i64;
                 reader
-                    .all(sql::JOB_LIST_BY_STATE, |query| query.bind(before).bind(limit).bind(state))
+                    .all(sql::JOB_LIST_BY_STATE, |query| {
+                        query.bind(before).bind(limit).bind(state).bind(tenant)
+                    })
                     .await?
             }
         };

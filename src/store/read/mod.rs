@@ -6,13 +6,17 @@ mod delivery;
 mod job;
 mod reader;
 mod record;
+mod tenant;
 mod workload;
 
-use crate::model::{DeliveryId, DeliveryState, JobId, JobStateKind, WorkloadId, WorkloadState};
+use crate::model::{
+    DeliveryId, DeliveryState, JobId, JobStateKind, TenantId, WorkloadId, WorkloadState,
+};
 
 pub use attempt::Outputs;
 pub use context::JobContext;
 pub use record::LastCommit;
+pub use tenant::LevelUsage;
 
 /// The most rows that one read returns, whatever was asked for.
 pub(super) const ROWS_MAX: u32 = 1_000;
@@ -30,6 +34,8 @@ pub struct Page<Id, State> {
     pub before: Option<Id>,
     /// Only those in this state.
     pub state: Option<State>,
+    /// Only those of this tenant.
+    pub tenant: Option<TenantId>,
 }
 
 /// A page of deliveries.
@@ -42,7 +48,7 @@ pub type JobPage = Page<JobId, JobStateKind>;
 impl<Id, State> Page<Id, State> {
     /// The first page of a list of all.
     pub fn first(limit: u32) -> Self {
-        Self { limit, before: None, state: None }
+        Self { limit, before: None, state: None, tenant: None }
     }
 
     fn rows(&self) -> i64 {

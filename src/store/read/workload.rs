@@ -16,15 +16,19 @@ impl Store {
     /// As every read.
     pub async fn workloads(&self, page: WorkloadPage) -> Result<Vec<Workload>, StoreError> {
         let before = page.before.map_or(i64::MAX, |id| id.0);
-        let limit = page.rows();
+        let (limit, tenant) = (page.rows(), page.tenant.map(|id| id.0));
         let mut reader = self.reader().await?;
         let rows = match page.state {
-            None => reader.all(sql::WORKLOAD_LIST, |query| query.bind(before).bind(limit)).await?,
+            None => {
+                reader
+                    .all(sql::WORKLOAD_LIST, |query| query.bind(before).bind(limit).bind(tenant))
+                    .await?
+            }
             Some(state) => {
                 let state = state as i64;
                 reader
                     .all(sql::WORKLOAD_LIST_BY_STATE, |query| {
-                        query.bind(before).bind(limit).bind(state)
+                        query.bind(before).bind(limit).bind(state).bind(tenant)
                     })
                     .await?
             }

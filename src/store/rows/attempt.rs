@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::{
-    Attempt, AttemptOutcome, JobId, JobStateKind, LeaseToken, Nonce, RequeueReason, RunnerId,
+    Attempt, AttemptOutcome, JobId, JobStateKind, LeaseToken, Nonce, PoolId, RequeueReason,
+    RunnerId,
 };
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
@@ -28,11 +29,10 @@ pub(in crate::store) fn bind(attempt: &Attempt, to: &mut Bind) {
         .int(attempt.exit_code.map(i64::from))
         .text(attempt.error.as_deref());
     // Most attempts have none, and NULL costs nothing.
-    if attempt.outputs.is_empty() {
-        to.int(None);
-    } else {
-        to.json(&attempt.outputs);
-    }
+    to.opt_json(Some(&attempt.outputs).filter(|outputs| !outputs.is_empty()))
+        .int(attempt.pool_id.0)
+        .int(attempt.waited_ms)
+        .int(i64::try_from(attempt.cost_micros_per_hour).unwrap_or(i64::MAX));
 }
 
 /// A row of `attempt`.
@@ -57,5 +57,9 @@ pub(in crate::store) fn read(row: &SqliteRow) -> Result<Attempt, StoreError> {
         exit_code: columns.opt_code("exit_code", |code| i32::try_from(code).ok())?,
         error: columns.opt_text("error")?,
         outputs: columns.opt_json::<BTreeMap<_, _>>("outputs")?.unwrap_or_default(),
+        pool_id: PoolId(columns.int("pool_id")?),
+        waited_ms: columns.int("waited_ms")?,
+        cost_micros_per_hour: columns
+            .code("cost_micros_per_hour", |cost| u64::try_from(cost).ok())?,
     })
 }

@@ -10,6 +10,10 @@ use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
 
+/// Bits of the column `flags`.
+const NEED_FAILED: i64 = 1;
+const IN_GROUP: i64 = 2;
+
 /// The values of a whole row, as in `job_insert` and `job_done_insert`.
 pub(in crate::store) fn bind(job: &Job, to: &mut Bind) {
     to.int(job.id.0)
@@ -19,16 +23,19 @@ pub(in crate::store) fn bind(job: &Job, to: &mut Bind) {
         .text(&*job.name)
         .int(job.timeout_ms)
         .int(job.backoff_ms);
-    bind_changing(job, to);
+    bind_state(job, to);
+    to.opt_json(job.terms.as_deref());
+    bind_rest(job, to);
 }
 
 /// The key and the values that can change, as in `job_update`.
 pub(in crate::store) fn bind_update(job: &Job, to: &mut Bind) {
     to.int(job.id.0);
-    bind_changing(job, to);
+    bind_state(job, to);
+    bind_rest(job, to);
 }
 
-fn bind_changing(job: &Job, to: &mut Bind) {
+fn bind_state(job: &Job, to: &mut Bind) {
     to.int(job.kind() as i64)
         .int(job.priority as i64)
         .int(job.lane_key)
@@ -54,6 +61,11 @@ fn bind_changing(job: &Job, to: &mut Bind) {
     to.int(started_at_ms).int(ended_at_ms).int(reason);
 }
 
+fn bind_rest(job: &Job, to: &mut Bind) {
+    let flags = NEED_FAILED * i64::from(job.need_failed) + IN_GROUP * i64::from(job.in_group);
+    to.int(job.ready_at_ms).int(flags).opt_json(job.units.as_deref());
+}
+
 /// A row of `table`, as `job_load` and the reads select it.
 ///
 /// # Errors
@@ -68,7 +80,7 @@ pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Job
     let timeout_ms = columns.int("timeout_ms")?;
     let backoff_ms = columns.int("backoff_ms")?;
     let kind = columns.code("state", JobStateKind::from_code)?;
-    Ok(Job {
+    let row = Job {
         id,
         workload_id,
         class_id,
@@ -88,6 +100,18 @@ pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Job
         cancel_requested_at_ms: columns.get("cancel_requested_at_ms")?,
         external_ref: columns.opt_text("external_ref")?,
         state: read_state(kind, &mut columns)?,
+        terms: columns.opt_json("terms")?.map(Box::new),
+        ready_at_ms: columns.int("ready_at_ms")?,
+        need_failed: false,
+        in_group: false,
+        units: None,
+    };
+    let flags = columns.int("flags")?;
+    Ok(Job {
+        need_failed: flags & NEED_FAILED != 0,
+        in_group: flags & IN_GROUP != 0,
+        units: columns.opt_json("units")?.map(Box::new),
+        ..row
     })
 }
 

@@ -5,6 +5,7 @@ pub(super) mod attempt;
 pub(super) mod class;
 pub(super) mod delivery;
 pub(super) mod job;
+pub(super) mod pause;
 pub(super) mod record;
 pub(super) mod runner;
 pub(super) mod workload;

@@ -20,7 +20,10 @@ pub(in crate::store) fn bind(workload: &Workload, to: &mut Bind) {
         .int(workload.state as i64)
         .int(i64::from(workload.begun))
         .int(workload.created_at_ms)
-        .int(workload.ended_at_ms);
+        .int(workload.ended_at_ms)
+        .opt_json(workload.terms.as_deref())
+        .int(i64::from(workload.open))
+        .int(i64::from(workload.in_group));
 }
 
 /// The key and the values that can change, as in `workload_update`.
@@ -30,7 +33,9 @@ pub(in crate::store) fn bind_update(workload: &Workload, to: &mut Bind) {
         .int(workload.state as i64)
         .int(i64::from(workload.begun))
         .int(workload.ended_at_ms)
-        .text(workload.session_key.as_deref());
+        .text(workload.session_key.as_deref())
+        .int(i64::from(workload.open))
+        .int(i64::from(workload.in_group));
 }
 
 /// A row of `table`, as `workload_load` and the reads select it.
@@ -52,6 +57,9 @@ pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Wor
         begun: columns.flag("begun")?,
         created_at_ms: columns.int("created_at_ms")?,
         ended_at_ms: columns.get("ended_at_ms")?,
+        terms: columns.opt_json("terms")?.map(Box::new),
+        open: columns.flag("open")?,
+        in_group: columns.flag("in_group")?,
     })
 }
 

@@ -7,6 +7,7 @@ SET state = new.column2, priority = new.column3, lane_key = new.column4,
     avoid_runner_id = new.column11, cancel_requested_at_ms = new.column12,
     external_ref = new.column13, lease_token = new.column14, lease_nonce = new.column15,
     runner_id = new.column16, assigned_at_ms = new.column17, started_at_ms = new.column18,
-    ended_at_ms = new.column19, end_reason = new.column20
+    ended_at_ms = new.column19, end_reason = new.column20, ready_at_ms = new.column21,
+    flags = new.column22, units = new.column23
 FROM (VALUES {rows}) AS new
 WHERE job.id = new.column1

@@ -1,8 +1,9 @@
 -- A page of workloads in one state, newest first. Safe: bounded; ended ones by index.
 SELECT
     id, run, kind, name, tenant_id, delivery_id, "trigger", session_key, state, begun, created_at_ms,
-    ended_at_ms
+    ended_at_ms, terms, open, in_group
 FROM workload_all
 WHERE id < $1 AND state = $3
+    AND ($4 IS NULL OR tenant_id = $4)
 ORDER BY id DESC
 LIMIT $2

@@ -99,6 +99,9 @@ pub(in crate::store) fn workload(id: i64) -> Workload {
         trigger: "".into(),
         session_key: None,
         state: WorkloadState::Pending,
+        terms: None,
+        open: false,
+        in_group: false,
         begun: false,
         created_at_ms: 10,
         ended_at_ms: None,
@@ -130,6 +133,11 @@ pub(in crate::store) fn job(id: i64, workload_id: i64) -> Job {
         infra_failures: 0,
         avoid_runner_id: None,
         cancel_requested_at_ms: None,
+        terms: None,
+        ready_at_ms: 0,
+        need_failed: false,
+        in_group: false,
+        units: None,
         external_ref: None,
     }
 }
@@ -185,6 +193,9 @@ pub(in crate::store) fn attempt(token: i64, job_id: i64) -> Attempt {
         job_state: JobStateKind::Completed,
         exit_code: Some(0),
         error: None,
+        pool_id: PoolId::DEFAULT,
+        waited_ms: 0,
+        cost_micros_per_hour: 0,
         outputs: [("version".to_owned(), format!("1.{token}"))].into(),
     }
 }

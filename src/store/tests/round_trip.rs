@@ -51,7 +51,7 @@ async fn jobs_come_back_in_every_state_field_for_field() {
     assert_eq!(opened.store.jobs_of(WorkloadId(1)).await.unwrap(), jobs);
     for job in &jobs {
         assert_eq!(opened.store.job(job.id).await.unwrap().as_ref(), Some(job));
-        let page = Page { limit: 9, before: None, state: Some(job.kind()) };
+        let page = Page { state: Some(job.kind()), ..Page::first(9) };
         assert_eq!(opened.store.jobs(page).await.unwrap(), std::slice::from_ref(job));
     }
 }

@@ -239,7 +239,7 @@ fn everything_that_is_wrong_with_a_rule_is_told_at_once() {
     trigger `t`: event `schedule` never comes; schedules are not supported yet
     trigger `t`: actors is empty; leave the key out to want any
     trigger `t`: timeout_minutes: 0 minutes is not from 1 to 43200
-    trigger `t`: max_retries: 101 retries is over 100
+    trigger `t`: max_retries: 101 is over 100
     trigger `t`: it starts both a workflow and an agent; write two triggers
     ");
     insta::assert_snapshot!(refused("on = ['pull_request_target']"), @"trigger `t`: event `pull_request_target` never comes; GitHub sends `pull_request` to webhooks; workflows and prompts never come from the pull request anyway");

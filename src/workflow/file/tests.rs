@@ -56,7 +56,7 @@ jobs:
     insta::assert_snapshot!(faults(text), @"
     ci.yml:2:1: on: this key is not supported; put the filter under [[trigger]] in the config
     ci.yml:4:1: permissions: this key is not supported; remove it: jobs get no token of the forge
-    ci.yml:7:5: jobs.build.if: this key is not supported; conditions are not supported yet; test in a step's script
+    ci.yml:7:5: jobs.build.if: this key is not supported; conditions are not supported yet; `run_if` of `x-dispatch` is success, failure or always
     ci.yml:8:5: jobs.build.strategy: this key is not supported; matrices are not supported yet; write one job for each case
     ci.yml:11:9: jobs.build.steps[0].uses: this key is not supported; actions are not supported yet; write the commands under `run`
     ci.yml:12:9: jobs.build.steps[0].with: this key is not supported; actions are not supported yet
@@ -109,7 +109,7 @@ x-dispatch:
   priority: urgent
   max_retries: 1000
   backoff_ms: -1
-  skills: [rust]
+  namespace: ml
 jobs:
   a:
     runs-on: { group: big }
@@ -130,10 +130,10 @@ jobs:
     ci.yml:6:9: env.LIST: a list where one value belongs
     ci.yml:8:3: x-dispatch.min-memory-gb: unknown key; did you mean `min_memory_gb`?
     ci.yml:9:8: x-dispatch.gpu: text where a boolean or number belongs
-    ci.yml:10:13: x-dispatch.priority: no priority `urgent`: critical, high, normal, low or background
-    ci.yml:11:16: x-dispatch.max_retries: 1000 retries is over 100
-    ci.yml:12:15: x-dispatch.backoff_ms: -1 is out of range
-    ci.yml:13:3: x-dispatch.skills: this key is not supported; it comes with a later version; remove it
+    ci.yml:10:13: x-dispatch.priority: unknown variant `urgent`, expected one of `critical`, `high`, `normal`, `low`, `background`
+    ci.yml:11:16: x-dispatch.max_retries: 1000 is over 100
+    ci.yml:12:15: x-dispatch.backoff_ms: invalid value: integer `-1`, expected u32
+    ci.yml:13:3: x-dispatch.namespace: this key is not supported; it comes with a later version; remove it
     ci.yml:16:14: jobs.a.runs-on: a mapping where text or a list of texts belongs
     ci.yml:17:22: jobs.a.timeout-minutes: 0 minutes is not from 1 to 43200
     ci.yml:19:14: jobs.a.steps[0].run: it is empty
@@ -141,9 +141,9 @@ jobs:
     ci.yml:21:14: jobs.a.steps[1].run: text has a NUL character
     ci.yml:22:9: jobs.a.steps[2]: the step has no `run`
     ci.yml:23:9: jobs.a.steps[3]: text where a mapping belongs
-    ci.yml:24:36: jobs.a.x-dispatch.requires_docker: text where `true` or `false` belongs
+    ci.yml:24:36: jobs.a.x-dispatch.requires_docker: invalid type: string "maybe", expected a boolean
     ci.yml:24:58: jobs.a.x-dispatch.min_cpu_cores: 99999 is over 65536
-    ci.yml:24:69: jobs.a.x-dispatch.os: a number where text belongs; write it in quotes
+    ci.yml:24:69: jobs.a.x-dispatch.os: invalid type: integer `3`, expected a string
     "#);
 }
 
@@ -158,4 +158,94 @@ fn counts_and_sizes_are_bounded() {
     let jobs: String =
         (0..1_001).map(|at| format!("  j{at}: {{ runs-on: x, steps: [{step}] }}\n")).collect();
     insta::assert_snapshot!(faults(&format!("jobs:\n{jobs}")), @"ci.yml:2:3: jobs: 1001 jobs are not from 1 to 1000");
+}
+
+/// What [`File::check`] says of a file whose form is right.
+fn unmeant(text: &str) -> String {
+    let catalogue = Catalogue {
+        resources: [("licence".into(), 2)].into(),
+        skills: [("rust".into(), vec![crate::model::PoolId::DEFAULT])].into(),
+        ..Catalogue::default()
+    };
+    let found = File::parse("ci.yml", text).unwrap().check(&catalogue).unwrap_err();
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn terms_that_cannot_be_obeyed_are_refused_at_their_place() {
+    let text = "\
+x-dispatch:
+  skills: [rust, cobol]
+  max_parallel: 0
+  max_wait: 0s
+jobs:
+  a:
+    runs-on: [linux, '!linux', '!']
+    concurrency: deploy
+    x-dispatch:
+      resources: [toner, { name: licence, units: 3 }]
+    steps: [{ run: ls }]
+  b:
+    runs-on: x
+    x-dispatch:
+      skills: rust
+      resources: { name: licence, units: 0 }
+      preferred: [{ label: ssd, weight: 101 }]
+      group: { key: deploy, limit: 2 }
+      queue_timeout: 0ms
+    steps: [{ run: ls }]
+";
+    insta::assert_snapshot!(unmeant(text), @"
+    ci.yml:2:11: x-dispatch.skills: no skill `cobol`; known are rust
+    ci.yml:3:17: x-dispatch.max_parallel: 0 lets nothing run
+    ci.yml:4:13: x-dispatch.max_wait: 0 ms is less than 1 ms
+    ci.yml:7:14: jobs.a.runs-on: `!` names no label
+    ci.yml:7:14: jobs.a.runs-on: `linux` is required, and `!linux` forbids it
+    ci.yml:10:18: jobs.a.x-dispatch.resources: no resource `toner`; known are licence
+    ci.yml:10:18: jobs.a.x-dispatch.resources: 3 units of `licence` where there are 2
+    ci.yml:16:18: jobs.b.x-dispatch.resources: 0 units of `licence`
+    ci.yml:17:18: jobs.b.x-dispatch.preferred: the weight 101 is not from -100 to 100
+    ci.yml:18:14: jobs.b.x-dispatch.group: `deploy` has the limits 1 and 2
+    ci.yml:19:22: jobs.b.x-dispatch.queue_timeout: 0 ms is less than 1 ms
+    ");
+}
+
+#[test]
+fn values_of_x_dispatch_and_concurrency_have_a_form() {
+    let text = "\
+concurrency: { group: a, cancel-in-progress: '${{ true }}', queue: max }
+x-dispatch:
+  run_if: always
+  deadline: tomorrow
+  max_wait: 90
+  group: b
+  spread: { key: a, over: rack }
+jobs:
+  a:
+    runs-on: x
+    concurrency: { cancel-in-progress: true }
+    x-dispatch:
+      fail_fast: true
+      affinity: { key: a, required: true }
+      anti-affinity: a
+      group: { key: g, pending: latest, queue_max: 2 }
+      region: [eu, '']
+      anti_afinity: b
+    steps: [{ run: ls }]
+";
+    insta::assert_snapshot!(faults(text), @"
+    ci.yml:1:46: concurrency.cancel-in-progress: text where `true` or `false` belongs
+    ci.yml:1:47: concurrency.cancel-in-progress: `${{ }}` expressions are not supported yet; for text of the event read the environment variables DISPATCHYARD_EVENT_* in the script
+    ci.yml:1:61: concurrency.queue: unknown key; known here are group, cancel-in-progress
+    ci.yml:3:11: x-dispatch.run_if: belongs to a job
+    ci.yml:4:13: x-dispatch.deadline: `tomorrow` is neither a span like 2h nor a time like 2026-11-21T08:00:00Z
+    ci.yml:5:13: x-dispatch.max_wait: the number 90 has no unit; write 500ms, 90s, 5m or 2h
+    ci.yml:7:11: x-dispatch.spread: unknown variant `rack`, expected one of `runner`, `zone`, `region`
+    ci.yml:11:18: jobs.a.concurrency: it has no `group`; name the group
+    ci.yml:13:18: jobs.a.x-dispatch.fail_fast: belongs to the workload
+    ci.yml:15:22: jobs.a.x-dispatch.anti-affinity: `a` is also a required affinity
+    ci.yml:16:14: jobs.a.x-dispatch.group: `pending: latest` keeps one, `queue_max` keeps more; say one of them
+    ci.yml:17:15: jobs.a.x-dispatch.region: a text is empty
+    ci.yml:18:7: jobs.a.x-dispatch.anti_afinity: unknown key; known here are architecture, os, min_memory_gb, min_cpu_cores, requires_docker, gpu, pool, skills, region, preferred, resources, affinity, anti-affinity, anti_affinity, spread, priority, max_retries, backoff_ms, deadline, max_wait, queue_timeout, run_if, group, max_parallel, fail_fast
+    ");
 }

@@ -25,7 +25,11 @@ impl FakeRunner {
     }
 
     pub(crate) async fn with_slots(api: &Api, name: &str, labels: &[&str], slots: u32) -> Self {
-        let request = registration(name, labels, slots);
+        Self::with_request(api, registration(name, labels, slots)).await
+    }
+
+    /// Registers with these words.
+    pub(crate) async fn with_request(api: &Api, request: Value) -> Self {
         let answer: RegisterResponse = api.done("/runners/register", request).await;
         let api = api.with_token(&answer.token);
         Self { id: answer.runner_id, token: answer.token, api }

@@ -13,6 +13,11 @@ pub(crate) const HOOK_SECRET: &str = "it's a secret to everybody";
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-this-test";
 pub(crate) const REGISTRATION_TOKEN: &str = "registration-token-of-this-test";
 
+/// The text of a token with a name.
+pub(crate) fn token(name: &str) -> String {
+    format!("the-text-of-{name}")
+}
+
 /// Two jobs, one after the other, that say what they know of the event.
 const CI: &str = r#"
 x-dispatch: { backoff_ms: 0 }
@@ -53,6 +58,8 @@ pub(crate) struct Setup {
     scheduler: Keys,
     limits: Keys,
     tokens: bool,
+    /// Names of tokens.
+    named: Vec<String>,
     rules: String,
     workflows: Vec<(String, String)>,
 }
@@ -72,6 +79,7 @@ impl Default for Setup {
             scheduler: scheduler.map(|(key, value)| (key, Value::from(value))).into(),
             limits: Vec::new(),
             tokens: false,
+            named: Vec::new(),
             rules: RULES.to_owned(),
             workflows: vec![("ci.yml".into(), CI.to_owned())],
         }
@@ -119,6 +127,22 @@ impl Setup {
         self
     }
 
+    /// Adds a token with a name, a role and further keys; see [`token`].
+    pub(crate) fn token(mut self, name: &str, role: &str, more: &str) -> Self {
+        self.rules += &format!(
+            "\n[[access.token]]\nname = \"{name}\"\nrole = \"{role}\"\n{more}\n\
+             secrets = [{{ file = \"token-{name}\" }}]\n"
+        );
+        self.named.push(name.to_owned());
+        self
+    }
+
+    /// Adds sections after the triggers.
+    pub(crate) fn more(mut self, text: &str) -> Self {
+        self.rules += text;
+        self
+    }
+
     /// Replaces the triggers.
     pub(crate) fn rules(mut self, text: &str) -> Self {
         self.rules = text.to_owned();
@@ -144,6 +168,9 @@ impl Setup {
         write("hook-secret", HOOK_SECRET).unwrap();
         write("admin-token", ADMIN_TOKEN).unwrap();
         write("registration-token", REGISTRATION_TOKEN).unwrap();
+        for name in &self.named {
+            write(&format!("token-{name}"), &token(name)).unwrap();
+        }
         write("dispatchyard.toml", &self.text()).unwrap();
         Home { folder }
     }

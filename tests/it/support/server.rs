@@ -23,7 +23,15 @@ impl Server {
 
     /// With faults planted.
     pub(crate) async fn with(setup: &Setup, options: AppOptions) -> Self {
-        let home = setup.build();
+        Self::of(setup.build(), options).await
+    }
+
+    /// In a folder that an earlier one has left.
+    pub(crate) async fn again(home: Home) -> Self {
+        Self::of(home, AppOptions::default()).await
+    }
+
+    async fn of(home: Home, options: AppOptions) -> Self {
         let config = home.config();
         let secrets = config.load_secrets(|_| None).unwrap_or_else(|error| panic!("{error}"));
         let app = App::start(config, secrets, options).await.unwrap();

@@ -1,0 +1,159 @@
+-- What the whole scheduling engine keeps: terms of jobs and workloads, groups, units of resources,
+-- pauses, and soft state.
+--
+-- `job` is made anew because a CHECK cannot be changed; the others only get columns. The views
+-- stand in the way of that and are made again at the end.
+DROP VIEW record_readable;
+DROP VIEW attempt_readable;
+DROP VIEW workload_readable;
+DROP VIEW job_readable;
+DROP VIEW job_all;
+DROP VIEW workload_all;
+
+ALTER TABLE workload ADD COLUMN terms TEXT;                  -- JSON: WorkloadTerms; NULL: none
+ALTER TABLE workload ADD COLUMN open INTEGER NOT NULL DEFAULT 0;     -- 1: jobs may join it
+ALTER TABLE workload ADD COLUMN in_group INTEGER NOT NULL DEFAULT 0; -- 1: it is in its group
+ALTER TABLE workload_done ADD COLUMN terms TEXT;
+ALTER TABLE workload_done ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workload_done ADD COLUMN in_group INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE job_new (
+    id                     INTEGER PRIMARY KEY,
+    workload_id            INTEGER NOT NULL,      -- the first seven, and terms, never change
+    class_id               INTEGER NOT NULL,
+    tenant_id              INTEGER NOT NULL,
+    name                   TEXT NOT NULL,
+    timeout_ms             INTEGER NOT NULL,
+    backoff_ms             INTEGER NOT NULL,
+    -- 0 blocked, 1 pending, 2 claimed, 3 running, 4 completed, 5 failed, 6 cancelled, 7 skipped
+    state                  INTEGER NOT NULL CHECK (state BETWEEN 0 AND 7),
+    -- 0 critical, 1 high, 2 normal, 3 low, 4 background
+    priority               INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 4),
+    lane_key               INTEGER NOT NULL,      -- its place in its lane: smaller goes first
+    queued_at_ms           INTEGER NOT NULL,
+    not_before_ms          INTEGER NOT NULL,      -- 0: at once
+    attempt                INTEGER NOT NULL,      -- tries so far, over all runs
+    retry_count            INTEGER NOT NULL,      -- charged failures of this run
+    max_retries            INTEGER NOT NULL,
+    infra_failures         INTEGER NOT NULL,
+    avoid_runner_id        INTEGER,
+    cancel_requested_at_ms INTEGER,
+    external_ref           TEXT,                  -- how a push executor's backend calls the attempt
+    lease_token            INTEGER,               -- the lease: set exactly in claimed and running
+    lease_nonce            INTEGER,               -- its 64 random bits, read as a signed number
+    runner_id              INTEGER,
+    assigned_at_ms         INTEGER,
+    started_at_ms          INTEGER,               -- set exactly in running
+    ended_at_ms            INTEGER,               -- the end: set exactly from completed on
+    -- 0 succeeded, 1 failed, 2 timed out, 3 poisoned, 4 cancel requested, 5 need not met,
+    -- 6 queue timeout, 7 group replaced, 8 fail fast, 9 wait cycle, 10 need never came
+    end_reason             INTEGER CHECK (end_reason BETWEEN 0 AND 10),
+    terms                  TEXT,                  -- JSON: JobTerms; NULL: none
+    ready_at_ms            INTEGER NOT NULL,      -- when it last became pending
+    flags                  INTEGER NOT NULL,      -- 1 a need of it failed, 2 it is in its group
+    units                  TEXT                   -- JSON: units of resources that it holds
+) STRICT;
+INSERT INTO job_new SELECT *, NULL, queued_at_ms, 0, NULL FROM job;
+DROP TABLE job;
+ALTER TABLE job_new RENAME TO job;
+ALTER TABLE job_done ADD COLUMN terms TEXT;
+ALTER TABLE job_done ADD COLUMN ready_at_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job_done ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job_done ADD COLUMN units TEXT;
+
+ALTER TABLE attempt ADD COLUMN pool_id INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempt ADD COLUMN waited_ms INTEGER NOT NULL DEFAULT 0;  -- from pending to assigned
+ALTER TABLE attempt ADD COLUMN cost_micros_per_hour INTEGER NOT NULL DEFAULT 0;
+-- Reports read attempts by when they ended.
+CREATE INDEX attempt_by_end ON attempt (ended_at_ms);
+
+-- What gives out no jobs for now.
+CREATE TABLE pause (
+    scope  TEXT PRIMARY KEY NOT NULL,             -- JSON: PauseScope
+    author TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What was learned and may be lost: usage of tenants, run times, health of runners.
+CREATE TABLE soft_state (
+    key   TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL,                          -- JSON
+    at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW workload_all AS SELECT * FROM workload UNION ALL SELECT * FROM workload_done;
+CREATE VIEW job_all AS SELECT * FROM job UNION ALL SELECT * FROM job_done;
+
+CREATE VIEW job_readable AS
+SELECT
+    id, workload_id, name,
+    CASE state
+        WHEN 0 THEN 'blocked' WHEN 1 THEN 'pending' WHEN 2 THEN 'claimed' WHEN 3 THEN 'running'
+        WHEN 4 THEN 'completed' WHEN 5 THEN 'failed' WHEN 6 THEN 'cancelled' WHEN 7 THEN 'skipped'
+    END AS state,
+    CASE priority
+        WHEN 0 THEN 'critical' WHEN 1 THEN 'high' WHEN 2 THEN 'normal' WHEN 3 THEN 'low'
+        WHEN 4 THEN 'background'
+    END AS priority,
+    attempt, retry_count, max_retries, infra_failures, runner_id,
+    datetime(queued_at_ms / 1000, 'unixepoch') AS queued_at,
+    datetime(ready_at_ms / 1000, 'unixepoch') AS ready_at,
+    datetime(assigned_at_ms / 1000, 'unixepoch') AS assigned_at,
+    datetime(started_at_ms / 1000, 'unixepoch') AS started_at,
+    datetime(ended_at_ms / 1000, 'unixepoch') AS ended_at,
+    CASE end_reason
+        WHEN 0 THEN 'succeeded' WHEN 1 THEN 'failed' WHEN 2 THEN 'timed_out' WHEN 3 THEN 'poisoned'
+        WHEN 4 THEN 'cancel_requested' WHEN 5 THEN 'need_not_met' WHEN 6 THEN 'queue_timeout'
+        WHEN 7 THEN 'group_replaced' WHEN 8 THEN 'fail_fast' WHEN 9 THEN 'wait_cycle'
+        WHEN 10 THEN 'need_never_came'
+    END AS end_reason,
+    datetime(cancel_requested_at_ms / 1000, 'unixepoch') AS cancel_requested_at,
+    (flags & 2) <> 0 AS in_group, units, terms
+FROM job_all;
+
+CREATE VIEW workload_readable AS
+SELECT
+    id, run, CASE kind WHEN 0 THEN 'workflow' WHEN 1 THEN 'agent' END AS kind, name,
+    CASE state
+        WHEN 0 THEN 'pending' WHEN 1 THEN 'claimed' WHEN 2 THEN 'running' WHEN 3 THEN 'completed'
+        WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled'
+    END AS state,
+    "trigger", delivery_id,
+    datetime(created_at_ms / 1000, 'unixepoch') AS created_at,
+    datetime(ended_at_ms / 1000, 'unixepoch') AS ended_at,
+    open, in_group, terms
+FROM workload_all;
+
+CREATE VIEW attempt_readable AS
+SELECT
+    token, job_id, number, run, runner_id, pool_id,
+    CASE outcome
+        WHEN 0 THEN 'completed' WHEN 1 THEN 'failed' WHEN 2 THEN 'timed_out'
+        WHEN 3 THEN 'cancelled' WHEN 4 THEN 'requeued'
+    END AS outcome,
+    CASE requeue_reason
+        WHEN 0 THEN 'failed' WHEN 1 THEN 'timed_out' WHEN 2 THEN 'lease_lost'
+        WHEN 3 THEN 'runner_lost' WHEN 4 THEN 'evicted' WHEN 5 THEN 'executor_unavailable'
+        WHEN 6 THEN 'drained' WHEN 7 THEN 'preempted' WHEN 8 THEN 'manual'
+    END AS requeue_reason,
+    exit_code, error, waited_ms / 1000.0 AS waited_s,
+    datetime(assigned_at_ms / 1000, 'unixepoch') AS assigned_at,
+    datetime(started_at_ms / 1000, 'unixepoch') AS started_at,
+    datetime(ended_at_ms / 1000, 'unixepoch') AS ended_at
+FROM attempt;
+
+CREATE VIEW record_readable AS
+SELECT
+    seq,
+    CASE name
+        WHEN 10 THEN 'job.requeued' WHEN 11 THEN 'job.cancel_requested'
+        WHEN 12 THEN 'workload.retried' WHEN 16 THEN 'runner.deregistered'
+        WHEN 17 THEN 'runner.changed' WHEN 18 THEN 'job.priority_changed' WHEN 19 THEN 'job.moved'
+        WHEN 21 THEN 'job.late' WHEN 24 THEN 'dispatch.paused' WHEN 25 THEN 'dispatch.resumed'
+        WHEN 27 THEN 'workload.closed' WHEN 29 THEN 'job.wait_cycle'
+        ELSE 'record ' || name
+    END AS name,
+    datetime(at_ms / 1000, 'unixepoch') AS at,
+    delivery_id, workload_id, job_id, runner_id, attempt, author, detail
+FROM record;

@@ -1,0 +1,117 @@
+//! From a submission to a planned workload: names are looked up, and all that is wrong in it is
+//! refused with the job and the key before the scheduler hears of it.
+
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::error::ApiError;
+use super::state::Shared;
+use super::wire::{SubmitJob, SubmitRequest};
+use crate::ask::{Ask, Fault, Later, Level, Planned};
+use crate::model::{
+    JobSpec, PlanError, PlannedJob, PlannedWorkload, RetryPolicy, Trust, TrustLevel,
+};
+
+/// The workload that a request asks for at `now_ms`, wall milliseconds.
+///
+/// # Errors
+///
+/// [`ApiError::BadRequest`] with the first thing that is wrong.
+pub(super) fn plan(
+    state: &Shared,
+    caller: &Caller,
+    request: SubmitRequest,
+    traceparent: Option<&str>,
+    now_ms: i64,
+) -> Result<PlannedWorkload, ApiError> {
+    let SubmitRequest { name, kind, open, jobs, ask } = request;
+    check_name("name", &name)?;
+    sound(None, &ask, Level::Workload)?;
+    let defaults = ask.for_jobs();
+    let (mut planned, mut later) = (Vec::with_capacity(jobs.len()), Vec::new());
+    for job in jobs {
+        let (job, settled_later) = plan_job(state, caller, job, &defaults, traceparent)?;
+        planned.push(job);
+        later.push(settled_later);
+    }
+    let workload = PlannedWorkload {
+        kind,
+        name,
+        trigger: String::new(),
+        tenant_id: caller.starts_for(),
+        session_key: None,
+        terms: ask.workload_terms(),
+        open,
+        jobs: planned,
+    };
+    let mut workload = Planned { workload, later }.settle(now_ms, None, &state.catalogue);
+    workload.split_late_needs();
+    let refused = |error: PlanError| ApiError::BadRequest(error.to_string());
+    workload.check_deadlines(now_ms).map_err(refused)?;
+    Ok(workload)
+}
+
+fn plan_job(
+    state: &Shared,
+    caller: &Caller,
+    job: SubmitJob,
+    workload: &Ask,
+    traceparent: Option<&str>,
+) -> Result<(PlannedJob, Later), ApiError> {
+    check_name("job name", &job.name)?;
+    let ask = job.ask.or(&job.requirements.ask);
+    sound(Some(&job.name), &ask, Level::Job)?;
+    let ask = ask.or(workload);
+    let resolved = ask
+        .resolve(&job.requirements.labels, &state.catalogue)
+        .map_err(|found| refused(Some(&job.name), found))?;
+    let defaults = &state.scheduler;
+    let timeout_ms = job.timeout_ms.unwrap_or_else(|| defaults.timeout_ms());
+    let not_before_ms = job.not_before_ms.unwrap_or(0);
+    if timeout_ms < 1 || not_before_ms < 0 {
+        let name = &job.name;
+        let text = format!("job `{name}`: timeout_ms is at least 1, not_before_ms is not negative");
+        return Err(ApiError::BadRequest(text));
+    }
+    caller.must_be_allowed(resolved.priority)?;
+    let mut terms = resolved.terms;
+    (terms.needs_workloads, terms.matrix) = (job.needs_workloads, job.matrix);
+    let planned = PlannedJob {
+        name: job.name,
+        needs: job.needs,
+        requirements: resolved.requirements,
+        priority: resolved.priority,
+        timeout_ms,
+        retry: RetryPolicy {
+            max_retries: ask.max_retries.unwrap_or(defaults.max_retries),
+            backoff_ms: ask.backoff_ms.map_or(defaults.backoff_ms, Into::into),
+        },
+        not_before_ms,
+        terms,
+        spec: Arc::new(JobSpec {
+            work: job.work,
+            env: job.env,
+            trust: Trust::new(TrustLevel::Trusted, format!("submitted by {}", caller.author())),
+            traceparent: traceparent.map(str::to_owned),
+        }),
+    };
+    Ok((planned, resolved.later))
+}
+
+fn sound(job: Option<&str>, ask: &Ask, level: Level) -> Result<(), ApiError> {
+    let found = ask.faults(level);
+    if found.is_empty() { Ok(()) } else { Err(refused(job, found)) }
+}
+
+fn refused(job: Option<&str>, found: Vec<Fault>) -> ApiError {
+    let told = found.into_iter().map(|found| found.of_job(job).to_string());
+    ApiError::BadRequest(told.collect::<Vec<_>>().join("; "))
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let chars = name.chars().count();
+    if chars == 0 || chars > 200 || name.chars().any(char::is_control) {
+        return Err(ApiError::BadRequest(format!("`{what}` is 1 to 200 printable characters")));
+    }
+    Ok(())
+}

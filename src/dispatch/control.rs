@@ -1,0 +1,160 @@
+//! What operators change about the order and the flow: priority, the front of the queue, pauses.
+
+use super::command::{Refusal, Reply};
+use super::scheduler::Scheduler;
+use crate::model::{
+    Change, JobId, JobPriority, JobStateKind, Now, Pause, PauseScope, Record, RecordName,
+};
+
+impl Scheduler {
+    /// Gives a waiting job another priority.
+    pub(super) fn prioritise(
+        &mut self,
+        now: Now,
+        id: JobId,
+        priority: JobPriority,
+        author: Box<str>,
+    ) -> Result<Reply, Refusal> {
+        self.check_waits(id)?;
+        self.reorder(now, id, |job| job.row.priority = priority);
+        let mut record = self.job_record(now, RecordName::JobPriorityChanged, id);
+        record.author = Some(author);
+        record.detail = priority.as_str().into();
+        self.record(record);
+        Ok(Reply::Job(Box::new(self.jobs[&id].row.clone())))
+    }
+
+    /// Puts a waiting job in front of all others of its priority. It is then taken to be as old as
+    /// the oldest of them, also for aging.
+    pub(super) fn move_to_front(
+        &mut self,
+        now: Now,
+        id: JobId,
+        author: Box<str>,
+    ) -> Result<Reply, Refusal> {
+        self.check_waits(id)?;
+        let row = &self.jobs[&id].row;
+        let first = self.queue.first_lane_key(row.priority).unwrap_or(row.lane_key);
+        let key = first.saturating_sub(1).min(row.lane_key);
+        self.reorder(now, id, |job| job.row.lane_key = key);
+        let mut record = self.job_record(now, RecordName::JobMoved, id);
+        record.author = Some(author);
+        self.record(record);
+        Ok(Reply::Job(Box::new(self.jobs[&id].row.clone())))
+    }
+
+    fn check_waits(&self, id: JobId) -> Result<(), Refusal> {
+        let job = &self.jobs.get(&id).ok_or(Refusal::UnknownJob(id))?.row;
+        match job.kind() {
+            JobStateKind::Blocked | JobStateKind::Pending => Ok(()),
+            other => Err(Refusal::WrongState(
+                format!("job {id} is {other}: only a waiting job has a place in the queue").into(),
+            )),
+        }
+    }
+
+    /// Changes what the place of a waiting job follows from.
+    fn reorder(
+        &mut self,
+        now: Now,
+        id: JobId,
+        change: impl FnOnce(&mut super::scheduler::LiveJob),
+    ) {
+        let pending = self.jobs[&id].row.kind() == JobStateKind::Pending;
+        if pending {
+            self.unplace(id);
+        }
+        let before = self.jobs[&id].row.clone();
+        if let Some(live) = self.jobs.get_mut(&id) {
+            change(live);
+        }
+        self.edit_job(id, |_| {});
+        let after = &self.jobs[&id].row;
+        let workload_id = after.workload_id;
+        self.waits.end(&before);
+        self.waits.begin(after);
+        if pending {
+            self.place(now, id);
+        }
+        self.reorder_workload(workload_id);
+    }
+
+    /// Gives out no more jobs of a scope; what runners have goes on.
+    pub(super) fn set_pause(&mut self, now: Now, pause: Pause) -> Result<Reply, Refusal> {
+        let trigger = match &pause.scope {
+            PauseScope::Trigger(name) => Some(name.clone()),
+            _ => None,
+        };
+        let record = Record {
+            author: Some(pause.author.clone()),
+            detail: format!("{}: {}", self.scope_name(&pause.scope), pause.reason).into(),
+            ..Record::new(RecordName::Paused, now.wall_ms)
+        };
+        self.record(record);
+        self.out.changes.push(Change::Paused(pause.clone()));
+        let new = self.pauses.insert(pause.scope.clone(), pause).is_none();
+        if let Some(name) = trigger.filter(|_| new) {
+            for id in self.pending_of_trigger(&name) {
+                if self.withdraw(id) {
+                    self.enqueue(now, id);
+                }
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Gives out jobs of a scope again.
+    pub(super) fn lift_pause(
+        &mut self,
+        now: Now,
+        scope: PauseScope,
+        author: Box<str>,
+    ) -> Result<Reply, Refusal> {
+        let name = self.scope_name(&scope);
+        if self.pauses.remove(&scope).is_none() {
+            return Err(Refusal::WrongState(format!("{name} is not paused").into()));
+        }
+        let record = Record {
+            author: Some(author),
+            detail: name.into(),
+            ..Record::new(RecordName::Resumed, now.wall_ms)
+        };
+        self.record(record);
+        if let PauseScope::Trigger(name) = &scope {
+            for id in self.paused_triggers.take(name) {
+                self.enqueue(now, id);
+            }
+        }
+        self.out.changes.push(Change::Resumed(scope));
+        self.opened_anywhere();
+        Ok(Reply::Done)
+    }
+
+    /// Pending jobs that a trigger started, in the order of ids. It looks at every live job, which
+    /// a pause may: people make them, and rarely.
+    fn pending_of_trigger(&self, name: &str) -> Vec<JobId> {
+        let pending = self.jobs.values().map(|job| &job.row).filter(|job| {
+            job.kind() == JobStateKind::Pending
+                && *self.workloads[&job.workload_id].row.trigger == *name
+        });
+        let mut ids: Vec<_> = pending.map(|job| job.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A scope as people call it.
+    pub(super) fn scope_name(&self, scope: &PauseScope) -> String {
+        let catalogue = &self.settings.catalogue;
+        match scope {
+            PauseScope::Everything => "everything".to_owned(),
+            PauseScope::Pool(id) => format!("pool {}", catalogue.pool_name(*id)),
+            PauseScope::Tenant(id) => format!("tenant {}", catalogue.tenant_name(*id)),
+            PauseScope::Trigger(name) => format!("trigger {name}"),
+        }
+    }
+
+    /// What is paused, in the order of scopes.
+    pub fn pauses(&self) -> Vec<Pause> {
+        self.pauses.values().cloned().collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! Open workloads: jobs that join, and the end of that.
+//!
+//! A job may need others by names that nobody has yet. It stays blocked until a job of that name
+//! joins, or until the workload is closed, and then the need has failed: a job that wanted its
+//! needs to complete fails, because a name that never came is a mistake, and a workload that
+//! completed over it would hide that; one that runs after failures, or always, may run.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::command::{Ended, Refusal, Reply};
+use super::needs::{Ends, needed};
+use super::scheduler::Scheduler;
+use super::terms::{check_jobs, sort_needs};
+use super::wait_graph::{Node, reach};
+use crate::model::{
+    Change, Edge, JobId, JobStateKind, Now, PlanError, PlannedJob, Record, RecordName, WorkloadId,
+    find_cycle,
+};
+use crate::queue::NeedEnd;
+
+/// Jobs that are about to join, and what is new between them and those that are there.
+struct Joining<'a> {
+    workload_id: WorkloadId,
+    jobs: &'a [PlannedJob],
+    /// The number of the first; the others follow.
+    first: i64,
+    /// What each needs.
+    needs: Vec<Vec<JobId>>,
+    /// Of jobs that waited for one of these names: who needs whom now.
+    late: Vec<(JobId, JobId)>,
+}
+
+impl Joining<'_> {
+    fn id(&self, at: usize) -> JobId {
+        JobId(self.first + at as i64)
+    }
+
+    /// The place of a job that is about to join.
+    fn place(&self, id: JobId) -> Option<usize> {
+        usize::try_from(id.0 - self.first).ok().filter(|at| *at < self.jobs.len())
+    }
+}
+
+impl Scheduler {
+    pub(super) fn join(
+        &mut self,
+        now: Now,
+        workload_id: WorkloadId,
+        mut jobs: Vec<PlannedJob>,
+        ended: &Ended,
+    ) -> Result<Reply, Refusal> {
+        let name = self.open_workload(workload_id)?;
+        let (joining, ends) = self.check_join(workload_id, &mut jobs, ended)?;
+        let Joining { needs, late, .. } = joining;
+        let ids = self.add_jobs(now, workload_id, jobs, needs, &ends);
+        for (job_id, needs_job_id) in late {
+            self.dependencies.add_need(job_id, needs_job_id);
+            let edge = Edge { workload_id, job_id, needs_job_id };
+            self.out.changes.push(Change::EdgeInserted(edge));
+            self.agenda.waits.push(Node::Job(job_id));
+        }
+        self.reorder_workload(workload_id);
+        self.record(Record {
+            workload_id: Some(workload_id),
+            detail: format!("{name}: {} jobs", ids.len()).into(),
+            ..Record::new(RecordName::WorkloadJoined, now.wall_ms)
+        });
+        self.refresh(now, workload_id);
+        Ok(Reply::Joined { workload_id, jobs: ids })
+    }
+
+    pub(super) fn close(
+        &mut self,
+        now: Now,
+        id: WorkloadId,
+        author: &str,
+    ) -> Result<Reply, Refusal> {
+        self.open_workload(id)?;
+        let jobs = self.unended_jobs(id);
+        let missing = |id: JobId| self.job(id).map_or(0, |job| self.missing_needs(job).len());
+        let missing: Vec<_> = jobs.into_iter().map(|id| (id, missing(id))).collect();
+        self.close_door(now, id, author);
+        for (job_id, missing) in missing {
+            for _ in 0..missing {
+                self.need_ended(now, job_id, NeedEnd::NeverCame);
+            }
+        }
+        self.refresh(now, id);
+        self.workload_reply(now, id)
+    }
+
+    /// The name of a workload that jobs may join.
+    fn open_workload(&self, id: WorkloadId) -> Result<Box<str>, Refusal> {
+        let workload = self.workload(id).ok_or(Refusal::UnknownWorkload(id))?;
+        if workload.open {
+            return Ok(workload.name.clone());
+        }
+        Err(Refusal::WrongState(format!("workload {id} is not open: nothing joins it").into()))
+    }
+
+    fn check_join<'a>(
+        &mut self,
+        workload_id: WorkloadId,
+        jobs: &'a mut [PlannedJob],
+        ended: &Ended,
+    ) -> Result<(Joining<'a>, Ends), Refusal> {
+        let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
+        let known = self.workloads[&workload_id].jobs.clone();
+        let (count, max) = (known.len() + jobs.len(), self.settings.workload_jobs_max);
+        if jobs.is_empty() {
+            return Err(Refusal::Invalid("no jobs were given that could join".into()));
+        }
+        if count > max {
+            return Err(invalid(PlanError::TooManyJobs { jobs: count, max }));
+        }
+        let first = self.marks.next_job;
+        let mut by_name: FxHashMap<Box<str>, JobId> =
+            known.iter().map(|id| (self.jobs[id].row.name.clone(), *id)).collect();
+        for (at, job) in jobs.iter().enumerate() {
+            if by_name.insert(job.name.as_str().into(), JobId(first + at as i64)).is_some() {
+                return Err(invalid(PlanError::SameName(job.name.clone())));
+            }
+        }
+        sort_needs(jobs, |name| by_name.contains_key(name));
+        let jobs = &*jobs;
+        let needs = jobs.iter().map(|job| job.needs.iter().map(|need| by_name[&**need]).collect());
+        let needs = needs.collect();
+        let joining = Joining {
+            workload_id,
+            jobs,
+            first,
+            needs,
+            late: self.late_edges(&known, &by_name, first),
+        };
+        self.check_rows(2 * jobs.len() + joining.late.len())?;
+        self.check_fate(&known, jobs)?;
+        let ends = self.ends_of(needed(jobs.iter()), ended)?;
+        self.check_circle(&joining)?;
+        let tenant = self.workloads[&workload_id].row.tenant_id;
+        self.check_admission(jobs.iter().map(|job| (tenant, job)))?;
+        self.check_classes(jobs.iter())?;
+        Ok((joining, ends))
+    }
+
+    /// Who waited for one of the new names.
+    fn late_edges(
+        &self,
+        known: &[JobId],
+        by_name: &FxHashMap<Box<str>, JobId>,
+        first: i64,
+    ) -> Vec<(JobId, JobId)> {
+        let new = |name: &str| by_name.get(name).copied().filter(|id| id.0 >= first);
+        // Of ended ones too: a retry finds what they need.
+        let known = known.iter().filter_map(|id| self.job(*id));
+        known
+            .flat_map(|job| {
+                job.late_needs().iter().filter_map(|name| new(name)).map(|need| (job.id, need))
+            })
+            .collect()
+    }
+
+    /// Checks the terms of new jobs beside those that are there: a matrix is the same for all its
+    /// jobs, and nothing joins what fails fast and has failed.
+    fn check_fate(&self, known: &[JobId], jobs: &[PlannedJob]) -> Result<(), Refusal> {
+        let known = || known.iter().filter_map(|id| self.job(*id));
+        let matrices = known().filter_map(|job| job.matrix());
+        check_jobs(jobs, matrices.map(|matrix| (&*matrix.key, matrix)).collect())?;
+        let failed = || known().filter(|job| job.kind() == JobStateKind::Failed);
+        let Some(first) = failed().next() else { return Ok(()) };
+        let terms = self.workload(first.workload_id).and_then(|it| it.terms.as_deref());
+        let whole = terms.is_some_and(|terms| terms.fail_fast);
+        let matrices: FxHashSet<_> = failed().filter_map(|job| job.matrix()).collect();
+        let doomed = |job: &PlannedJob| {
+            let matrix = job.terms.matrix.as_ref().filter(|matrix| matrix.fail_fast);
+            whole || matrix.is_some_and(|matrix| matrices.contains(matrix))
+        };
+        match jobs.iter().find(|job| doomed(job)) {
+            None => Ok(()),
+            Some(job) => {
+                let name = &job.name;
+                let text = format!("job `{name}` would share the fate of one that has failed");
+                Err(Refusal::WrongState(text.into()))
+            }
+        }
+    }
+
+    /// Checks that new jobs do not close a circle of needs: through a name for which another waits,
+    /// or over workloads that need each other.
+    fn check_circle(&self, joining: &Joining<'_>) -> Result<(), Refusal> {
+        let starts = (0..joining.jobs.len()).map(|at| Node::Job(joining.id(at))).collect();
+        let (nodes, next) = reach(starts, |node| self.needs_after(joining, node));
+        let Some(path) = find_cycle(&next) else { return Ok(()) };
+        let name = |node: &Node| match node {
+            Node::Job(id) => match joining.place(*id) {
+                Some(at) => joining.jobs[at].name.clone(),
+                None => self.node_name(node),
+            },
+            _ => self.node_name(node),
+        };
+        let path = path.into_iter().map(|at| name(&nodes[at])).collect();
+        Err(Refusal::Invalid(PlanError::Cycle(path).to_string().into()))
+    }
+
+    /// What a job or a workload will need when these have joined. Of jobs all needs, ended ones too:
+    /// a retry makes them count again.
+    fn needs_after(&self, joining: &Joining<'_>, node: &Node) -> Vec<Node> {
+        let live = |ids: &[WorkloadId]| -> Vec<_> {
+            let live = ids.iter().filter(|id| self.workloads.contains_key(id));
+            live.map(|id| Node::Workload(*id)).collect()
+        };
+        let jobs = |ids: &[JobId]| ids.iter().map(|id| Node::Job(*id)).collect::<Vec<_>>();
+        match node {
+            Node::Job(id) => match joining.place(*id) {
+                Some(at) => {
+                    let workloads = live(&joining.jobs[at].terms.needs_workloads);
+                    [workloads, jobs(&joining.needs[at])].concat()
+                }
+                None => {
+                    let late = joining.late.iter().filter(|(job, _)| job == id);
+                    let late: Vec<_> = late.map(|(_, need)| *need).collect();
+                    let job = self.job(*id).filter(|job| !job.kind().is_terminal());
+                    let workloads = job.map_or_else(Vec::new, |job| live(job.needs_workloads()));
+                    [workloads, jobs(self.dependencies.needs(*id)), jobs(&late)].concat()
+                }
+            },
+            Node::Workload(id) if *id == joining.workload_id => {
+                let new = (0..joining.jobs.len()).map(|at| Node::Job(joining.id(at)));
+                self.unended_jobs(*id).into_iter().map(Node::Job).chain(new).collect()
+            }
+            Node::Workload(id) => jobs(&self.unended_jobs(*id)),
+            Node::Group(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The reasons that an explanation is made of, for programs and for people.
+
+use std::fmt;
+
+use crate::model::{EndReason, JobId, JobStateKind, Mismatch, RunnerId, WorkloadId, WorkloadState};
+use crate::queue::{Member, QuotaReached};
+
+/// One reason, with the facts that it is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Jobs that it needs have not ended.
+    BlockedBy(Vec<(JobId, Box<str>, JobStateKind)>),
+    /// It needs jobs of these names, and they have not joined its workload.
+    AwaitsJobs(Vec<Box<str>>),
+    /// Workloads that it needs have not ended.
+    BlockedByWorkloads(Vec<(WorkloadId, Box<str>, WorkloadState)>),
+    /// Its time has not come (wall milliseconds).
+    DelayedUntil {
+        /// When it comes.
+        at_ms: i64,
+        /// In how long.
+        in_ms: i64,
+    },
+    /// Others are in its group, or in that of its workload.
+    GroupHeld {
+        /// The group.
+        key: Box<str>,
+        /// Who waits there: it, or its workload.
+        member: Member,
+        /// Who is in, as people call them.
+        holders: Vec<(Member, Box<str>)>,
+        /// How many may be in.
+        limit: usize,
+        /// Its place among those that wait, from 1.
+        position: usize,
+    },
+    /// As many jobs of its matrix, or of its workload, as may be at once are offered or with
+    /// runners.
+    MatrixLimit {
+        /// The matrix; `None` for all jobs of the workload.
+        matrix: Option<Box<str>>,
+        /// How many are.
+        used: usize,
+        /// How many may be.
+        max: u32,
+    },
+    /// `max_global_concurrency` jobs run.
+    GlobalLimit {
+        /// How many run.
+        running: u64,
+        /// How many may.
+        max: u64,
+    },
+    /// Somebody paused what it belongs to.
+    Paused {
+        /// What is paused.
+        what: Box<str>,
+        /// By whom.
+        author: Box<str>,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// It is kept back for a less busy runner for a moment.
+    HeldFor {
+        /// For whom.
+        runner_id: RunnerId,
+        /// For how long at most.
+        in_ms: i64,
+    },
+    /// Its tenant has used up a quota.
+    Quota(QuotaReached),
+    /// Too few units of a resource are free, or they are kept for a job that waits longer.
+    Resource {
+        /// Which.
+        name: Box<str>,
+        /// Units that it needs.
+        wanted: u32,
+        /// Units that there are.
+        units: u32,
+        /// Who holds which.
+        held: Vec<(u32, JobId)>,
+        /// For whom the next free ones are kept.
+        reserved_for: Option<JobId>,
+    },
+    /// The runners of its pool have as many jobs as they may.
+    PoolLimit {
+        /// Which pool.
+        pool: Box<str>,
+        /// How many they have.
+        running: u64,
+        /// How many they may have.
+        max: u64,
+    },
+    /// No registered runner could ever take it; what the nearest one lacks.
+    NoCompatibleRunner {
+        /// How many runners there are.
+        runners: usize,
+        /// Who lacks least, and what.
+        nearest: Option<(Box<str>, Vec<Mismatch>)>,
+    },
+    /// Runners that could take it are offline, cordoned or draining, all of them.
+    NoneAvailable {
+        /// Not heard of lately.
+        offline: usize,
+        /// Take nothing new.
+        cordoned: usize,
+        /// Leave when they have finished.
+        draining: usize,
+        /// Get nothing for a while, because jobs were lost under them.
+        unhealthy: usize,
+    },
+    /// Runners that have a free slot have too little left for it, or a job that it is kept apart
+    /// from, or not the one that it must be near to.
+    NotNow {
+        /// How many.
+        runners: usize,
+    },
+    /// Of the runners that could take it and take new jobs, so many have no room.
+    Busy {
+        /// Without room.
+        busy: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// A runner has room and could take it, but has not asked since.
+    AwaitingPoll {
+        /// How many such runners.
+        runners: usize,
+    },
+    /// Infrastructure failed under it on this runner; another one that fits is preferred.
+    AvoidsRunner(RunnerId),
+    /// Its place in dispatch order among the jobs of its pools, from 1; exact up to
+    /// [`Reason::POSITION_MAX`].
+    Position(u64),
+    /// A runner has it and has not said that it started.
+    ClaimedBy(RunnerId),
+    /// A runner works on it.
+    RunningOn(RunnerId),
+    /// Somebody asked for a cancel at this time (wall milliseconds).
+    Cancelling(i64),
+    /// It ended.
+    Ended(EndReason),
+}
+
+impl Reason {
+    /// Positions are counted so far.
+    pub const POSITION_MAX: u64 = 1_000;
+
+    /// The name that programs compare.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BlockedBy(_) => "blocked_by",
+            Self::AwaitsJobs(_) => "awaits_jobs",
+            Self::BlockedByWorkloads(_) => "blocked_by_workloads",
+            Self::GroupHeld { .. } => "group_held",
+            Self::MatrixLimit { .. } => "matrix_limit",
+            Self::DelayedUntil { .. } => "delayed_until",
+            Self::GlobalLimit { .. } => "global_limit",
+            Self::Paused { .. } => "paused",
+            Self::HeldFor { .. } => "held_for_runner",
+            Self::Quota(_) => "quota",
+            Self::Resource { .. } => "resource",
+            Self::PoolLimit { .. } => "pool_limit",
+            Self::NotNow { .. } => "not_now",
+            Self::NoCompatibleRunner { .. } => "no_compatible_runner",
+            Self::NoneAvailable { .. } => "none_available",
+            Self::Busy { .. } => "busy",
+            Self::AwaitingPoll { .. } => "awaiting_poll",
+            Self::AvoidsRunner(_) => "avoids_runner",
+            Self::Position(_) => "position",
+            Self::ClaimedBy(_) => "claimed",
+            Self::RunningOn(_) => "running",
+            Self::Cancelling(_) => "cancelling",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BlockedBy(jobs) => {
+                let list: Vec<_> = jobs
+                    .iter()
+                    .map(|(id, name, state)| format!("{name} (job {id}, {state})"))
+                    .collect();
+                write!(f, "blocked by {}", list.join(", "))
+            }
+            Self::AwaitsJobs(names) => {
+                let list: Vec<_> = names.iter().map(|name| format!("job `{name}`")).collect();
+                write!(f, "waits for {}, which has not joined", list.join(" and "))
+            }
+            Self::BlockedByWorkloads(workloads) => {
+                let list: Vec<_> = workloads
+                    .iter()
+                    .map(|(id, name, state)| format!("{name} (workload {id}, {})", state.as_str()))
+                    .collect();
+                write!(f, "blocked by {}", list.join(", "))
+            }
+            Self::GroupHeld { key, member, holders, limit, position } => {
+                let who = if member.job_id.is_none() { "its workload is" } else { "it is" };
+                let holders: Vec<_> = holders.iter().map(|(_, name)| &**name).collect();
+                let holders = holders.join(", ");
+                write!(f, "group `{key}` is held by {holders} (limit {limit}); {who} number ")?;
+                write!(f, "{position} of those that wait")
+            }
+            Self::MatrixLimit { matrix, used, max } => {
+                write!(f, "{used} of {max} jobs ")?;
+                match matrix {
+                    Some(key) => write!(f, "of matrix `{key}` are offered or running"),
+                    None => f.write_str("of its workload are offered or running"),
+                }
+            }
+            Self::DelayedUntil { in_ms, .. } => {
+                write!(f, "delayed for another {:.1} s", *in_ms as f64 / 1_000.0)
+            }
+            Self::GlobalLimit { running, max } => {
+                write!(f, "{running} jobs run, max_global_concurrency is {max}")
+            }
+            Self::Paused { what, author, reason } => {
+                write!(f, "{what} is paused by {author}: {reason}")
+            }
+            Self::HeldFor { runner_id, in_ms } => {
+                write!(f, "kept for runner {runner_id}, which is less busy, for {in_ms} ms at most")
+            }
+            Self::Quota(reached) => write!(f, "its tenant's quota: {reached}"),
+            Self::Resource { name, wanted, units, held, reserved_for } => {
+                write!(f, "needs {wanted} of {units} units of {name}")?;
+                if !held.is_empty() {
+                    let held: Vec<_> =
+                        held.iter().map(|(at, job)| format!("{at} by job {job}")).collect();
+                    write!(f, "; held: {}", held.join(", "))?;
+                }
+                match reserved_for {
+                    Some(job) => write!(f, "; what is freed is kept for job {job}"),
+                    None => Ok(()),
+                }
+            }
+            Self::PoolLimit { pool, running, max } => {
+                write!(f, "pool {pool} runs {running} jobs, its jobs_max is {max}")
+            }
+            Self::NotNow { runners } => write!(
+                f,
+                "{runners} runners with a free slot have too little left for it, or a job that it \
+                 is kept apart from, or are not the one it must be near to"
+            ),
+            Self::NoCompatibleRunner { runners: 0, .. } => f.write_str("no runner is registered"),
+            Self::NoCompatibleRunner { runners, nearest } => {
+                write!(f, "none of {runners} runners can take it")?;
+                if let Some((name, lacks)) = nearest {
+                    let lacks: Vec<_> = lacks.iter().map(ToString::to_string).collect();
+                    write!(f, "; the nearest, {name}, {}", lacks.join(" and "))?;
+                }
+                Ok(())
+            }
+            Self::NoneAvailable { offline, cordoned, draining, unhealthy } => write!(
+                f,
+                "every runner that could take it is away: {offline} offline, {cordoned} cordoned, \
+                 {draining} draining, {unhealthy} unhealthy"
+            ),
+            Self::Busy { busy, of } => write!(f, "{busy} of {of} runners that fit are busy"),
+            Self::AwaitingPoll { runners } => {
+                write!(f, "{runners} runners that fit have room and have not asked for work yet")
+            }
+            Self::AvoidsRunner(id) => {
+                write!(f, "avoids runner {id}, under which it was lost, while another fits")
+            }
+            Self::Position(position) if *position > Self::POSITION_MAX => {
+                write!(f, "more than {} jobs are in front of it", Self::POSITION_MAX)
+            }
+            Self::Position(position) => write!(f, "position {position} in the queue"),
+            Self::ClaimedBy(id) => write!(f, "runner {id} has it and has not started it yet"),
+            Self::RunningOn(id) => write!(f, "runner {id} works on it"),
+            Self::Cancelling(_) => f.write_str("a cancel was requested, the runner is stopping it"),
+            Self::Ended(reason) => write!(f, "ended because {}", reason.sentence()),
+        }
+    }
+}

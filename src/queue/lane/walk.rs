@@ -1,0 +1,59 @@
+//! The whole queue in order: what would be given out after what. A read for people.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::{JobQueue, Scene};
+use crate::model::{ClassId, JobId};
+use crate::queue::Shares;
+
+impl JobQueue {
+    /// Jobs of some classes in the order in which they would be given out if any runner could have
+    /// them, each charged `charge_ms` to its tenant; as long as `visit` says so. It looks at the
+    /// head of every lane once, and then at one lane for each job.
+    pub fn walk<'a>(
+        &'a self,
+        scenes: impl Iterator<Item = (ClassId, Scene<'a>)>,
+        mut shares: Shares,
+        charge_ms: i64,
+        mut visit: impl FnMut(JobId) -> bool,
+    ) {
+        let mut lanes = Vec::new();
+        let mut known = Vec::new();
+        for (class_id, scene) in scenes {
+            let Some(class) = self.classes.get(&class_id) else { continue };
+            let scene_at = known.len();
+            known.push(scene);
+            for (level, tenant, lane) in class.lanes() {
+                let rest: Box<dyn Iterator<Item = (i64, JobId)> + 'a> =
+                    Box::new(lane.iter().copied());
+                lanes.push(((class_id, tenant, level, scene_at), rest));
+            }
+            for &(level, key, id, tenant) in &class.barred {
+                let one = Box::new(std::iter::once((key, id)));
+                lanes.push(((class_id, tenant, level, scene_at), one));
+            }
+        }
+        let place = |shares: &Shares, (class, tenant, level, scene): (_, _, _, usize), at| {
+            Scene { shares, ..known[scene] }.head_at(class, tenant, level, at).key
+        };
+        let mut heap = BinaryHeap::with_capacity(lanes.len());
+        for (number, (lane, rest)) in lanes.iter_mut().enumerate() {
+            heap.extend(rest.next().map(|at| Reverse((place(&shares, *lane, at), number))));
+        }
+        while let Some(Reverse((key, number))) = heap.pop() {
+            let (lane, rest) = &mut lanes[number];
+            let lane = *lane;
+            let now = place(&shares, lane, (key.1, key.2));
+            if now != key {
+                heap.push(Reverse((now, number)));
+                continue;
+            }
+            if !visit(key.2) {
+                return;
+            }
+            shares.charge(lane.1, charge_ms);
+            heap.extend(rest.next().map(|at| Reverse((place(&shares, lane, at), number))));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Senders, runners, operators and faults, played against the real scheduler.
+//!
+//! One step is one thing that happens, followed by every check. A batch is what the driver does:
+//! tick, apply, settle, commit, speak. What follows from a batch is compared with what the naive
+//! matcher chooses.
+
+mod checks;
+mod end;
+mod explained;
+mod faults;
+mod jobs;
+mod observe;
+mod operators;
+mod rare;
+mod runners;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Scheduler, Settings, Verdict};
+use dispatchyard::model::{AssignedJob, JobId, LeaseToken, Now, RecordName, RunnerId, TenantId};
+use dispatchyard::runner::PollId;
+
+use crate::dice::Dice;
+use crate::known::Known;
+use crate::naive::{Decision, Naive};
+use crate::reached::Reached;
+use crate::rows::Rows;
+use crate::setup;
+
+/// A runner's process, as it sees itself.
+#[derive(Default)]
+struct Process {
+    id: Option<RunnerId>,
+    boot: u8,
+    /// What it was answered; it may have been taken away since.
+    held: Vec<AssignedJob>,
+    /// What it once held.
+    stale: Vec<AssignedJob>,
+}
+
+pub(crate) struct World {
+    scheduler: Scheduler,
+    settings: Settings,
+    rows: Rows,
+    /// The scheduler's own chance.
+    entropy: Dice,
+    /// Chance of what happens.
+    dice: Dice,
+    now: Now,
+    processes: Vec<Process>,
+    polls: BTreeMap<PollId, (usize, RunnerId)>,
+    next_poll: u64,
+    known: Known,
+    /// The checker's own view of live attempts: never the product's.
+    live: BTreeMap<JobId, LeaseToken>,
+    ended: BTreeSet<(JobId, u32)>,
+    tokens: BTreeSet<LeaseToken>,
+    /// Jobs that a quota kept back at the last match, and which.
+    closed: BTreeMap<JobId, &'static str>,
+    /// Time of runners that each tenant was charged, by the checker's own sums.
+    used_ms: BTreeMap<TenantId, u64>,
+    /// All that was ever written and said, in one number; absent where nobody asks for it.
+    history: Option<DefaultHasher>,
+    pub(crate) reached: Reached,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut dice = Dice(!seed);
+        let settings = setup::settings(&mut dice);
+        let rows = Rows { epoch: 1, ..Rows::default() };
+        let now = Now { mono_ms: 1_000, wall_ms: 1_700_000_000_000 };
+        Self {
+            scheduler: Scheduler::load(rows.snapshot(1), settings.clone(), now),
+            known: Known::loaded(&rows, now),
+            settings,
+            rows,
+            entropy: Dice(seed),
+            dice,
+            now,
+            processes: (0..setup::PROCESSES).map(|_| Process::default()).collect(),
+            polls: BTreeMap::new(),
+            next_poll: 1,
+            live: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            tokens: BTreeSet::new(),
+            closed: BTreeMap::new(),
+            used_ms: BTreeMap::new(),
+            history: None,
+            reached: Reached::default(),
+        }
+    }
+
+    /// As [`World::new`], and remembers all that is written and said.
+    pub(crate) fn remembering(seed: u64) -> Self {
+        Self { history: Some(DefaultHasher::new()), ..Self::new(seed) }
+    }
+
+    /// The number of everything that was written and said.
+    pub(crate) fn history(&self) -> u64 {
+        self.history.as_ref().map_or(0, Hasher::finish)
+    }
+
+    /// One thing happens, then everything is checked.
+    pub(crate) fn step(&mut self) {
+        let process = self.dice.roll(setup::PROCESSES as u64) as usize;
+        match self.dice.roll(40) {
+            0..=6 => self.submit(),
+            7 | 8 => self.register(process),
+            9..=17 => self.poll(process),
+            18 => self.crowd(),
+            19..=21 => self.start(process),
+            22..=24 => self.complete(process),
+            25 => self.heartbeat(process),
+            26 => self.release(process),
+            27 => self.cancel(),
+            28 => self.requeue_or_retry(),
+            29 => self.operate(process),
+            30 => self.reorder(),
+            31 | 32 => self.pause_or_resume(),
+            33..=35 => self.time_passes(),
+            36 => self.clocks_part(),
+            37 => self.stale(process),
+            38 => self.client_leaves(process),
+            _ => self.trouble(),
+        }
+        self.check();
+    }
+
+    fn send(&mut self, command: Command) -> Result<Reply, Refusal> {
+        self.begin();
+        let reply = self.apply(command);
+        self.finish(false);
+        reply
+    }
+
+    /// A batch without commands: only time has passed.
+    fn idle_batch(&mut self) {
+        self.begin();
+        self.finish(true);
+    }
+
+    fn begin(&mut self) {
+        self.scheduler.tick(self.now, &mut self.entropy);
+        if self.known.holds_due(self.now) > 0 {
+            self.reached.mark("hold missed");
+        }
+        self.commit();
+    }
+
+    fn apply(&mut self, command: Command) -> Result<Reply, Refusal> {
+        let before = self.scheduler.durable();
+        let about = command.clone();
+        let reply = self.scheduler.apply(self.now, command, Verdict::New, &mut self.entropy);
+        if let Ok(reply) = &reply {
+            self.learn(&about, reply, &before);
+        }
+        self.commit();
+        reply
+    }
+
+    /// Writes what was decided, speaks, and follows it.
+    fn commit(&mut self) -> Output {
+        let output = self.scheduler.take_output();
+        if let Some(history) = &mut self.history {
+            format!("{output:?}").hash(history);
+        }
+        self.observe(&output);
+        self.deliver(&output);
+        self.rows.apply(output.changes.clone(), output.marks);
+        self.known.sync(&self.rows, &self.settings, self.now);
+        output
+    }
+
+    fn finish(&mut self, idle: bool) {
+        let mut naive = self.naive();
+        let reached = rare::before(&naive);
+        let closed: BTreeMap<_, _> = naive
+            .known
+            .ready
+            .keys()
+            .filter_map(|id| Some((*id, naive.quota(naive.job(*id))?)))
+            .collect();
+        let expected = naive.decide();
+        let (known, units) = (naive.known.clone(), naive.units.clone());
+        for what in reached {
+            self.reached.mark(what);
+        }
+        self.scheduler.settle(self.now, &mut self.entropy);
+        let output = self.scheduler.take_output();
+        let decided = output.records.iter().filter_map(|record| match record.name {
+            RecordName::JobAssigned => {
+                Some(Decision::Give(record.job_id.unwrap(), record.runner_id.unwrap()))
+            }
+            RecordName::JobHeld => {
+                let runner = RunnerId(record.detail.parse().expect("the runner's number"));
+                Some(Decision::Hold(record.job_id.unwrap(), runner))
+            }
+            _ => None,
+        });
+        let decided: Vec<_> = decided.collect();
+        assert_eq!(decided, expected, "the naive matcher (right) chooses otherwise");
+        self.note_decisions(&decided, &closed, idle);
+        self.closed.extend(closed);
+        self.known = known;
+        if let Some(history) = &mut self.history {
+            format!("{output:?}").hash(history);
+        }
+        self.observe(&output);
+        self.deliver(&output);
+        self.rows.apply(output.changes, output.marks);
+        self.known.sync(&self.rows, &self.settings, self.now);
+        assert_eq!(self.naive().units, units, "units of resources are taken otherwise");
+    }
+
+    fn naive(&self) -> Naive<'_> {
+        let shares = self.scheduler.share_usage();
+        Naive::new(&self.rows, &self.settings, self.now, self.known.clone(), shares)
+    }
+}

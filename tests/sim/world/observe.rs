@@ -1,0 +1,195 @@
+//! Follows what was said and written with the checker's own tables.
+
+use dispatchyard::dispatch::{Command, Durable, LeaseChange, Output, Poll, Reply};
+use dispatchyard::model::{
+    Change, EndReason, JobId, JobState, JobStateKind, LeaseToken, Record, RecordName, TenantId,
+};
+
+use super::World;
+
+impl World {
+    /// What the world itself knows after a command was accepted.
+    pub(super) fn learn(&mut self, command: &Command, reply: &Reply, before: &Durable) {
+        let now = self.now;
+        match command {
+            Command::Register(register) => {
+                let Reply::Registered(id) = reply else { panic!("{reply:?}") };
+                let Some(old) = before.runners.get(id) else { return };
+                self.known.heard(*id, now);
+                self.known.release_holds(*id);
+                if old.boot_id != register.boot_id {
+                    self.known.runners.get_mut(id).unwrap().foreign_jobs = 0;
+                }
+            }
+            Command::Poll(poll) => self.learn_poll(poll, before),
+            Command::PollGone(poll_id) => {
+                let of = |(_, known): &(_, &mut crate::known::KnownRunner)| {
+                    known.parked.is_some_and(|(parked, _)| parked == poll_id.0)
+                };
+                if let Some((_, known)) = self.known.runners.iter_mut().find(of) {
+                    known.parked = None;
+                    known.given.clear();
+                }
+            }
+            Command::Heartbeat { runner_id, leases, current_jobs, .. } => {
+                self.known.heard(*runner_id, now);
+                self.learn_foreign(*runner_id, *current_jobs, leases.len(), before);
+            }
+            Command::Start(lease)
+            | Command::Complete { lease, .. }
+            | Command::Release { lease, .. } => self.known.heard(lease.runner_id, now),
+            Command::PatchRunner { runner_id, cordoned, draining, .. }
+                if cordoned.is_some() || draining.is_some() =>
+            {
+                self.known.release_holds(*runner_id);
+            }
+            Command::Prioritise { job_id, .. } | Command::MoveToFront { job_id, .. } => {
+                self.known.placed_again(*job_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_poll(&mut self, poll: &Poll, before: &Durable) {
+        let again = before.leases.iter().filter(|(token, (job, id))| {
+            *id == poll.runner_id
+                && !poll.known.contains(token)
+                && before.jobs[job].kind() == JobStateKind::Claimed
+        });
+        let again: std::collections::BTreeSet<JobId> = again.map(|(_, (job, _))| *job).collect();
+        if !again.is_empty() {
+            self.reached.mark("given again");
+        }
+        self.learn_foreign(poll.runner_id, poll.current_jobs, poll.known.len(), before);
+        self.known.heard(poll.runner_id, self.now);
+        if self.known.release_holds(poll.runner_id) > 0 {
+            self.reached.mark("hold released by a poll");
+        }
+        let known = self.known.runners.get_mut(&poll.runner_id).expect("it is registered");
+        if known.parked.is_some() {
+            self.reached.mark("poll superseded");
+        }
+        known.parked = Some((poll.poll_id.0, poll.jobs_max.unwrap_or(u32::MAX)));
+        known.given = again;
+        known.missed = false;
+    }
+
+    fn learn_foreign(
+        &mut self,
+        id: dispatchyard::model::RunnerId,
+        current_jobs: Option<u32>,
+        named: usize,
+        before: &Durable,
+    ) {
+        let Some(current) = current_jobs else { return };
+        let leases = before.leases.values().filter(|(_, runner)| *runner == id).count();
+        let ours = if named > 0 { named } else { leases } as u32;
+        let known = self.known.runners.get_mut(&id).expect("it is registered");
+        known.foreign_jobs = current.saturating_sub(ours);
+    }
+
+    /// Follows leases, records and ends.
+    pub(super) fn observe(&mut self, output: &Output) {
+        for change in &output.leases {
+            match change {
+                LeaseChange::Began(token, owner) => {
+                    assert!(self.tokens.insert(*token), "token {token} was used before");
+                    let other = self.live.insert(owner.job_id, *token);
+                    assert_eq!(other, None, "two live attempts of job {}", owner.job_id);
+                    let expected = self.settings.expected_run_ms as u64;
+                    *self.used_ms.entry(self.tenant_of(owner.job_id)).or_default() += expected;
+                }
+                LeaseChange::Ended(token, owner) => self.lease_ended(*token, owner.job_id),
+            }
+        }
+        assert!(self.live.len() as u64 <= self.settings.max_global_concurrency);
+        for record in &output.records {
+            self.observe_record(record);
+        }
+        for change in &output.changes {
+            match change {
+                Change::JobUpdated(job) => {
+                    if let JobState::Ended { reason: EndReason::Poisoned, .. } = job.state {
+                        self.reached.mark("poisoned");
+                    }
+                }
+                Change::WorkloadReopened(_, jobs) => {
+                    for id in jobs {
+                        self.known.was_held.remove(id);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tenant_of(&self, id: JobId) -> TenantId {
+        self.rows.jobs[&id].tenant_id
+    }
+
+    /// The charge is corrected by the time that the attempt really took.
+    fn lease_ended(&mut self, token: LeaseToken, id: JobId) {
+        assert_eq!(self.live.remove(&id), Some(token));
+        for runner in self.known.runners.values_mut() {
+            runner.given.remove(&id);
+        }
+        let job = &self.rows.jobs[&id];
+        let ran_ms = match job.state {
+            JobState::Running { started_at_ms, .. } => (self.now.wall_ms - started_at_ms).max(0),
+            _ => 0,
+        };
+        let expected = self.settings.expected_run_ms as u64;
+        let used = self.used_ms.entry(job.tenant_id).or_default();
+        *used = (*used + ran_ms as u64).saturating_sub(expected);
+    }
+
+    fn observe_record(&mut self, record: &Record) {
+        let runner = || record.runner_id.expect("it is about a runner");
+        match record.name {
+            RecordName::RunnerRegistered => self.known.registered(runner(), self.now),
+            RecordName::RunnerOffline => {
+                self.known.runners.get_mut(&runner()).unwrap().offline = true;
+                self.known.release_holds(runner());
+                self.reached.mark("runner offline");
+            }
+            RecordName::RunnerOnline => {
+                self.known.runners.get_mut(&runner()).unwrap().offline = false;
+            }
+            RecordName::RunnerDeregistered => self.known.left(runner()),
+            RecordName::JobRequeued => match &*record.detail {
+                "lease_lost" => self.reached.mark("lease expired"),
+                "failed" | "timed_out" => self.reached.mark("retried by itself"),
+                _ => {}
+            },
+            RecordName::JobSkipped => self.reached.mark("skipped"),
+            RecordName::JobCompleted => {
+                let (job, attempt) = (record.job_id.unwrap(), record.attempt.unwrap());
+                assert!(self.ended.insert((job, attempt)), "job {job} completed twice");
+            }
+            RecordName::JobLate => match &*record.detail {
+                "max_wait" => self.reached.mark("max_wait missed"),
+                _ => self.reached.mark("deadline missed"),
+            },
+            _ => {}
+        }
+    }
+
+    /// Polls are answered.
+    pub(super) fn deliver(&mut self, output: &Output) {
+        for answer in &output.answers {
+            let Some((process, id)) = self.polls.remove(&answer.poll_id) else { continue };
+            if let Some(known) = self.known.runners.get_mut(&id)
+                && known.parked.is_some_and(|(poll, _)| poll == answer.poll_id.0)
+            {
+                known.parked = None;
+                known.given.clear();
+            }
+            for job in &answer.jobs {
+                let held = &mut self.processes[process].held;
+                if !held.iter().any(|other| other.lease.token == job.lease.token) {
+                    held.push(job.clone());
+                }
+            }
+        }
+    }
+}
