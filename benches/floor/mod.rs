@@ -75,21 +75,21 @@ impl Floor {
             .await?;
         let new = self.next;
         self.next += self.group;
-        self.rows(sql!("workload_insert"), 12, new, |id, to| workload(id, 0, to)).await?;
-        self.rows(sql!("job_insert"), 26, new, |id, to| job(id, 1, to)).await?;
+        self.rows(sql!("workload_insert"), 15, new, |id, to| workload(id, 0, to)).await?;
+        self.rows(sql!("job_insert"), 30, new, |id, to| job(id, 1, to)).await?;
         self.rows(sql!("job_spec_insert"), 3, new, spec).await?;
         let claimed = new - self.group;
-        self.rows(sql!("workload_update"), 6, claimed, |id, to| workload_update(id, 1, to)).await?;
-        self.rows(sql!("job_update"), 20, claimed, |id, to| job_update(id, 2, to)).await?;
+        self.rows(sql!("workload_update"), 8, claimed, |id, to| workload_update(id, 1, to)).await?;
+        self.rows(sql!("job_update"), 23, claimed, |id, to| job_update(id, 2, to)).await?;
         let started = claimed - self.group;
-        self.rows(sql!("workload_update"), 6, started, |id, to| workload_update(id, 2, to)).await?;
-        self.rows(sql!("job_update"), 20, started, |id, to| job_update(id, 3, to)).await?;
+        self.rows(sql!("workload_update"), 8, started, |id, to| workload_update(id, 2, to)).await?;
+        self.rows(sql!("job_update"), 23, started, |id, to| job_update(id, 3, to)).await?;
         let ended = started - self.group;
         self.rows(sql!("workload_delete"), 1, ended, int).await?;
-        self.rows(sql!("workload_done_insert"), 12, ended, |id, to| workload(id, 3, to)).await?;
+        self.rows(sql!("workload_done_insert"), 15, ended, |id, to| workload(id, 3, to)).await?;
         self.rows(sql!("job_delete"), 1, ended, int).await?;
-        self.rows(sql!("job_done_insert"), 26, ended, |id, to| job(id, 4, to)).await?;
-        self.rows(sql!("attempt_insert"), 15, ended, attempt).await?;
+        self.rows(sql!("job_done_insert"), 30, ended, |id, to| job(id, 4, to)).await?;
+        self.rows(sql!("attempt_insert"), 18, ended, attempt).await?;
         self.plain("COMMIT").await
     }
 
@@ -140,10 +140,12 @@ fn workload(id: i64, state: i64, to: &mut SqliteArguments) {
     text("on-push", to);
     let ended = (state > 2).then_some(TIME);
     ints([None, Some(state), Some(i64::from(state > 1)), Some(TIME), ended], to);
+    ints([None, Some(0), Some(0)], to);
 }
 
 fn workload_update(id: i64, state: i64, to: &mut SqliteArguments) {
     ints([Some(id), Some(1), Some(state), Some(i64::from(state > 1)), None, None], to);
+    ints([Some(0), Some(0)], to);
 }
 
 fn job(id: i64, state: i64, to: &mut SqliteArguments) {
@@ -151,11 +153,14 @@ fn job(id: i64, state: i64, to: &mut SqliteArguments) {
     text("test", to);
     ints([Some(21_600_000), Some(1_000)], to);
     job_changing(id, state, to);
+    int(None, to);
+    ints([Some(TIME), Some(0), None], to);
 }
 
 fn job_update(id: i64, state: i64, to: &mut SqliteArguments) {
     int(id, to);
     job_changing(id, state, to);
+    ints([Some(TIME), Some(0), None], to);
 }
 
 const TIME: i64 = 1_700_000_000_000;
@@ -181,4 +186,5 @@ fn attempt(id: i64, to: &mut SqliteArguments) {
     ints([Some(EPOCH + id), Some(!id << 20), Some(id), Some(1), Some(1), Some(7)], to);
     ints([Some(TIME), Some(TIME), Some(TIME), Some(0), None, Some(4), Some(0)], to);
     ints([None, None], to);
+    ints([Some(1), Some(0), Some(0)], to);
 }
