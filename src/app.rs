@@ -26,7 +26,7 @@ use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
 use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::LeaseOwner;
+use crate::dispatch::{LeaseOwner, PolicyError};
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
@@ -60,6 +60,9 @@ pub enum AppError {
         /// Why.
         error: webhook::SecretError,
     },
+    /// A pool names a policy that nobody knows.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -144,6 +147,7 @@ impl App {
             }
         }
         let settings = settings::settings(&config, &names);
+        settings.check()?;
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
         let rules = rules(&config, Arc::clone(&catalogue))?;

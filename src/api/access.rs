@@ -37,8 +37,6 @@ pub enum Who {
     Runner,
     /// A runner about itself, or a caller whose role has this right.
     RunnerOr(Right),
-    /// Admins of all tenants.
-    Admin,
 }
 
 /// Says who may call a handler.
@@ -82,17 +80,6 @@ impl<R> Deref for May<R> {
 
     fn deref(&self) -> &Caller {
         &self.caller
-    }
-}
-
-/// An admin of all tenants: for what concerns all of them at once.
-#[derive(Clone, Debug)]
-pub struct Admin(Caller);
-
-impl Admin {
-    /// What history calls the caller.
-    pub fn author(&self) -> Box<str> {
-        self.0.author()
     }
 }
 
@@ -157,9 +144,6 @@ impl AccessRules {
 impl<R: Named> Access for May<R> {
     const WHO: Who = Who::Caller(R::RIGHT);
 }
-impl Access for Admin {
-    const WHO: Who = Who::Admin;
-}
 impl Access for Registration {
     const WHO: Who = Who::Registration;
 }
@@ -176,18 +160,6 @@ impl<R: Named> FromRequestParts<AppState> for May<R> {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = caller(parts, state, R::RIGHT)?;
         Ok(Self { caller, right: PhantomData })
-    }
-}
-
-impl FromRequestParts<AppState> for Admin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = caller(parts, state, Right::Administer)?;
-        match caller.limited_to() {
-            None => Ok(Self(caller)),
-            Some(_) => Err(ApiError::Forbidden("what concerns all tenants")),
-        }
     }
 }
 

@@ -78,14 +78,10 @@ impl Reading<'_> {
         value: Option<Spanned<DeValue<'_>>>,
         check_name: fn(&str) -> Result<(), String>,
     ) -> BTreeMap<String, T> {
-        let entries = value.map_or_else(Vec::new, |value| self.table_entries(section, value));
         let mut found = BTreeMap::new();
-        for Entry { key: name, value, origin } in entries {
-            let label = format!("{section}.{name}");
-            if let Err(why) = check_name(&name) {
-                self.errors.push(ConfigError::new(origin, label, why));
-                continue;
-            }
+        for (label, Entry { key: name, value, origin }) in
+            self.named_entries(section, value, check_name)
+        {
             self.origins.insert(label.clone(), origin);
             let EntryValue::Toml(table) = value else { continue };
             if let Some(table) = self.table(section, &label, table) {
@@ -95,6 +91,26 @@ impl Reading<'_> {
         found
     }
 
+    /// The entries of a section whose keys are names, each with what errors call it. One with a name
+    /// that cannot be is reported and left out.
+    fn named_entries<'i>(
+        &mut self,
+        section: &str,
+        value: Option<Spanned<DeValue<'i>>>,
+        check_name: fn(&str) -> Result<(), String>,
+    ) -> Vec<(String, Entry<'i>)> {
+        let entries = value.map_or_else(Vec::new, |value| self.table_entries(section, value));
+        let mut named = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let label = format!("{section}.{}", entry.key);
+            match check_name(&entry.key) {
+                Ok(()) => named.push((label, entry)),
+                Err(why) => self.errors.push(ConfigError::new(entry.origin, label, why)),
+            }
+        }
+        named
+    }
+
     /// Reads a section whose keys are names that the file makes up, each with one value.
     pub(super) fn values<'i, T: serde::Deserialize<'i>>(
         &mut self,
@@ -102,14 +118,10 @@ impl Reading<'_> {
         value: Option<Spanned<DeValue<'i>>>,
         check_name: fn(&str) -> Result<(), String>,
     ) -> BTreeMap<String, T> {
-        let entries = value.map_or_else(Vec::new, |value| self.table_entries(section, value));
         let mut found = BTreeMap::new();
-        for Entry { key: name, value, origin } in entries {
-            let label = format!("{section}.{name}");
-            if let Err(why) = check_name(&name) {
-                self.errors.push(ConfigError::new(origin, label, why));
-                continue;
-            }
+        for (label, Entry { key: name, value, origin }) in
+            self.named_entries(section, value, check_name)
+        {
             match T::deserialize(value) {
                 Ok(value) => drop(found.insert(name, value)),
                 Err(error) => {

@@ -43,7 +43,8 @@ pub struct TenantConfig {
     )]
     pub critical_running_max: Option<u64>,
     /// `max_wait_policy`: what a submission gets whose `max_wait` or `deadline` cannot be met:
-    /// `admit`, `warn` or `refuse`. Default `admit`.
+    /// `admit`, `warn` or `refuse`. Default `admit`, which is all that is obeyed yet: the others are
+    /// warned of at start.
     pub max_wait_policy: MaxWaitPolicy,
 }
 

@@ -2,10 +2,10 @@
 
 use super::leases::Timer;
 use super::scheduler::Scheduler;
-use crate::model::{AttemptOutcome, ClassId, Now, Record, RecordName, RunnerId};
+use crate::model::{AttemptOutcome, ClassId, Now, PoolId, Record, RecordName, RunnerId};
 use crate::runner::{
-    FinishedRun, HealthChange, HealthEvent, HealthGate, HealthSettings, Prediction, RunTimeRow,
-    RunnerSlot,
+    FinishedRun, HealthChange, HealthEvent, HealthGate, HealthSettings, LiveRunner, Prediction,
+    RunTimeRow, RunnerSlot,
 };
 
 impl Scheduler {
@@ -37,10 +37,12 @@ impl Scheduler {
         if settings.min_percent == 0 {
             return;
         }
-        let change =
-            self.runners.update(slot, |it| it.health.note(now.mono_ms, event, &settings)).flatten();
-        self.look_at_health(now, slot);
-        let Some(change) = change else { return };
+        let change = self.runners.update(slot, |runner| {
+            let change = runner.health.note(now.mono_ms, event, &settings);
+            look(now, runner);
+            change
+        });
+        let Some(change) = change.flatten() else { return };
         if let HealthChange::Closed { until_ms } = change {
             self.leases.set_timer(until_ms, Timer::Health(id));
             self.release_holds(now, id);
@@ -64,11 +66,7 @@ impl Scheduler {
 
     /// Takes over what a runner's health says now.
     pub(super) fn look_at_health(&mut self, now: Now, slot: RunnerSlot) {
-        self.runners.update(slot, |runner| {
-            let gate = runner.health.gate(now.mono_ms);
-            runner.unhealthy = matches!(gate, HealthGate::Closed { .. } | HealthGate::Probing);
-            runner.on_probation = gate == HealthGate::Probe;
-        });
+        self.runners.update(slot, |runner| look(now, runner));
     }
 
     /// A runner's cool-off is over.
@@ -79,7 +77,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn health_settings(&self, pool: crate::model::PoolId) -> HealthSettings {
+    pub(super) fn health_settings(&self, pool: PoolId) -> HealthSettings {
         let pool = self.pool_settings(pool);
         HealthSettings {
             min_percent: pool.health_min_percent,
@@ -97,11 +95,10 @@ impl Scheduler {
     pub fn learned(&self) -> Vec<RunTimeRow> {
         self.run_times.rows()
     }
+}
 
-    /// Forgets what was learned, and learns anew from these runs, oldest first. How many there
-    /// were.
-    pub fn relearn(&mut self, runs: impl IntoIterator<Item = FinishedRun>) -> u64 {
-        self.run_times_saved = u64::MAX;
-        self.run_times.train(runs)
-    }
+fn look(now: Now, runner: &mut LiveRunner) {
+    let gate = runner.health.gate(now.mono_ms);
+    runner.unhealthy = matches!(gate, HealthGate::Closed { .. } | HealthGate::Probing);
+    runner.on_probation = gate == HealthGate::Probe;
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scheduler::Scheduler;
-use crate::model::{Job, JobId, JobStateKind, Now, PauseScope, TenantId};
+use crate::model::{ClassId, Job, JobId, JobStateKind, Now, PauseScope, RunnerId, TenantId};
 use crate::queue::{Demand, Place};
 use crate::runner::PlacementKey;
 
@@ -175,7 +175,7 @@ impl Scheduler {
     }
 
     /// Lets all jobs out that are held for a runner: it came, or it will not.
-    pub(super) fn release_holds(&mut self, now: Now, runner: crate::model::RunnerId) {
+    pub(super) fn release_holds(&mut self, now: Now, runner: RunnerId) {
         for id in self.holds.of_runner(runner) {
             self.holds.remove(id);
             self.enter_lane(now, id);
@@ -184,7 +184,7 @@ impl Scheduler {
     }
 
     /// Tells the registry how many jobs are held for a runner.
-    pub(super) fn count_holds(&mut self, runner: crate::model::RunnerId) {
+    pub(super) fn count_holds(&mut self, runner: RunnerId) {
         let holds = self.holds.held_for(runner);
         if let Some(slot) = self.runners.slot(runner) {
             self.runners.update(slot, |runner| runner.holds = holds);
@@ -192,7 +192,7 @@ impl Scheduler {
     }
 
     /// Lanes that were closed may have opened: these classes are looked at again.
-    pub(super) fn opened(&mut self, classes: BTreeSet<crate::model::ClassId>) {
+    pub(super) fn opened(&mut self, classes: BTreeSet<ClassId>) {
         if !classes.is_empty() {
             self.openings += 1;
             self.fresh_classes.extend(classes);
@@ -206,7 +206,7 @@ impl Scheduler {
     }
 
     /// What a job of the class takes of its tenant's quotas.
-    pub(super) fn demand(&self, class: crate::model::ClassId) -> Demand {
+    pub(super) fn demand(&self, class: ClassId) -> Demand {
         self.index.requirements(class).map(Demand::of).unwrap_or_default()
     }
 }

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use super::choose::{Choice, Prospect};
 use super::scheduler::Scheduler;
 use crate::model::{
-    ClassId, Entropy, JobId, JobPriority, Now, PauseScope, PoolId, RecordName, RunnerId,
+    ClassId, Entropy, JobId, JobPriority, Now, Pause, PauseScope, PoolId, RecordName, RunnerId,
+    RunnerRequirements, TenantId,
 };
 use crate::queue::{Demand, Head, OrderKey, QuotaGate, ResourceGate, Scene};
 
@@ -34,8 +35,8 @@ type Urgency = (JobPriority, u64, i64, JobId);
 pub(super) struct Gates<'a> {
     pub(super) quota: &'a QuotaGate,
     pub(super) resources: &'a ResourceGate,
-    pub(super) pauses: &'a BTreeMap<PauseScope, crate::model::Pause>,
-    pub(super) needs: &'a crate::model::RunnerRequirements,
+    pub(super) pauses: &'a BTreeMap<PauseScope, Pause>,
+    pub(super) needs: &'a RunnerRequirements,
     pub(super) demand: Demand,
     pub(super) mono_ms: i64,
     pub(super) overtake_max: u32,
@@ -43,22 +44,13 @@ pub(super) struct Gates<'a> {
 
 impl Gates<'_> {
     /// Whether a lane is open, as far as its tenant and its resources go.
-    pub(super) fn open(
-        &self,
-        tenant: crate::model::TenantId,
-        level: JobPriority,
-        job: JobId,
-    ) -> bool {
+    pub(super) fn open(&self, tenant: TenantId, level: JobPriority, job: JobId) -> bool {
         self.open_but_for_resources(tenant, level)
             && (self.needs.resources.is_empty()
                 || self.resources.admits(&self.needs.resources, job, self.overtake_max))
     }
 
-    pub(super) fn open_but_for_resources(
-        &self,
-        tenant: crate::model::TenantId,
-        level: JobPriority,
-    ) -> bool {
+    pub(super) fn open_but_for_resources(&self, tenant: TenantId, level: JobPriority) -> bool {
         (self.pauses.is_empty() || !self.pauses.contains_key(&PauseScope::Tenant(tenant)))
             && self.quota.closed(tenant, self.demand, level, self.mono_ms).is_none()
     }

@@ -212,3 +212,24 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_that_a_configuration_may_name_are_those_that_there_are() {
+        let sorted = |keys: &[&'static str]| {
+            let mut keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            keys.sort();
+            keys
+        };
+        // `geographic` is another name of `locality`.
+        let selection = SelectionPolicies::standard();
+        let selection: Vec<_> =
+            selection.keys().filter(|key| *key != "geographic").map(str::to_owned).collect();
+        assert_eq!(sorted(SELECTION_POLICIES), selection);
+        let scheduling: Vec<_> = SchedulingPolicies::standard().keys().map(str::to_owned).collect();
+        assert_eq!(sorted(SCHEDULING_POLICIES), scheduling);
+    }
+}

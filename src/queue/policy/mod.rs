@@ -96,6 +96,11 @@ impl SchedulingPolicies {
             known: self.0.keys().cloned().collect(),
         })
     }
+
+    /// All keys, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
 }
 
 #[cfg(test)]
