@@ -26,6 +26,11 @@ impl Envelope {
         }
     }
 
+    /// Whether it is new work that nobody waits for any more.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.command.is_intake() && self.is_abandoned()
+    }
+
     /// Whether somebody waited and no longer does.
     fn is_abandoned(&self) -> bool {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
@@ -70,6 +75,11 @@ impl Inbox {
         self.first.len() < KEPT_MAX
     }
 
+    /// Whether anything waits to be decided.
+    pub(super) fn has_more(&self) -> bool {
+        !(self.first.is_empty() && self.control.is_empty() && self.intake.is_empty())
+    }
+
     /// Takes the next batch without waiting: what was put off, then control, then intake, with at
     /// least a quarter of the room left for intake.
     pub(super) fn take(&mut self, max: usize) -> Vec<Envelope> {
@@ -77,7 +87,7 @@ impl Inbox {
         let mut keys = HashSet::new();
         let mut put_off = VecDeque::new();
         let mut add = |envelope: Envelope, batch: &mut Vec<Envelope>| {
-            if envelope.command.is_intake() && envelope.is_abandoned() {
+            if envelope.is_unwanted() {
                 return;
             }
             // The second of two equal keys needs the first one's answer.

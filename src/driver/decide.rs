@@ -1,27 +1,32 @@
-//! One batch through the core and into the database: everything between hearing and speaking.
+//! The pure part of a round: lets time pass, applies each command, matches once. And what of it
+//! needs the store first: the claims of unique keys.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
+use super::batch::Envelope;
 use super::run::Driver;
-use crate::dispatch::{Command, Output, Refusal, Reply, Scheduler, Verdict};
-use crate::model::{Entropy, JobStateKind, Now, Record, RecordName, RequeueReason};
+use crate::dispatch::{Output, Refusal, Reply, Verdict};
+use crate::model::{JobStateKind, Now, Record, RecordName, RequeueReason, UniqueKey};
 use crate::store::{Batch, Claim, StoreError};
 use crate::telemetry::{JobEndLabels, Metrics};
 
-/// A batch that is durable, and has not been spoken of.
-pub(super) struct Decided {
-    /// One for each command, in order.
+/// What was decided together, and is one transaction: commands with their replies.
+#[derive(Default)]
+pub(super) struct Round {
+    /// The commands, in the order in which they were applied.
+    pub(super) envelopes: Vec<Envelope>,
+    /// One for each of them.
     pub(super) replies: Vec<Result<Reply, Refusal>>,
-    /// Everything else that follows.
-    pub(super) output: Output,
+    /// Seconds that were spent on deciding.
+    pub(super) seconds: f64,
 }
 
-/// Why a batch is not durable. The scheduler in memory is then worthless.
+/// Why a round is not durable. The scheduler in memory is then worthless.
 pub(super) enum Failure {
     /// The store could not be written, or it is not known whether it was.
     Store(StoreError),
-    /// Something in the batch is wrong, in its data or in our code.
+    /// Something in the round is wrong, in its data or in our code.
     Culprit(String),
     /// Our code failed on none of the commands: while time passed, or while jobs were matched.
     Own(String),
@@ -34,79 +39,55 @@ impl From<StoreError> for Failure {
 }
 
 impl Driver {
-    /// Decides a batch and makes it durable. Idle polls and heartbeats change no row: then there
-    /// is no transaction.
-    pub(super) async fn decide_and_commit(
-        &mut self,
-        commands: Vec<Command>,
-    ) -> Result<Decided, Failure> {
-        let clock = std::sync::Arc::clone(&self.options.clock);
-        let (now, began) = (clock.now(), clock.seconds());
-        let many = commands.len();
-        let keys: Vec<_> = commands.iter().map(Command::unique_key).collect();
+    /// Applies a command, which from here on is the round's, come what may.
+    pub(super) fn apply(&mut self, envelope: Envelope, verdict: Verdict) -> Result<(), Failure> {
+        let began = self.options.clock.seconds();
+        let command = envelope.command.clone();
+        self.round.envelopes.push(envelope);
+        let now = self.pass_time()?;
         let Some(scheduler) = self.scheduler.as_mut() else {
             return Err(Failure::Store(not_loaded()));
         };
-        let mut transaction = None;
-        let mut verdicts = vec![Verdict::New; many];
-        if keys.iter().any(Option::is_some) {
-            let batch = transaction.insert(self.options.writer.begin().await?);
-            claim(batch, &keys, now, &mut verdicts).await?;
-        }
         let entropy = &mut *self.options.entropy;
         let probe = self.options.probe.as_deref();
-        let decided = decide(scheduler, now, commands, verdicts, entropy, probe)?;
-        let decided_at = clock.seconds();
-
-        let changes = &decided.output.changes;
-        if !changes.is_empty() {
-            let batch = match transaction {
-                Some(batch) => batch,
-                None => self.options.writer.begin().await?,
-            };
-            let epoch = self.views.epoch();
-            batch.commit(epoch, changes, decided.output.marks, now.wall_ms).await?;
-            self.views.committed(now.wall_ms);
-            self.failures = 0;
-            let metrics = &self.options.metrics;
-            metrics.batch_commands.observe(many as f64);
-            metrics.decision_seconds.observe((decided_at - began) / many.max(1) as f64);
-            metrics.commit_seconds.observe(clock.seconds() - decided_at);
-        } else if let Some(batch) = transaction {
-            batch.rollback().await?;
-        }
-        Ok(decided)
-    }
-}
-
-/// The pure part: lets time pass, applies each command, matches once. A fault in the commands is
-/// told from one of our own, so that nobody is blamed for what he did not bring.
-fn decide(
-    scheduler: &mut Scheduler,
-    now: Now,
-    commands: Vec<Command>,
-    verdicts: Vec<Verdict>,
-    entropy: &mut dyn Entropy,
-    probe: Option<&(dyn Fn(&Command) + Send + Sync)>,
-) -> Result<Decided, Failure> {
-    guarded(|| scheduler.tick(now, entropy)).map_err(Failure::Own)?;
-    let replies = guarded(|| {
-        let mut replies = Vec::with_capacity(commands.len());
-        for (command, verdict) in commands.into_iter().zip(verdicts) {
+        let reply = guarded(|| {
             if let Some(probe) = probe {
                 probe(&command);
             }
-            replies.push(scheduler.apply(now, command, verdict, entropy));
+            scheduler.apply(now, command, verdict, entropy)
+        });
+        self.round.replies.push(reply.map_err(Failure::Culprit)?);
+        self.round.seconds += self.options.clock.seconds() - began;
+        Ok(())
+    }
+
+    /// Matches, once all is applied, and says what follows from the round.
+    pub(super) fn settle(&mut self) -> Result<(Now, Output), Failure> {
+        let began = self.options.clock.seconds();
+        let now = self.pass_time()?;
+        let Some(scheduler) = self.scheduler.as_mut() else {
+            return Err(Failure::Store(not_loaded()));
+        };
+        let entropy = &mut *self.options.entropy;
+        let output = guarded(|| {
+            scheduler.settle(now, entropy);
+            scheduler.take_output()
+        });
+        self.round.seconds += self.options.clock.seconds() - began;
+        Ok((now, output.map_err(Failure::Own)?))
+    }
+
+    /// Lets time pass in the scheduler, once a millisecond at most. A fault in it is our own, so
+    /// that nobody is blamed for what he did not bring.
+    fn pass_time(&mut self) -> Result<Now, Failure> {
+        let now = self.now();
+        if let Some(scheduler) = self.scheduler.as_mut().filter(|_| self.ticked_at != Some(now)) {
+            let entropy = &mut *self.options.entropy;
+            guarded(|| scheduler.tick(now, entropy)).map_err(Failure::Own)?;
+            self.ticked_at = Some(now);
         }
-        replies
-    })
-    .map_err(Failure::Culprit)?;
-    let output = guarded(|| {
-        scheduler.settle(now, entropy);
-        scheduler.take_output()
-    })
-    .map_err(Failure::Own)?;
-    Ok(Decided { replies, output })
+        Ok(now)
+    }
 }
 
 /// Runs our own code; a panic in it becomes its text.
@@ -114,10 +95,10 @@ fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(&*panic))
 }
 
-/// Claims the keys of a batch, before anything is applied.
-async fn claim(
-    batch: &mut Batch<'_>,
-    keys: &[Option<(crate::model::UniqueKey, Box<str>)>],
+/// Claims the keys of commands, before any of them is applied.
+pub(super) async fn claim(
+    batch: &mut Batch,
+    keys: &[Option<(UniqueKey, Box<str>)>],
     now: Now,
     verdicts: &mut [Verdict],
 ) -> Result<(), StoreError> {

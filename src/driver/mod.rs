@@ -7,19 +7,26 @@
 //!   batch.rs    which commands go together: control first, a quarter of the room for intake
 //!      |
 //!      v
-//!   run.rs      load -> [ decide.rs: tick, claim keys, apply each, settle, commit ] -> speak
-//!      |                 a failed commit: load once; a culprit: the batch one by one
+//!   run.rs      load -> turn after turn
+//!   flight.rs   wait for the commit in hand and apply what arrives beside it -> settle -> send off
+//!   decide.rs   tick, claim keys, apply each, settle           the pure part
+//!   failure.rs  a failed commit: load once; a culprit: the batch one by one
+//!   speak.rs    only after the commit
+//!      |
 //!      v
 //!   views.rs    what is published after each commit: leases, credentials, records, state
 //! ```
 //!
 //! One batch is in flight at a time, and there is no timer window: a batch is whatever arrived
-//! while the last one was committed.
+//! while the last one was committed, and most of it is decided by then.
 
 mod batch;
 mod decide;
+mod failure;
+mod flight;
 mod handle;
 mod run;
+mod speak;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -1,4 +1,4 @@
-//! The loop: load, then batch after batch, each decided, committed and only then spoken of.
+//! The loop: load, then round after round, each decided, committed and only then spoken of.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -8,13 +8,14 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Envelope, Inbox, Limits};
-use super::decide::{Decided, Failure, not_loaded, tell};
+use super::batch::{Inbox, Limits};
+use super::decide::{Failure, Round};
+use super::flight::Flight;
 use super::handle::{CommandError, Control, Handle, Question};
 use super::views::{ServerState, Views};
 use crate::clock::Clock;
-use crate::dispatch::{Answer, Command, LeaseChange, LeaseOwner, Refusal, Scheduler, Settings};
-use crate::model::{DeliveryState, Entropy, Now, Plan};
+use crate::dispatch::{Answer, Command, LeaseOwner, Scheduler, Settings};
+use crate::model::{Entropy, Now};
 use crate::runner::PollId;
 use crate::store::Writer;
 use crate::telemetry::Metrics;
@@ -80,6 +81,12 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
         questions: question_receiver,
         views,
         scheduler: None,
+        ticked_at: None,
+        round: Round::default(),
+        ahead_failed: None,
+        flight: None,
+        unsaid: None,
+        asked: None,
         parked: FxHashMap::default(),
         failures: 0,
     };
@@ -97,13 +104,26 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
 
 pub(super) struct Driver {
     pub(super) options: DriverOptions,
-    inbox: Inbox,
-    questions: mpsc::Receiver<Question>,
+    pub(super) inbox: Inbox,
+    pub(super) questions: mpsc::Receiver<Question>,
     pub(super) views: Arc<Views>,
     /// `None` until loaded, and again from a failed commit to the next load.
     pub(super) scheduler: Option<Scheduler>,
+    /// Until when time has passed in it.
+    pub(super) ticked_at: Option<Now>,
+    /// What is decided for the next commit. Until it is sent off the scheduler is ahead of the
+    /// rows, so nobody may ask it anything.
+    pub(super) round: Round,
+    /// What went wrong while the round was decided beside a commit.
+    pub(super) ahead_failed: Option<Failure>,
+    /// What is being committed.
+    pub(super) flight: Option<Flight>,
+    /// What was committed before that, and not spoken of.
+    pub(super) unsaid: Option<Flight>,
+    /// A question that waits until the scheduler says what the rows say.
+    pub(super) asked: Option<Question>,
     /// Who waits for the answers of parked polls.
-    parked: FxHashMap<PollId, oneshot::Sender<Answer>>,
+    pub(super) parked: FxHashMap<PollId, oneshot::Sender<Answer>>,
     /// Loads and commits that failed since the last commit.
     pub(super) failures: u32,
 }
@@ -118,10 +138,10 @@ impl Driver {
                 self.load().await;
                 continue;
             }
-            self.wait().await;
-            let batch = self.inbox.take(self.options.limits.batch_commands_max);
-            self.carry_out(batch).await;
-            self.answer_questions();
+            if self.flight.is_none() {
+                self.wait().await;
+            }
+            self.turn().await;
         }
         self.stop().await;
     }
@@ -132,8 +152,9 @@ impl Driver {
 
     /// Reads the rows again. Until that succeeds control commands are told so; new work waits in
     /// its channel for as long as its sender has patience.
-    async fn load(&mut self) {
+    pub(super) async fn load(&mut self) {
         let now = self.now();
+        self.ticked_at = None;
         match self.options.writer.load(&self.options.holder, now.wall_ms).await {
             Ok(snapshot) => {
                 let jobs = snapshot.jobs.len();
@@ -209,127 +230,6 @@ impl Driver {
         }
     }
 
-    /// Carries out one batch; when something in it is wrong, one command after the other.
-    async fn carry_out(&mut self, batch: Vec<Envelope>) {
-        // After a second failure in a row one of the commands may be the reason, such as a row
-        // for which the disk has no room: then the others are not kept from theirs.
-        if self.failures > 1 && batch.len() > 1 {
-            return self.one_by_one(batch).await;
-        }
-        let commands = batch.iter().map(|envelope| envelope.command.clone()).collect();
-        match self.decide_and_commit(commands).await {
-            Ok(decided) => self.speak(batch, decided),
-            Err(Failure::Store(error)) => self.not_done(batch, &error),
-            Err(Failure::Own(error)) => self.not_done(batch, &error),
-            Err(Failure::Culprit(why)) => {
-                tracing::error!(why, commands = batch.len(), "carrying out a batch one by one");
-                self.scheduler = None;
-                self.one_by_one(batch).await;
-            }
-        }
-    }
-
-    /// Law 12: one bad command hurts only itself. Loads once, then gives each command a
-    /// transaction of its own.
-    async fn one_by_one(&mut self, batch: Vec<Envelope>) {
-        let mut rest = VecDeque::from(batch);
-        while let Some(mut envelope) = rest.pop_front() {
-            if self.scheduler.is_none() {
-                self.load().await;
-            }
-            if self.scheduler.is_none() {
-                rest.push_front(envelope);
-                return self.not_done(rest.into(), &not_loaded());
-            }
-            let failed = match self.decide_and_commit(vec![envelope.command.clone()]).await {
-                Ok(decided) => {
-                    self.speak(vec![envelope], decided);
-                    continue;
-                }
-                Err(failed) => failed,
-            };
-            self.scheduler = None;
-            match failed {
-                Failure::Store(error) => {
-                    rest.push_front(envelope);
-                    return self.not_done(rest.into(), &error);
-                }
-                Failure::Own(error) => {
-                    rest.push_front(envelope);
-                    return self.not_done(rest.into(), &error);
-                }
-                Failure::Culprit(why) => match as_failed(&mut envelope.command, &why) {
-                    true => rest.push_front(envelope),
-                    false => {
-                        let refusal = Refusal::Panicked(why.into());
-                        envelope.answer(Err(CommandError::Refused(refusal)));
-                    }
-                },
-            }
-        }
-    }
-
-    /// The batch is not durable, or it is not known whether it is, and none of its commands is to
-    /// blame. Work that has a key can safely be tried again after the load, so its sender goes on
-    /// waiting; everybody else is told to ask again.
-    fn not_done(&mut self, batch: Vec<Envelope>, error: &dyn std::fmt::Display) {
-        tracing::error!(%error, commands = batch.len(), "a batch was not committed");
-        self.scheduler = None;
-        self.failures = self.failures.saturating_add(1);
-        self.views.set_state(ServerState::StoreUnavailable);
-        // Whoever polls asks again and is then told what it was given.
-        self.parked.clear();
-        self.options.metrics.polls_parked.set(0);
-        for envelope in batch {
-            if envelope.command.is_intake() && envelope.command.unique_key().is_some() {
-                self.inbox.put_off(envelope);
-            } else {
-                envelope.answer(Err(CommandError::Unavailable));
-            }
-        }
-    }
-
-    /// Everything is durable: tells everyone who waits.
-    fn speak(&mut self, batch: Vec<Envelope>, decided: Decided) {
-        let Decided { replies, output } = decided;
-        self.views.apply_leases(&output.leases);
-        if let Some(ended) = &self.options.ended {
-            for change in &output.leases {
-                if let LeaseChange::Ended(_, owner) = change {
-                    let _ = ended.try_send(*owner);
-                }
-            }
-        }
-        self.views.apply_credentials(output.credentials);
-        tell(&self.options.metrics, &output.records);
-        self.views.records.push(output.records);
-        for (mut envelope, reply) in batch.into_iter().zip(replies) {
-            match (&envelope.command, envelope.poll.take()) {
-                (Command::Poll(poll), Some(waiter)) if reply.is_ok() => {
-                    self.parked.insert(poll.poll_id, waiter);
-                }
-                (Command::PollGone(poll_id), _) => drop(self.parked.remove(poll_id)),
-                _ => {}
-            }
-            envelope.answer(reply.map_err(CommandError::Refused));
-        }
-        let mut undelivered = Vec::new();
-        for answer in output.answers {
-            let Some(waiter) = self.parked.remove(&answer.poll_id) else {
-                undelivered.extend(answer.jobs.iter().map(|job| job.lease.token));
-                continue;
-            };
-            if let Err(answer) = waiter.send(answer) {
-                undelivered.extend(answer.jobs.iter().map(|job| job.lease.token));
-            }
-        }
-        self.options.metrics.polls_parked.set(self.parked.len() as i64);
-        if !undelivered.is_empty() {
-            let command = Command::Undelivered(undelivered);
-            self.inbox.first.push_back(Envelope { command, reply: None, poll: None });
-        }
-    }
-
     fn answer(&mut self, question: Question) {
         let now = self.now();
         if let Some(scheduler) = &mut self.scheduler {
@@ -340,9 +240,12 @@ impl Driver {
         }
     }
 
-    /// Answers questions that wait, for a while.
-    fn answer_questions(&mut self) {
+    /// Answers questions that wait, for a while. Nothing may be decided that is not committed.
+    pub(super) fn answer_questions(&mut self) {
         let until = self.now().mono_ms + QUESTIONS_BUDGET_MS;
+        if let Some(question) = self.asked.take() {
+            self.answer(question);
+        }
         while let Ok(question) = self.questions.try_recv() {
             self.answer(question);
             if self.now().mono_ms >= until {
@@ -356,12 +259,8 @@ impl Driver {
         self.views.set_state(ServerState::Stopping);
         self.inbox.control.close();
         self.inbox.intake.close();
-        while self.scheduler.is_some() {
-            let batch = self.inbox.take(self.options.limits.batch_commands_max);
-            if batch.is_empty() {
-                break;
-            }
-            self.carry_out(batch).await;
+        while self.scheduler.is_some() && (self.flight.is_some() || self.inbox.has_more()) {
+            self.turn().await;
         }
         for (poll_id, waiter) in self.parked.drain() {
             let _ = waiter.send(Answer { poll_id, jobs: vec![], cancel: vec![], drain: false });
@@ -372,15 +271,3 @@ impl Driver {
     }
 }
 
-/// A delivery that our own code fails on is stored as failed, to be replayed once that is mended.
-/// Whether the command was one.
-fn as_failed(command: &mut Command, why: &str) -> bool {
-    let Command::Deliver(deliver) = command else { return false };
-    if deliver.delivery.state == DeliveryState::Failed {
-        return false;
-    }
-    deliver.plan = Plan::default();
-    deliver.delivery.state = DeliveryState::Failed;
-    deliver.delivery.reason = Some(why.into());
-    true
-}

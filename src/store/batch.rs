@@ -21,22 +21,38 @@ pub enum Claim {
     Taken(Box<str>),
 }
 
+/// The writer's connection between two batches, out of the writer's hands: whoever has it may
+/// begin, and gives back what the batch's end returns ([`super::Writer::take_back`]). Dropped, it
+/// is closed, and the writer must load.
+#[must_use = "the writer must load unless it gets its connection back"]
+pub struct Lent(pub(super) Option<SqliteConnection>);
+
+impl Lent {
+    /// Begins a batch: from here to its commit the database is this writer's alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the connection was found unfit after its last batch, or
+    /// the write lock is not to be had in time; then the writer must load.
+    pub async fn begin(self) -> Result<Batch, StoreError> {
+        const STATEMENT: &str = "BEGIN IMMEDIATE";
+        let Some(mut connection) = self.0 else { return Err(StoreError::not_loaded(STATEMENT)) };
+        // Transactions are begun and ended by plain statements: sqlx then counts none, and its
+        // count cannot differ from what SQLite knows.
+        sqlx::query(STATEMENT)
+            .execute(&mut connection)
+            .await
+            .map_err(|error| StoreError::database(STATEMENT, error))?;
+        Ok(Batch { connection })
+    }
+}
+
 /// A batch that was begun. Dropped without an end it is rolled back, and the writer must load.
 #[must_use = "a batch that is not committed is rolled back"]
-pub struct Batch<'w> {
-    /// Where the connection goes back to when all went well.
-    home: &'w mut Option<SqliteConnection>,
+pub struct Batch {
     connection: SqliteConnection,
 }
 
-impl<'w> Batch<'w> {
-    pub(super) fn new(
-        home: &'w mut Option<SqliteConnection>,
-        connection: SqliteConnection,
-    ) -> Self {
-        Self { home, connection }
-    }
-
+impl Batch {
     /// Claims keys, each with what it refers to; the answers are in the order of the keys. A key
     /// that is repeated among them is taken by its first place.
     ///
@@ -110,7 +126,7 @@ impl<'w> Batch<'w> {
         changes: &[Change],
         marks: Marks,
         wall_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Lent, StoreError> {
         let set = WriteSet::fold(changes)?;
         let fenced = sqlx::query(sql::LEADER_FENCE.text())
             .bind(marks.next_workload)
@@ -133,22 +149,26 @@ impl<'w> Batch<'w> {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when that failed; then the writer must load.
-    pub async fn rollback(self) -> Result<(), StoreError> {
+    pub async fn rollback(self) -> Result<Lent, StoreError> {
         self.end("ROLLBACK").await
     }
 
     /// Ends the transaction and gives the connection back, if it is fit for use.
-    async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
+    async fn end(mut self, statement: &'static str) -> Result<Lent, StoreError> {
         let failed = |error| StoreError::database(statement, error);
         sqlx::query(statement).execute(&mut self.connection).await.map_err(failed)?;
-        if is_clean(&mut self.connection).await.map_err(failed)? {
-            *self.home = Some(self.connection);
-        }
-        Ok(())
+        let clean = is_clean(&mut self.connection).await.map_err(failed)?;
+        Ok(Lent(clean.then_some(self.connection)))
     }
 }
 
-impl std::fmt::Debug for Batch<'_> {
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lent").field("fit", &self.0.is_some()).finish()
+    }
+}
+
+impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Batch").finish_non_exhaustive()
     }

@@ -127,6 +127,11 @@ impl StoreError {
         if culprit { Self::Data { statement, what } } else { Self::Unavailable { statement, what } }
     }
 
+    /// The writer's connection is gone: it must load first.
+    pub(super) fn not_loaded(statement: &'static str) -> Self {
+        Self::Unavailable { statement, what: "the writer must load first".into() }
+    }
+
     /// A file that cannot be used.
     pub(super) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { path: path.into(), source }

@@ -1,7 +1,7 @@
 //! The database: the only user of sqlx. It knows the model and nothing else of ours.
 //!
 //! ```text
-//!  driver --> Writer --begin--> Batch: claim keys -> fence -> folded changes -> commit
+//!  driver --> Writer --lend--> Batch: claim keys -> fence -> folded changes -> commit --> Writer
 //!                 ^--load------ after every failure: new connection, new epoch, one snapshot
 //!  api, executors, ... --> Store: bounded reads on connections of their own, bodies in files
 //! ```
@@ -44,7 +44,7 @@ use sqlx::sqlite::SqlitePool;
 use bodies::Bodies;
 use lock::DatabaseLock;
 
-pub use batch::{Batch, Claim};
+pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
 pub use names::Names;
 pub use options::{StoreOptions, Synchronous};

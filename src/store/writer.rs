@@ -1,7 +1,7 @@
 //! The one writer and its one connection.
 //!
-//! The connection is in the writer's hands only while nothing is known to be wrong with it: a
-//! batch takes it out, and only a commit or a rollback that went well puts it back. Whatever else
+//! The connection is in the writer's hands only while nothing is known to be wrong with it: it is
+//! lent for a batch, and only a commit or a rollback that went well gives it back. Whatever else
 //! happens, by error or by drop, it is closed, and the writer refuses to write until it has loaded.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Batch;
+use super::batch::Lent;
 use super::connection;
 use super::error::StoreError;
 use super::load;
@@ -53,24 +53,20 @@ impl Writer {
         Ok(snapshot)
     }
 
-    /// Begins a batch: from here to its commit the database is this writer's alone.
+    /// Lends the connection for one batch, so that its commit can be waited for beside other work.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the writer must load first, or cannot get the write lock
-    /// in time; then it must load too.
-    pub async fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
-        const STATEMENT: &str = "BEGIN IMMEDIATE";
-        let Some(mut connection) = self.connection.take() else {
-            let what = "the writer must load first".into();
-            return Err(StoreError::Unavailable { statement: STATEMENT, what });
-        };
-        // Transactions are begun and ended by plain statements: sqlx then counts none, and its
-        // count cannot differ from what SQLite knows.
-        sqlx::query(STATEMENT)
-            .execute(&mut connection)
-            .await
-            .map_err(|error| StoreError::database(STATEMENT, error))?;
-        Ok(Batch::new(&mut self.connection, connection))
+    /// [`StoreError::Unavailable`] when the writer must load first, or has not got its connection
+    /// back.
+    pub fn lend(&mut self) -> Result<Lent, StoreError> {
+        let connection = self.connection.take();
+        connection.map(|it| Lent(Some(it))).ok_or_else(|| StoreError::not_loaded("lend"))
+    }
+
+    /// Takes back what a batch's end returned. What was found unfit for use is closed: the writer
+    /// must then load.
+    pub fn take_back(&mut self, lent: Lent) {
+        self.connection = lent.0;
     }
 
     /// Closes the connection in an orderly way, with a last checkpoint if nobody else reads.

@@ -11,7 +11,7 @@ use crate::model::{
     LeaseToken, Marks, Nonce, PoolId, Runner, RunnerCapabilities, RunnerId, RunnerRequirements,
     Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind, WorkloadState,
 };
-use crate::store::{Store, StoreError, StoreOptions, Writer};
+use crate::store::{Batch, Store, StoreError, StoreOptions, Writer};
 
 /// A store that was loaded once.
 pub(in crate::store) struct Opened {
@@ -32,8 +32,14 @@ impl Opened {
 
     /// Writes changes as one batch.
     pub(in crate::store) async fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let batch = self.writer.begin().await?;
-        batch.commit(self.epoch, changes, Marks::default(), 2).await
+        let lent = self.begin().await?.commit(self.epoch, changes, Marks::default(), 2).await?;
+        self.writer.take_back(lent);
+        Ok(())
+    }
+
+    /// Begins a batch.
+    pub(in crate::store) async fn begin(&mut self) -> Result<Batch, StoreError> {
+        self.writer.lend()?.begin().await
     }
 
     /// Loads again.
