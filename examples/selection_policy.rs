@@ -1,7 +1,8 @@
 //! A selection policy of one's own: cheap runners first, but none that is in poor health.
 //!
 //! A policy is a pure function of a job and a runner that fits it. It is registered by key, and a
-//! pool of that `selection_policy` uses it. Run it with `cargo run --example selection_policy`.
+//! pool of that `selection_policy` uses it. Run it with `cargo run --example selection_policy`; the
+//! simulator (`tests/sim/own_policies.rs`) plays whole worlds with it.
 
 use dispatchyard::model::{ClassId, RunnerCapabilities, RunnerId, RunnerRequirements, TenantId};
 use dispatchyard::runner::{
@@ -11,22 +12,44 @@ use dispatchyard::runner::{
 
 /// Prefers the runner on which the job costs least.
 #[derive(Debug)]
-struct Thrifty {
+pub(crate) struct Thrifty {
     /// Runners below this come last, whatever they cost.
-    healthy_percent: u32,
+    pub(crate) healthy_percent: u32,
+    /// What an hour of a core costs where the runner does not say what it costs, in millionths.
+    pub(crate) core_micros_per_hour: u64,
+}
+
+impl Thrifty {
+    /// The key under which a pool asks for it.
+    pub(crate) const KEY: &'static str = "thrifty";
+
+    /// With its usual values.
+    pub(crate) fn usual() -> Self {
+        Self { healthy_percent: 60, core_micros_per_hour: 20_000 }
+    }
+
+    fn micros_per_hour(&self, offers: &RunnerCapabilities) -> u64 {
+        match offers.cost_micros_per_hour {
+            0 => self.core_micros_per_hour.saturating_mul(u64::from(offers.cpu_cores)),
+            said => said,
+        }
+    }
 }
 
 impl SelectionPolicy for Thrifty {
+    // Without this the best standing would do, and nobody would ask for scores.
     fn looks_at_jobs(&self) -> bool {
         true
     }
 
     fn score(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Score {
-        let hour = i64::try_from(candidate.capabilities.cost_micros_per_hour).unwrap_or(i64::MAX);
-        let cost = hour.saturating_mul(candidate.completion_ms()) / 3_600_000;
+        let hour = self.micros_per_hour(candidate.capabilities);
+        let time_ms = candidate.completion_ms().unsigned_abs();
+        let cost = hour.saturating_mul(time_ms) / 3_600_000;
         let poor = candidate.health_percent < self.healthy_percent;
+        let fit = if poor { i64::MIN } else { -i64::try_from(cost).unwrap_or(i64::MAX) };
         // What the job itself prefers comes first: `Score::new` sees to that.
-        Score::new(wanted, candidate, if poor { i64::MIN } else { -cost })
+        Score::new(wanted, candidate, fit)
     }
 }
 
@@ -48,10 +71,12 @@ fn waiting(id: i64, health_percent: u32, offers: &RunnerCapabilities) -> Candida
 }
 
 #[expect(clippy::print_stdout, reason = "an example shows its result")]
-fn main() {
+pub(crate) fn main() {
+    // `AppOptions::selection_policies` takes these to a server.
     let mut policies = SelectionPolicies::standard();
-    policies.register("thrifty", |_| Box::new(Thrifty { healthy_percent: 60 }));
-    let policy = policies.build("thrifty", &PoolFacts::default()).expect("it was just registered");
+    policies.register(Thrifty::KEY, |_| Box::new(Thrifty::usual()));
+    let policy =
+        policies.build(Thrifty::KEY, &PoolFacts::default()).expect("it was just registered");
 
     let requirements = RunnerRequirements::default();
     let wanted = Wanted {

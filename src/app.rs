@@ -26,10 +26,12 @@ use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
 use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::{LeaseOwner, PolicyError};
+use crate::dispatch::{LeaseOwner, PolicyError, Settings};
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
+use crate::queue::SchedulingPolicies;
+use crate::runner::SelectionPolicies;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
@@ -83,10 +85,49 @@ pub enum AppError {
 }
 
 /// What a server is made of beside its configuration.
+///
+/// A program of one's own can bring policies of its own. A configuration file names those of the
+/// house only, because it is checked without the program, so such a program sets the keys itself:
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use dispatchyard::app::{App, AppOptions};
+/// use dispatchyard::config::Config;
+/// use dispatchyard::queue::{LaneHead, Rank, SchedulingPolicy};
+///
+/// /// By level, then by age, whoever had how much.
+/// #[derive(Debug)]
+/// struct Plain;
+///
+/// impl SchedulingPolicy for Plain {
+///     fn rank(&self, head: &LaneHead) -> Rank {
+///         [head.level as u64, 0, 0]
+///     }
+/// }
+///
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = Config::load(Path::new("dispatchyard.toml"), std::env::vars())?;
+/// config.scheduler.scheduling_policy = "plain".to_owned();
+/// let secrets = config.load_secrets(|name| std::env::var(name).ok())?;
+/// let mut options = AppOptions::default();
+/// options.scheduling_policies.register("plain", Plain);
+/// let app = App::start(config, secrets, options).await?;
+/// # app.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// One pool alone gets it by `config.pools`. Policies of both kinds, with what is asked of them, are in
+/// `examples/scheduling_policy.rs` and `examples/selection_policy.rs`.
 #[derive(Clone)]
 pub struct AppOptions {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// What pools may have for a `scheduling_policy`: at first those of the house.
+    pub scheduling_policies: SchedulingPolicies,
+    /// What pools may have for a `selection_policy`: at first those of the house.
+    pub selection_policies: SelectionPolicies,
     /// A fault to plant in evaluation, in tests.
     pub evaluate_probe: Option<EvaluateProbe>,
     /// A fault to plant in the scheduler, in tests.
@@ -95,7 +136,13 @@ pub struct AppOptions {
 
 impl Default for AppOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), evaluate_probe: None, apply_probe: None }
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            scheduling_policies: SchedulingPolicies::standard(),
+            selection_policies: SelectionPolicies::standard(),
+            evaluate_probe: None,
+            apply_probe: None,
+        }
     }
 }
 
@@ -146,7 +193,11 @@ impl App {
                 source.tenant_id = tenant;
             }
         }
-        let settings = settings::settings(&config, &names);
+        let settings = Settings {
+            scheduling_policies: options.scheduling_policies,
+            selection_policies: options.selection_policies,
+            ..settings::settings(&config, &names)
+        };
         settings.check()?;
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
@@ -205,11 +256,13 @@ impl App {
             trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
+            reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
             scheduler: config.scheduler,
             limits: config.limits,
             clock: options.clock,
             metrics,
             warnings,
+            advising: tokio::sync::Mutex::new(()),
             stopping: stopping.clone(),
             evaluate_probe: options.evaluate_probe,
             next_poll: AtomicU64::new(1),
@@ -295,5 +348,33 @@ async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>, stopping: Cancellatio
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Fifo;
+    use crate::runner::RoundRobin;
+
+    #[tokio::test]
+    async fn a_server_has_policies_of_its_own_once_they_are_registered() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[server]\nlisten = '127.0.0.1:0'\ndata_dir = 'data'";
+        let path = folder.path().join("dispatchyard.toml");
+        std::fs::create_dir(folder.path().join("workflows")).unwrap();
+        let start = |options| {
+            let mut config = Config::from_text(&path, text, []).unwrap();
+            config.scheduler.scheduling_policy = "own".to_owned();
+            config.scheduler.selection_policy = "mine".to_owned();
+            let secrets = config.load_secrets(|_| None).unwrap();
+            App::start(config, secrets, options)
+        };
+        let mut options = AppOptions::default();
+        options.scheduling_policies.register("own", Fifo);
+        let refused = start(options.clone()).await.err().expect("nobody knows `mine`");
+        assert!(refused.to_string().starts_with("unknown selection policy `mine`"), "{refused}");
+        options.selection_policies.register("mine", |_| Box::new(RoundRobin));
+        start(options).await.unwrap().stop().await;
     }
 }

@@ -39,6 +39,7 @@
 //! | [`dispatch`] | every decision about jobs, runners and leases |
 //! | [`driver`] | the loop around the decisions, and what it publishes |
 //! | [`store`] | the database, the only user of sqlx |
+//! | [`bench`] | measurements in process |
 //! | [`log`] | job logs as files |
 //! | [`clock`] | the only clock and the only source of randomness |
 //! | [`telemetry`] | log lines and metrics, and the one table of their names |
@@ -102,6 +103,7 @@ pub mod agent_runner;
 pub mod api;
 pub mod app;
 pub mod ask;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dispatchyard::cli::bench::BenchArgs;
 use dispatchyard::cli::console::Console;
 use dispatchyard::cli::dev::DevArgs;
 use dispatchyard::cli::runner::RunnerArgs;
@@ -31,6 +32,8 @@ enum Command {
     Dev(DevArgs),
     /// Run a process that takes jobs
     Runner(RunnerArgs),
+    /// Measure this machine, to say how large a server it can be
+    Bench(BenchArgs),
     #[command(flatten)]
     Client(Verb),
 }
@@ -61,6 +64,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Dev(args) => {
             let logs = args.logs;
             stay(dispatchyard::cli::dev::run(args, &mut console), logs)
+        }
+        Command::Bench(args) => {
+            stay(dispatchyard::cli::bench::run(args, &cli.global, &mut console), false)
         }
         Command::Runner(args) => stay(dispatchyard::cli::runner::run(args, &cli.global), true),
     }
@@ -106,6 +112,8 @@ mod tests {
             "run ci --ref refs/heads/main --input a=b",
             "send push.json --event push --source github --secret-env HOOK_SECRET",
             "check d.toml --effective",
+            "bench core --jobs 1000000 --runners 10000 -o json",
+            "bench fleet --runners 300 --leases 5000 --seconds 120",
             "--server http://127.0.0.1:1 --token-file t jobs",
         ] {
             let words = std::iter::once("dispatchyard").chain(line.split(' '));

@@ -50,7 +50,8 @@ CREATE TABLE job_new (
     end_reason             INTEGER CHECK (end_reason BETWEEN 0 AND 10),
     terms                  TEXT,                  -- JSON: JobTerms; NULL: none
     ready_at_ms            INTEGER NOT NULL,      -- when it last became pending
-    flags                  INTEGER NOT NULL,      -- 1 a need of it failed, 2 it is in its group
+    flags                  INTEGER NOT NULL,      -- 1 a need of it failed, 2 it is in its group, 4 no
+    -- registered runner could ever take it
     units                  TEXT                   -- JSON: units of resources that it holds
 ) STRICT;
 INSERT INTO job_new SELECT *, NULL, queued_at_ms, 0, NULL FROM job;
@@ -63,9 +64,11 @@ ALTER TABLE job_done ADD COLUMN units TEXT;
 
 ALTER TABLE attempt ADD COLUMN pool_id INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE attempt ADD COLUMN waited_ms INTEGER NOT NULL DEFAULT 0;  -- from pending to assigned
-ALTER TABLE attempt ADD COLUMN cost_micros_per_hour INTEGER NOT NULL DEFAULT 0;
--- Reports read attempts by when they ended.
+ALTER TABLE attempt ADD COLUMN cost_micros_per_hour INTEGER NOT NULL DEFAULT 0; -- of one slot
+-- Reports read attempts by when they ended, and the ends of jobs that no attempt may have brought
+-- about: those are few, so the index costs a job that succeeds or fails nothing.
 CREATE INDEX attempt_by_end ON attempt (ended_at_ms);
+CREATE INDEX job_done_by_end ON job_done (ended_at_ms) WHERE end_reason >= 4;
 
 -- What gives out no jobs for now.
 CREATE TABLE pause (
@@ -109,7 +112,7 @@ SELECT
         WHEN 10 THEN 'need_never_came'
     END AS end_reason,
     datetime(cancel_requested_at_ms / 1000, 'unixepoch') AS cancel_requested_at,
-    (flags & 2) <> 0 AS in_group, units, terms
+    (flags & 2) <> 0 AS in_group, (flags & 4) <> 0 AS unschedulable, units, terms
 FROM job_all;
 
 CREATE VIEW workload_readable AS
@@ -150,8 +153,10 @@ SELECT
         WHEN 10 THEN 'job.requeued' WHEN 11 THEN 'job.cancel_requested'
         WHEN 12 THEN 'workload.retried' WHEN 16 THEN 'runner.deregistered'
         WHEN 17 THEN 'runner.changed' WHEN 18 THEN 'job.priority_changed' WHEN 19 THEN 'job.moved'
-        WHEN 21 THEN 'job.late' WHEN 24 THEN 'dispatch.paused' WHEN 25 THEN 'dispatch.resumed'
+        WHEN 21 THEN 'job.late' WHEN 22 THEN 'job.unschedulable'
+        WHEN 23 THEN 'job.schedulable' WHEN 24 THEN 'dispatch.paused' WHEN 25 THEN 'dispatch.resumed'
         WHEN 27 THEN 'workload.closed' WHEN 29 THEN 'job.wait_cycle'
+        WHEN 31 THEN 'job.at_risk'
         ELSE 'record ' || name
     END AS name,
     datetime(at_ms / 1000, 'unixepoch') AS at,

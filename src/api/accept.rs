@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ApiError;
+use super::show;
 use super::state::AppState;
 use super::wire::DeliveryAccepted;
 use crate::clock::{OsEntropy, uuid_v7};
@@ -129,8 +130,13 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     }
     let reply = reply?;
     state.metrics.webhook_to_commit_seconds.observe(state.clock.seconds() - began);
-    let Reply::Delivered { delivery_id, duplicate, state: mut delivery_state, mut verdicts } =
-        reply
+    let Reply::Delivered {
+        delivery_id,
+        duplicate,
+        state: mut delivery_state,
+        mut verdicts,
+        outlooks,
+    } = reply
     else {
         return Err(ApiError::Internal("the driver answered something else".into()));
     };
@@ -148,6 +154,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         state: delivery_state.as_str().to_owned(),
         workloads,
         triggers: verdicts,
+        outlooks: outlooks.into_iter().map(|(id, it)| show::outlook(it, Some(id))).collect(),
     })
 }
 
@@ -277,12 +284,20 @@ pub(super) fn idempotency_key(
     headers: &axum::http::HeaderMap,
 ) -> Result<Option<Box<str>>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || text.len() > 200 {
-        let what = "an Idempotency-Key is 1 to 200 visible ASCII characters";
+    check_key(value.to_str().unwrap_or_default()).map(Some)
+}
+
+/// A text as an idempotency key.
+///
+/// # Errors
+///
+/// When it cannot be one.
+pub(super) fn check_key(text: &str) -> Result<Box<str>, ApiError> {
+    if text.is_empty() || text.len() > 200 || !text.bytes().all(|it| (b' '..=b'~').contains(&it)) {
+        let what = "an idempotency key is 1 to 200 visible ASCII characters";
         return Err(ApiError::BadRequest(what.into()));
     }
-    Ok(Some(text.into()))
+    Ok(text.into())
 }
 
 /// Whether a failure means that the store could not take it in time.

@@ -215,6 +215,16 @@ impl<R: Named + Send> FromRequestParts<AppState> for RunnerOr<R> {
 }
 
 impl RunnerCaller {
+    /// The runner whose token is shown, where one is; otherwise this one.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Unauthorized`] for a token that is no runner's.
+    pub(super) fn or_of(self, state: &AppState, token: Option<&str>) -> Result<Self, ApiError> {
+        let Some(token) = token else { return Ok(self) };
+        runner(state, token)?.map(Self).ok_or(ApiError::Unauthorized)
+    }
+
     /// Refuses a runner that speaks of another one.
     ///
     /// # Errors

@@ -7,11 +7,13 @@
 //! | `submit` | yes | yes | | |
 //! | `viewer` | yes | | | |
 //!
-//! - read: every `GET`, but for what belongs to a lease;
-//! - submit: workloads, events, workflows by hand. Priority `critical` is a right of its own, which
+//! - read: every `GET`, but for what belongs to a lease, and `POST /match`, which only asks;
+//! - submit: workloads, what joins them, and their closing; events, workflows by hand. Priority `critical` is a right of its own, which
 //!   admins and operators have;
-//! - operate: cancel, retry, requeue, replay; cordon and drain runners;
-//! - administer: take runners out of the list.
+//! - operate: cancel, retry, requeue, replay; give jobs another place in the queue; pause pools,
+//!   tenants and triggers; cordon and drain runners and pools;
+//! - administer: take runners out of the list. Without a tenant also: pause everything, and see,
+//!   train and reset what was learned of run times, because that is of all tenants.
 //!
 //! A caller with a tenant sees and touches that tenant's things only. What is another's is
 //! answered as what is not there: 404. Runners of a pool that all tenants share are seen by all of
@@ -120,6 +122,16 @@ impl Caller {
         id: impl std::fmt::Display,
     ) -> Result<(), ApiError> {
         if self.sees(tenant) { Ok(()) } else { Err(ApiError::not_found(what, id)) }
+    }
+
+    /// Refuses whoever is no admin of all tenants.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Forbidden`].
+    pub fn must_administer_all(&self, what: &'static str) -> Result<(), ApiError> {
+        let may = self.may(Right::Administer) && self.tenant.is_none();
+        if may { Ok(()) } else { Err(ApiError::Forbidden(what)) }
     }
 
     /// Refuses a priority that it may not give.

@@ -45,6 +45,14 @@ pub enum ApiError {
         /// The limit.
         max: u64,
     },
+    /// A batch has more items than it may have.
+    #[error("{items} items in one request, batch_items_max is {max}")]
+    TooManyItems {
+        /// How many there are.
+        items: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// The body is of a kind that is not understood.
     #[error("{0}")]
     UnsupportedMediaType(String),
@@ -63,6 +71,17 @@ impl ApiError {
     /// Something with this id is not there.
     pub fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         Self::NotFound { what, id: format!("{id}") }
+    }
+
+    /// Nothing has this name, but these do; the first of them are told.
+    pub fn unknown<'a>(
+        what: &'static str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<_> = known.into_iter().take(20).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Self::NotFound { what, id: format!("{name}: known are {known}") }
     }
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
@@ -98,6 +117,12 @@ impl ApiError {
                 "too-large",
                 "The body is too large",
                 Some("the limit stands in [limits] of the server's configuration"),
+            ),
+            Self::TooManyItems { .. } => (
+                S::UNPROCESSABLE_ENTITY,
+                "too-many-items",
+                "The batch is too large",
+                Some("send it in parts; the limit stands in [limits] of the configuration"),
             ),
             Self::UnsupportedMediaType(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Wrong kind of body", None)
@@ -162,6 +187,13 @@ fn command_parts(
         Refusal::LookUp(_) => {
             (S::CONFLICT, "conflict", "A workload that is needed has just ended: ask again", None)
         }
+        // It may be met later, when less waits.
+        Refusal::CannotMeet(_) => (
+            S::CONFLICT,
+            "cannot-be-met",
+            "It cannot be in time",
+            Some("nothing was stored: allow a longer wait, or send it again later"),
+        ),
         Refusal::Invalid(_) => {
             (S::UNPROCESSABLE_ENTITY, "invalid", "It cannot be carried out", None)
         }

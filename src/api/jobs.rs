@@ -3,16 +3,18 @@
 use axum::extract::State;
 
 use super::access::{Caller, May, Operate, Read};
-use super::body::{Id, JsonOrEmpty, Params};
+use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
 use super::runners::unexpected;
 use super::show;
 use super::state::AppState;
+use super::why::away;
 use super::wire::{
-    ExplainReason, ExplainView, JobDetail, JobView, List, ReasonRequest, RequeueRequest,
+    ExplainReason, ExplainView, ForecastView, JobDetail, JobView, List, PriorityRequest,
+    ReasonRequest, RequeueRequest,
 };
-use crate::dispatch::{Command, Refusal, Reply};
+use crate::dispatch::{Command, Reason, Refusal, Reply, Scheduler};
 use crate::driver::CommandError;
 use crate::model::{Job, JobId, JobState, JobStateKind};
 use crate::store::JobPage;
@@ -70,7 +72,7 @@ pub(super) async fn get(
         pools,
         terms: job.terms.as_deref().cloned().unwrap_or_default(),
         units: job.units.as_deref().cloned().unwrap_or_default(),
-        attempts: attempts.into_iter().map(show::attempt).collect(),
+        attempts: attempts.into_iter().map(|row| show::attempt(&state.catalogue, row)).collect(),
         outputs,
         records: records.into_iter().map(show::record).collect(),
     }))
@@ -83,28 +85,28 @@ pub(super) async fn explain(
     Id(id): Id<JobId>,
 ) -> Result<axum::Json<ExplainView>, ApiError> {
     state.must_see_job(&caller, id).await?;
-    let live = state.handle.ask(move |scheduler, now| scheduler.explain(now, id)).await;
+    let limited_to = caller.limited_to();
+    let ask = move |scheduler: &mut Scheduler, now| {
+        Some((scheduler.explain_to(now, id, limited_to)?, scheduler.forecast(now, id)))
+    };
+    let live = state.handle.ask(ask).await;
     let view = match live {
-        Ok(Some(explanation)) => show::explanation(id, explanation),
+        Ok(Some((explanation, forecast))) => show::explanation(id, &explanation, forecast),
         Ok(None) => explain_row(&row(&state, id).await?, None),
         // What the rows say, and that nobody can decide at the moment.
-        Err(CommandError::Unavailable) => {
-            let away = ("store_unavailable", state.handle.views().state().as_str());
-            explain_row(&row(&state, id).await?, Some(away))
-        }
+        Err(CommandError::Unavailable) => explain_row(&row(&state, id).await?, Some(away(&state))),
         Err(error) => return Err(error.into()),
     };
     Ok(axum::Json(view))
 }
 
-fn explain_row(job: &Job, also: Option<(&str, &str)>) -> ExplainView {
-    let reason = |code: &str, text: String| ExplainReason { code: code.to_owned(), text };
-    let mut reasons: Vec<_> =
-        also.map(|(code, text)| reason(code, text.to_owned())).into_iter().collect();
+fn explain_row(job: &Job, also: Option<ExplainReason>) -> ExplainView {
+    let mut reasons: Vec<_> = also.into_iter().collect();
     if let JobState::Ended { reason: why, .. } = &job.state {
-        reasons.push(reason("ended", format!("ended because {}", why.sentence())));
+        reasons.push(show::reason(&Reason::Ended(*why)));
     }
-    ExplainView { job_id: job.id, state: job.kind(), reasons }
+    let forecast = ForecastView::default();
+    ExplainView { job_id: job.id, state: job.kind(), reasons, forecast }
 }
 
 /// `POST /jobs/{id}/cancel`
@@ -135,6 +137,29 @@ pub(super) async fn requeue(
         author: caller.author(),
         reason: request.reason.unwrap_or_else(|| "no reason given".to_owned()).into(),
     };
+    answer(&state, &caller, job_id, command).await
+}
+
+/// `POST /jobs/{id}/priority`
+pub(super) async fn prioritise(
+    caller: May<Operate>,
+    State(state): State<AppState>,
+    Id(job_id): Id<JobId>,
+    Json(request): Json<PriorityRequest>,
+) -> Result<axum::Json<JobView>, ApiError> {
+    let priority = request.priority;
+    caller.must_be_allowed(priority)?;
+    let command = Command::Prioritise { job_id, priority, author: caller.author() };
+    answer(&state, &caller, job_id, command).await
+}
+
+/// `POST /jobs/{id}/front`
+pub(super) async fn front(
+    caller: May<Operate>,
+    State(state): State<AppState>,
+    Id(job_id): Id<JobId>,
+) -> Result<axum::Json<JobView>, ApiError> {
+    let command = Command::MoveToFront { job_id, author: caller.author() };
     answer(&state, &caller, job_id, command).await
 }
 

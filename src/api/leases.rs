@@ -128,15 +128,24 @@ pub(super) async fn complete(
     Json(request): Json<CompleteRequest>,
 ) -> Result<axum::Json<CompleteResponse>, ApiError> {
     let lease = reference(caller, token, request.nonce);
+    complete_one(&state, lease, request).await.map(axum::Json)
+}
+
+/// An attempt ended.
+pub(super) async fn complete_one(
+    state: &AppState,
+    lease: LeaseRef,
+    request: CompleteRequest,
+) -> Result<CompleteResponse, ApiError> {
     let result = check(request)?;
     let outcome = result.outcome;
     match state.handle.send(Command::Complete { lease, result: Box::new(result) }).await {
         Ok(Reply::Completed { job_id, state: job_state }) => {
-            Ok(axum::Json(CompleteResponse { job_id, state: job_state }))
+            Ok(CompleteResponse { job_id, state: job_state })
         }
         Ok(other) => Err(unexpected(&other)),
         Err(CommandError::Refused(Refusal::LeaseLost(_))) => {
-            answered_before(&state, lease, outcome).await
+            answered_before(state, lease, outcome).await
         }
         Err(error) => Err(error.into()),
     }
@@ -147,7 +156,7 @@ async fn answered_before(
     state: &AppState,
     lease: LeaseRef,
     outcome: AttemptOutcome,
-) -> Result<axum::Json<CompleteResponse>, ApiError> {
+) -> Result<CompleteResponse, ApiError> {
     let lost = || ApiError::Command(Refusal::LeaseLost(lease.token).into());
     let attempt = state.store.attempt_by_token(lease.token).await?.ok_or_else(lost)?;
     // Any bad end of what was being cancelled is kept as cancelled.
@@ -159,7 +168,7 @@ async fn answered_before(
     if !own {
         return Err(lost());
     }
-    Ok(axum::Json(CompleteResponse { job_id: attempt.job_id, state: attempt.job_state }))
+    Ok(CompleteResponse { job_id: attempt.job_id, state: attempt.job_state })
 }
 
 /// `POST /leases/{token}/release`

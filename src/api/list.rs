@@ -18,10 +18,28 @@ pub(super) struct PageParams {
     state: Option<String>,
 }
 
+/// How much of an answer that has no pages.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitParams {
+    limit: Option<usize>,
+}
+
+impl LimitParams {
+    /// At most so many rows.
+    pub(super) fn limit(&self, state: &AppState) -> usize {
+        limit(self.limit, state)
+    }
+}
+
+fn limit(wanted: Option<usize>, state: &AppState) -> usize {
+    wanted.unwrap_or(LIMIT_DEFAULT).clamp(1, state.limits.list_items_max)
+}
+
 impl PageParams {
     /// At most so many rows.
     pub(super) fn limit(&self, state: &AppState) -> usize {
-        self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, state.limits.list_items_max)
+        limit(self.limit, state)
     }
 
     /// Rows older than this one.

@@ -5,25 +5,35 @@
 
 mod accept;
 pub mod access;
+mod advice;
+mod batch;
 mod body;
 mod caller;
 mod deliveries;
 pub mod error;
 mod hooks;
 mod jobs;
+mod learned;
 mod leases;
 mod list;
 pub mod listen;
 mod logs;
+mod metrics;
 mod overview;
 mod own;
+mod pauses;
+mod records;
+pub(crate) mod report;
+mod resources;
 pub mod route;
 mod router;
 mod runners;
 mod show;
+mod show_forecast;
 pub mod state;
 mod stream;
 mod submission;
+mod why;
 pub mod wire;
 mod workloads;
 

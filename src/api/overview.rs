@@ -1,8 +1,10 @@
-//! The server at a glance: status, queue, health and metrics.
+//! The server at a glance: status, queue and health.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 
 use super::access::{May, Read};
 use super::body::Params;
@@ -10,11 +12,12 @@ use super::error::ApiError;
 use super::list::PageParams;
 use super::show;
 use super::state::AppState;
-use super::wire::{QueueView, StatusView};
+use super::why::away;
+use super::wire::{PoolQueueView, QueueView, StatusView};
 use crate::dispatch::{Scheduler, StatusSnapshot};
-use crate::driver::ServerState;
-use crate::model::{JobPriority, Now, QueuedJob, TenantId};
-use crate::telemetry::METRICS_CONTENT_TYPE;
+use crate::driver::{CommandError, ServerState};
+use crate::model::{JobStateKind, Now, PoolId, QueuedJob, TenantId};
+use crate::store::JobPage;
 
 /// `GET /status`: answers also while the store is away. Who is limited to a tenant gets that
 /// tenant's figures, its own pools and those that all share, and no warning about the rest.
@@ -23,36 +26,45 @@ pub(super) async fn status(
     State(state): State<AppState>,
 ) -> axum::Json<StatusView> {
     let views = state.handle.views();
-    let snapshot = state.handle.ask(|scheduler, _| scheduler.status()).await.ok();
-    let limited_to = caller.limited_to();
-    let (mut warnings, mut queue_size, mut running_jobs) = (Vec::new(), 0, 0);
-    match (limited_to, &snapshot) {
-        (Some(tenant), _) => {
-            let usage = state.store.tenant_usage(tenant).await.unwrap_or_default();
-            queue_size = usage.iter().map(|level| level.waiting).sum();
-            running_jobs = usage.iter().map(|level| level.running).sum();
-        }
+    let ask = |scheduler: &mut Scheduler, now| (scheduler.status(), scheduler.pool_figures(now));
+    let (snapshot, pools) = state.handle.ask(ask).await.ok().unzip();
+    let (limited_to, wall_ms) = (caller.limited_to(), state.clock.now().wall_ms);
+    let (queue, running_jobs) = match (limited_to, &snapshot) {
         (None, Some(snapshot)) => {
-            (queue_size, running_jobs) = (snapshot.queue.total(), snapshot.running_jobs);
-            warnings = [state.warnings.clone(), concerns(snapshot)].concat();
+            (show::queue_metrics(&snapshot.queue, wall_ms), snapshot.running_jobs)
         }
-        (None, None) => warnings.clone_from(&state.warnings),
+        _ => {
+            let usage = state.store.usage(limited_to).await.unwrap_or_default();
+            let running = usage.iter().map(|level| level.running).sum();
+            (show::usage_metrics(&usage, wall_ms), running)
+        }
+    };
+    let mut warnings = Vec::new();
+    if limited_to.is_none() {
+        let concerns = snapshot.as_ref().map(concerns).unwrap_or_default();
+        warnings = [state.warnings.clone(), concerns].concat();
     }
     let server_state = views.state();
     if server_state != ServerState::Running {
         warnings.push(format!("the server is {}: nothing is given out", server_state.as_str()));
     }
-    let mut pools = snapshot.map_or_else(Vec::new, |it| it.pools);
-    pools.retain(|pool| state.sees_pool(limited_to, pool.pool_id));
+    let mut pools = pools.unwrap_or_default();
+    pools.retain(|pool| state.sees_pool(limited_to, pool.usage.pool_id));
+    // What waits for a pool that all share is others' too.
+    let show_pool = |pool| show::pool(&state.catalogue, &pool, limited_to.is_none(), wall_ms);
+    let predictions = snapshot.filter(|_| limited_to.is_none());
+    let predictions = predictions.map(|it| show::predictions(it.predictions));
     axum::Json(StatusView {
         state: server_state.as_str().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: views.epoch(),
-        queue_size,
+        queue_size: queue.total_jobs,
+        queue,
         running_jobs,
         max_global_concurrency: state.scheduler.max_global_concurrency as u64,
-        pools: pools.into_iter().map(|pool| show::pool(&state.catalogue, pool)).collect(),
+        pools: pools.into_iter().map(show_pool).collect(),
         last_commit_at_ms: views.last_commit_at_ms(),
+        predictions,
         warnings,
     })
 }
@@ -73,6 +85,7 @@ fn concerns(snapshot: &StatusSnapshot) -> Vec<String> {
 }
 
 /// `GET /queue`: for who is limited to a tenant, that tenant's jobs with their places among all.
+/// While the store is away it says so, with what the rows say.
 pub(super) async fn queue(
     caller: May<Read>,
     State(state): State<AppState>,
@@ -81,24 +94,53 @@ pub(super) async fn queue(
     let limit = params.limit(&state);
     let wall_ms = state.clock.now().wall_ms;
     let limited_to = caller.limited_to();
-    let (metrics, waiting) = match limited_to {
+    let ask = move |scheduler: &mut Scheduler, now| match limited_to {
         None => {
-            let ask = move |scheduler: &mut Scheduler, now| {
-                (scheduler.queue_metrics(), scheduler.waiting(now, limit))
-            };
-            let (metrics, waiting) = state.handle.ask(ask).await?;
-            (show::queue_metrics(&metrics, wall_ms), waiting)
+            let metrics = (scheduler.queue_metrics(), scheduler.queue_by_pool());
+            (Some(metrics), scheduler.waiting(now, limit))
         }
-        Some(tenant) => {
-            let ask =
-                move |scheduler: &mut Scheduler, now| own_waiting(scheduler, now, tenant, limit);
-            let waiting = state.handle.ask(ask).await?;
-            let usage = state.store.tenant_usage(tenant).await?;
-            (show::tenant_metrics(&usage, wall_ms), waiting)
-        }
+        Some(tenant) => (None, own_waiting(scheduler, now, tenant, limit)),
     };
+    let (metrics, waiting, reasons) = match state.handle.ask(ask).await {
+        Ok((metrics, waiting)) => (metrics, waiting, Vec::new()),
+        Err(CommandError::Unavailable) => {
+            (None, waiting_rows(&state, limited_to, limit).await?, vec![away(&state)])
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (metrics, pools) = match metrics {
+        Some((metrics, pools)) => (show::queue_metrics(&metrics, wall_ms), pools),
+        None => (show::usage_metrics(&state.store.usage(limited_to).await?, wall_ms), Vec::new()),
+    };
+    let pool = |(id, metrics): (PoolId, _)| PoolQueueView {
+        name: state.catalogue.pool_name(id).to_owned(),
+        metrics: show::queue_metrics(&metrics, wall_ms),
+    };
+    let pools = pools.into_iter().map(pool).collect();
     let waiting = waiting.into_iter().map(show::queued).collect();
-    Ok(axum::Json(QueueView { metrics, waiting }))
+    Ok(axum::Json(QueueView { metrics, pools, waiting, reasons }))
+}
+
+/// Waiting jobs as the rows have them, newest first: nobody knows their places now.
+async fn waiting_rows(
+    state: &AppState,
+    tenant: Option<TenantId>,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, ApiError> {
+    let mut labels = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for kind in [JobStateKind::Pending, JobStateKind::Blocked] {
+        let left = u32::try_from(limit - waiting.len()).unwrap_or(u32::MAX);
+        let page = JobPage { limit: left, before: None, state: Some(kind), tenant };
+        for job in state.store.jobs(page).await? {
+            if let Entry::Vacant(unknown) = labels.entry(job.class_id) {
+                let needs = state.store.requirements(job.class_id).await?.unwrap_or_default();
+                unknown.insert(needs.labels);
+            }
+            waiting.push(QueuedJob::new(&job, labels[&job.class_id].clone(), None));
+        }
+    }
+    Ok(waiting)
 }
 
 /// The first waiting jobs of one tenant. Looks at ever more of the queue until there are enough.
@@ -129,20 +171,4 @@ pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, String
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{}\n", server_state.as_str()))
-}
-
-/// `GET /metrics`: gauges are read when they are asked for.
-pub(super) async fn metrics(State(state): State<AppState>) -> Response {
-    let metrics = &state.metrics;
-    if let Ok(snapshot) = state.handle.ask(|scheduler, _| scheduler.status()).await {
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        for (level, jobs) in JobPriority::ALL.into_iter().zip(snapshot.queue.by_level) {
-            metrics.queue_jobs.get_or_create(&level.into()).set(gauge(jobs));
-        }
-        metrics.jobs_running.set(gauge(snapshot.running_jobs));
-        metrics.polls_parked.set(gauge(snapshot.parked_polls));
-        let online = snapshot.pools.iter().map(|pool| pool.runners_online).sum();
-        metrics.runners_online.set(gauge(online));
-    }
-    ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], metrics.encode()).into_response()
 }

@@ -107,9 +107,19 @@ impl Shared {
             return Ok(());
         }
         let pool = self.runner_of(limited_to, id).await?.row.pool_id;
-        match self.pool_tenants.get(&pool) {
-            Some(Some(_)) => Ok(()),
-            _ => Err(ApiError::Forbidden("runners that all tenants share")),
+        self.must_own_pool(caller, pool, "runners that all tenants share")
+    }
+
+    /// Refuses a caller that is limited to a tenant for a pool that it sees and does not own.
+    pub(super) fn must_own_pool(
+        &self,
+        caller: &Caller,
+        pool: PoolId,
+        what: &'static str,
+    ) -> Result<(), ApiError> {
+        match (caller.limited_to(), self.pool_tenants.get(&pool)) {
+            (None, _) | (_, Some(Some(_))) => Ok(()),
+            _ => Err(ApiError::Forbidden(what)),
         }
     }
 }

@@ -16,7 +16,10 @@ use super::access::local_only;
 use super::error::ApiError;
 use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
-use super::{deliveries, hooks, jobs, leases, logs, overview, runners, stream, workloads};
+use super::{
+    advice, batch, deliveries, hooks, jobs, learned, leases, logs, metrics, overview, pauses,
+    records, report, resources, runners, stream, why, workloads,
+};
 use crate::telemetry::RouteLabels;
 
 /// Every route below `/api/v1`, and who may call it.
@@ -28,7 +31,11 @@ fn api() -> Routes {
     Routes::new()
         .route("/status", get(overview::status))
         .route("/queue", get(overview::queue))
+        .route("/explain", get(why::explain_all))
+        .route("/match", post(why::fit))
+        .route("/advice", get(advice::get))
         .route("/stream", get(stream::get))
+        .route("/report", get(report::get))
         .route("/events", post(deliveries::event))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))
@@ -36,23 +43,40 @@ fn api() -> Routes {
         .route("/deliveries/{id}/replay", post(deliveries::replay))
         .route("/workflows/{name}/run", post(deliveries::run))
         .route("/workloads", get(workloads::list).merge(post(workloads::submit)))
+        .route("/workloads/batch", post(batch::submit))
         .route("/workloads/{id}", get(workloads::get))
+        .route("/workloads/{id}/jobs", post(workloads::join))
+        .route("/workloads/{id}/close", post(workloads::close))
         .route("/workloads/{id}/cancel", post(workloads::cancel))
         .route("/workloads/{id}/retry", post(workloads::retry))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::get))
         .route("/jobs/{id}/explain", get(jobs::explain))
+        .route("/jobs/{id}/records", get(records::get))
         .route("/jobs/{id}/logs", get(logs::get))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
         .route("/jobs/{id}/requeue", post(jobs::requeue))
+        .route("/jobs/{id}/priority", post(jobs::prioritise))
+        .route("/jobs/{id}/front", post(jobs::front))
+        .route("/pauses", get(pauses::list).merge(post(pauses::pause)))
+        .route("/pauses/{scope}", delete(pauses::resume))
+        .route("/pools/{name}", patch(pauses::patch_pool))
+        .route("/resources", get(resources::list))
+        .route("/resources/{name}", get(resources::get))
+        .route("/groups", get(resources::groups))
+        .route("/model", get(learned::show))
+        .route("/model/train", post(learned::train))
+        .route("/model/reset", post(learned::reset))
         .route("/runners", get(runners::list))
         .route("/runners/register", post(runners::register))
+        .route("/runners/poll", post(batch::poll))
         .route(
             "/runners/{id}",
             get(runners::get).merge(patch(runners::patch)).merge(delete(runners::deregister)),
         )
         .route("/runners/{id}/poll", post(runners::poll))
         .route("/runners/{id}/heartbeat", post(runners::heartbeat))
+        .route("/leases/complete", post(batch::complete))
         .route("/leases/{token}/start", post(leases::start))
         .route("/leases/{token}/event", get(leases::event))
         .route("/leases/{token}/logs", post(leases::logs))
@@ -76,7 +100,7 @@ pub fn router(state: AppState) -> Router {
         .merge(hooks)
         .route("/livez", axum::routing::get(overview::livez))
         .route("/readyz", axum::routing::get(overview::readyz))
-        .route("/metrics", axum::routing::get(overview::metrics))
+        .route("/metrics", axum::routing::get(metrics::get))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(RequestBodyTimeoutLayer::new(state.body_read_timeout))

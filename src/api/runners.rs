@@ -8,6 +8,7 @@ use super::body::{Id, Json, Params};
 use super::error::ApiError;
 use super::list::PageParams;
 use super::own::hide_jobs;
+use super::pauses::reason;
 use super::show;
 use super::state::AppState;
 use super::wire::{
@@ -78,6 +79,15 @@ pub(super) async fn poll(
     Json(request): Json<PollRequest>,
 ) -> Result<axum::Json<PollResponse>, ApiError> {
     caller.must_be(runner_id)?;
+    poll_one(&state, runner_id, request).await.map(axum::Json)
+}
+
+/// A runner asks for work.
+pub(super) async fn poll_one(
+    state: &AppState,
+    runner_id: RunnerId,
+    request: PollRequest,
+) -> Result<PollResponse, ApiError> {
     check_leases(request.leases.len())?;
     let poll = Poll {
         runner_id,
@@ -91,7 +101,7 @@ pub(super) async fn poll(
     let Answer { jobs, cancel, drain, .. } = state.handle.poll(poll).await?;
     let ack_window_ms = state.scheduler.ack_window_ms;
     let jobs = jobs.into_iter().map(|job| show::assignment(job, ack_window_ms)).collect();
-    Ok(axum::Json(PollResponse { jobs, cancel, drain }))
+    Ok(PollResponse { jobs, cancel, drain })
 }
 
 /// `POST /runners/{id}/heartbeat`
@@ -139,11 +149,12 @@ pub(super) async fn patch(
             caller.author()
         }
     };
-    let reason = request.reason.unwrap_or_else(|| "no reason given".to_owned());
+    let why = reason(request.reason)?;
     let command = Command::PatchRunner {
         runner_id,
         capabilities: boxed(request.capabilities)?,
-        cordoned: request.cordoned.map(|cordoned| cordoned.then(|| reason.into())),
+        // The row has one text for both: by whom, and why.
+        cordoned: request.cordoned.map(|it| it.then(|| format!("{author}: {why}").into())),
         draining: request.draining,
         author,
     };

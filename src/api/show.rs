@@ -1,10 +1,12 @@
 //! From the model's rows to the wire's views.
 
 use super::error::ApiError;
+pub(super) use super::show_forecast::{advice, forecast, outlook, predictions};
 use super::wire;
-use crate::dispatch::{Explanation, PoolUsage, RunnerSnapshot};
+use crate::dispatch::{Explanation, Forecast, PoolFigures, Reason, RunnerSnapshot};
 use crate::model::{
-    AssignedJob, Attempt, Catalogue, Job, JobPriority, JobState, QueuedJob, Record, Workload,
+    AssignedJob, Attempt, Catalogue, Job, JobPriority, JobState, Pause, PauseScope, QueuedJob,
+    Record, Workload,
 };
 use crate::queue::QueueMetrics;
 use crate::store::{DeliveryHead, JobContext, LevelUsage};
@@ -97,6 +99,7 @@ pub(super) fn job(row: &Job) -> wire::JobView {
         name: row.name.to_string(),
         state: row.kind(),
         reason,
+        unschedulable: row.unschedulable,
         priority: row.priority,
         attempt: row.attempt,
         retry_count: row.retry_count,
@@ -109,8 +112,12 @@ pub(super) fn job(row: &Job) -> wire::JobView {
     }
 }
 
-pub(super) fn attempt(row: Attempt) -> wire::AttemptView {
+pub(super) fn attempt(catalogue: &Catalogue, row: Attempt) -> wire::AttemptView {
     wire::AttemptView {
+        pool: catalogue.pool_name(row.pool_id).to_owned(),
+        waited_ms: row.waited_ms,
+        ran_ms: row.started_at_ms.map(|at_ms| (row.ended_at_ms - at_ms).max(0)),
+        cost_micros: row.cost_micros(),
         number: row.number,
         run: row.run,
         lease: row.token,
@@ -140,7 +147,7 @@ pub(super) fn record(row: Record) -> wire::RecordView {
 }
 
 pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::RunnerView {
-    let RunnerSnapshot { row, state, used, jobs, waiting, last_seen_ms_ago } = snapshot;
+    let RunnerSnapshot { row, state, used, jobs, busy, waiting, last_seen_ms_ago } = snapshot;
     let mut capabilities = row.capabilities;
     capabilities.current_jobs = used;
     wire::RunnerView {
@@ -152,6 +159,7 @@ pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::R
         utilization: wire::RunnerUtilization {
             slots_used: u64::from(used),
             slots_total: u64::from(capabilities.max_parallel_jobs),
+            busy_share: busy.share_of(u64::from(capabilities.max_parallel_jobs)),
         },
         capabilities,
         jobs,
@@ -162,7 +170,14 @@ pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::R
     }
 }
 
-pub(super) fn pool(catalogue: &Catalogue, usage: PoolUsage) -> wire::PoolView {
+/// A pool; with what waits for it where `with_queue` says so.
+pub(super) fn pool(
+    catalogue: &Catalogue,
+    pool: &PoolFigures,
+    with_queue: bool,
+    wall_ms: i64,
+) -> wire::PoolView {
+    let PoolFigures { usage, queue, busy } = pool;
     wire::PoolView {
         name: catalogue.pool_name(usage.pool_id).to_owned(),
         runners_online: usage.runners_online,
@@ -170,7 +185,35 @@ pub(super) fn pool(catalogue: &Catalogue, usage: PoolUsage) -> wire::PoolView {
         utilization: wire::RunnerUtilization {
             slots_used: usage.slots_used,
             slots_total: usage.slots_total,
+            // What it is over is the time of all slots already.
+            busy_share: busy.share_of(1),
         },
+        queue: with_queue.then(|| queue_metrics(queue, wall_ms)),
+    }
+}
+
+pub(super) fn pause(catalogue: &Catalogue, pause: Pause) -> wire::PauseView {
+    // What the configuration no longer has is known by its number.
+    let named = |name: Option<&Box<str>>, id: i64| {
+        name.map_or_else(|| format!("#{id}"), ToString::to_string)
+    };
+    let scope = match &pause.scope {
+        PauseScope::Everything => "everything".to_owned(),
+        PauseScope::Pool(id) => {
+            let found = catalogue.pools.iter().find(|(_, known)| *known == id);
+            format!("pool:{}", named(found.map(|(name, _)| name), id.0))
+        }
+        PauseScope::Tenant(id) => {
+            let found = catalogue.tenants.iter().find(|(_, known)| *known == id);
+            format!("tenant:{}", named(found.map(|(name, _)| name), id.0))
+        }
+        PauseScope::Trigger(name) => format!("trigger:{name}"),
+    };
+    wire::PauseView {
+        scope,
+        author: pause.author.into(),
+        reason: pause.reason.into(),
+        at_ms: pause.at_ms,
     }
 }
 
@@ -204,8 +247,8 @@ pub(super) fn queue_metrics(metrics: &QueueMetrics, wall_ms: i64) -> wire::Queue
     }
 }
 
-/// The same of one tenant. Its average wait is that of the jobs that runners have now.
-pub(super) fn tenant_metrics(usage: &[LevelUsage], wall_ms: i64) -> wire::QueueMetrics {
+/// The same by the rows. The average wait is that of the jobs that runners have now.
+pub(super) fn usage_metrics(usage: &[LevelUsage], wall_ms: i64) -> wire::QueueMetrics {
     let mut by_level = [0; JobPriority::ALL.len()];
     for level in usage {
         by_level[level.priority.level()] = level.waiting;
@@ -216,21 +259,24 @@ pub(super) fn tenant_metrics(usage: &[LevelUsage], wall_ms: i64) -> wire::QueueM
         by_level,
         oldest_queued_at_ms: usage.iter().filter_map(|level| level.oldest_queued_at_ms).min(),
         average_wait_ms: waited_ms as f64 / running.max(1) as f64,
+        ..QueueMetrics::default()
     };
     queue_metrics(&metrics, wall_ms)
 }
 
 pub(super) fn explanation(
     job_id: crate::model::JobId,
-    explanation: Explanation,
+    explanation: &Explanation,
+    expected: Option<Forecast>,
 ) -> wire::ExplainView {
-    let reason = |reason: crate::dispatch::Reason| wire::ExplainReason {
-        code: reason.code().to_owned(),
-        text: reason.to_string(),
-    };
     wire::ExplainView {
         job_id,
         state: explanation.state,
-        reasons: explanation.reasons.into_iter().map(reason).collect(),
+        reasons: explanation.reasons.iter().map(reason).collect(),
+        forecast: expected.map(forecast).unwrap_or_default(),
     }
+}
+
+pub(super) fn reason(reason: &Reason) -> wire::ExplainReason {
+    wire::ExplainReason { code: reason.code().to_owned(), text: reason.to_string() }
 }

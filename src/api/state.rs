@@ -68,8 +68,12 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bytes of webhook bodies that may still come in.
     pub hook_bytes: Arc<Semaphore>,
+    /// Turns to make a report.
+    pub reports: Semaphore,
     /// What an operator should look at, found at the start.
     pub warnings: Vec<String>,
+    /// Held by the one request for advice that is worked on.
+    pub advising: tokio::sync::Mutex<()>,
     /// Cancelled when long answers (streams) are to end.
     pub stopping: CancellationToken,
     /// A fault to plant, in tests.

@@ -1,5 +1,7 @@
 //! `GET /stream`: what happens, as server-sent events.
 //!
+//! `?job=ID` and `?workload=ID` leave only what is about that one.
+//!
 //! An event's name is the record's, its id `epoch-sequence`. A reader that comes back with a
 //! `Last-Event-ID` of another epoch, or too far behind, gets `resync` and goes on from now: it
 //! should look at the state again.
@@ -11,26 +13,52 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
+use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 
 use super::access::{May, Read};
+use super::body::Params;
+use super::error::ApiError;
 use super::own::OwnRecords;
 use super::show;
 use super::state::AppState;
 use crate::driver::{Cursor, Streamed};
-use crate::model::Record;
+use crate::model::{JobId, Record, WorkloadId};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RECORDS_AT_ONCE: usize = 256;
 /// How long a reader may keep one event from being sent before it is taken for gone.
 const SLOW_READER: Duration = Duration::from_secs(30);
 
+/// About what; everything when it says nothing.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamParams {
+    job: Option<JobId>,
+    workload: Option<WorkloadId>,
+}
+
+impl StreamParams {
+    fn wants(self, record: &Record) -> bool {
+        self.job.is_none_or(|id| record.job_id == Some(id))
+            && self.workload.is_none_or(|id| record.workload_id == Some(id))
+    }
+}
+
 /// `GET /stream`
 pub(super) async fn get(
     caller: May<Read>,
     State(state): State<AppState>,
+    Params(params): Params<StreamParams>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    // Nobody waits for news of what is not there.
+    if let Some(id) = params.job {
+        state.job_of(&caller, id).await?;
+    }
+    if let Some(id) = params.workload {
+        state.workload_of(&caller, id).await?;
+    }
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
     let (sender, receiver) = mpsc::channel(RECORDS_AT_ONCE);
     // The place is taken before the answer begins: what happens from then on is in the stream.
@@ -42,18 +70,19 @@ pub(super) async fn get(
         let stopping = shared.stopping.clone();
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = send(&shared, own, bell, cursor, &sender) => {}
+            () = send(&shared, own, params, bell, cursor, &sender) => {}
         }
     });
     let events = futures_util::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|event| (Ok(event), receiver))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 async fn send(
     state: &AppState,
     mut own: Option<OwnRecords>,
+    params: StreamParams,
     mut bell: watch::Receiver<u64>,
     mut cursor: Cursor,
     sender: &mpsc::Sender<Event>,
@@ -66,8 +95,9 @@ async fn send(
                 cursor = end;
                 vec![resync(end)]
             }
-            Streamed::Records(records) => {
+            Streamed::Records(mut records) => {
                 cursor = records.last().map_or(cursor, |(at, _)| *at);
+                records.retain(|(_, record)| params.wants(record));
                 visible(state, own.as_mut(), records).await
             }
         };

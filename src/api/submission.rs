@@ -1,16 +1,15 @@
 //! From a submission to a planned workload: names are looked up, and all that is wrong in it is
 //! refused with the job and the key before the scheduler hears of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::caller::Caller;
 use super::error::ApiError;
 use super::state::Shared;
-use super::wire::{SubmitJob, SubmitRequest};
-use crate::ask::{Ask, Fault, Later, Level, Planned};
-use crate::model::{
-    JobSpec, PlanError, PlannedJob, PlannedWorkload, RetryPolicy, Trust, TrustLevel,
-};
+use super::wire::{SubmitJob, SubmitRequest, SubmitRequirements};
+use crate::ask::{Ask, Fault, Later, Level};
+use crate::model::{JobSpec, JobWork, PlannedJob, PlannedWorkload, RetryPolicy, Trust, TrustLevel};
 
 /// The workload that a request asks for at `now_ms`, wall milliseconds.
 ///
@@ -27,14 +26,7 @@ pub(super) fn plan(
     let SubmitRequest { name, kind, open, jobs, ask } = request;
     check_name("name", &name)?;
     sound(None, &ask, Level::Workload)?;
-    let defaults = ask.for_jobs();
-    let (mut planned, mut later) = (Vec::with_capacity(jobs.len()), Vec::new());
-    for job in jobs {
-        let (job, settled_later) = plan_job(state, caller, job, &defaults, traceparent)?;
-        planned.push(job);
-        later.push(settled_later);
-    }
-    let workload = PlannedWorkload {
+    Ok(PlannedWorkload {
         kind,
         name,
         trigger: String::new(),
@@ -42,13 +34,55 @@ pub(super) fn plan(
         session_key: None,
         terms: ask.workload_terms(),
         open,
-        jobs: planned,
+        jobs: plan_jobs(state, caller, jobs, &ask.for_jobs(), traceparent, now_ms)?,
+    })
+}
+
+/// The jobs that a request asks for; what one of them does not say, `defaults` says.
+///
+/// # Errors
+///
+/// [`ApiError::BadRequest`] with the first thing that is wrong.
+pub(super) fn plan_jobs(
+    state: &Shared,
+    caller: &Caller,
+    jobs: Vec<SubmitJob>,
+    defaults: &Ask,
+    traceparent: Option<&str>,
+    now_ms: i64,
+) -> Result<Vec<PlannedJob>, ApiError> {
+    let plan = |job| {
+        let (mut job, later) = plan_job(state, caller, job, defaults, traceparent)?;
+        later.settle(&mut job, now_ms, None);
+        job.check_deadline(now_ms).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+        Ok(job)
     };
-    let mut workload = Planned { workload, later }.settle(now_ms, None, &state.catalogue);
-    workload.split_late_needs();
-    let refused = |error: PlanError| ApiError::BadRequest(error.to_string());
-    workload.check_deadlines(now_ms).map_err(refused)?;
-    Ok(workload)
+    jobs.into_iter().map(plan).collect()
+}
+
+/// A job that only requires something, to ask who could run it.
+///
+/// # Errors
+///
+/// [`ApiError::BadRequest`] with the first thing that is wrong.
+pub(super) fn plan_match(
+    state: &Shared,
+    caller: &Caller,
+    requirements: SubmitRequirements,
+) -> Result<PlannedJob, ApiError> {
+    let job = SubmitJob {
+        name: "match".to_owned(),
+        needs: Vec::new(),
+        needs_workloads: Vec::new(),
+        matrix: None,
+        requirements,
+        work: JobWork::Steps(Vec::new()),
+        env: BTreeMap::new(),
+        timeout_ms: None,
+        not_before_ms: None,
+        ask: Ask::default(),
+    };
+    plan_job(state, caller, job, &Ask::default(), None).map(|(job, _)| job)
 }
 
 fn plan_job(

@@ -4,19 +4,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::accept::{idempotency_key, traceparent};
-use super::access::{May, Operate, Read, Submit};
+use super::access::{Caller, May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
 use super::runners::unexpected;
 use super::state::AppState;
 use super::wire::{
-    List, ReasonRequest, SubmitRequest, SubmitResponse, WorkloadDetail, WorkloadView,
+    JoinRequest, JoinResponse, List, Nothing, ReasonRequest, SubmitRequest, SubmitResponse,
+    WorkloadDetail, WorkloadView,
 };
 use super::{show, submission};
+use crate::ask::Ask;
 use crate::dispatch::{Command, Ended, Refusal, Reply};
 use crate::driver::CommandError;
-use crate::model::{WorkloadId, WorkloadState};
+use crate::model::{PlannedJob, PlannedWorkload, WorkloadId, WorkloadState};
 use crate::store::WorkloadPage;
 
 /// How often a command is sent again because a workload ended meanwhile.
@@ -29,25 +31,119 @@ pub(super) async fn submit(
     headers: HeaderMap,
     Json(request): Json<SubmitRequest>,
 ) -> Result<(StatusCode, axum::Json<SubmitResponse>), ApiError> {
-    let (trace, now) = (traceparent(&headers), state.clock.now());
-    let workload = submission::plan(&state, &caller, request, trace.as_deref(), now.wall_ms)?;
-    // Nobody waits for what he may not see: its end would tell him of it.
-    for needed in workload.jobs.iter().flat_map(|job| &job.terms.needs_workloads) {
-        state.must_see_workload(&caller, *needed).await?;
+    let (trace, key) = (traceparent(&headers), idempotency_key(&headers)?);
+    let submission = Submission::check(&state, &caller, request, key, trace.as_deref()).await?;
+    // A client that hangs up does not undo what it asked for.
+    let task = tokio::spawn(submission.carry_out(state));
+    let made = task.await.map_err(|error| ApiError::Internal(error.to_string()))?;
+    made.map(|(status, response)| (status, axum::Json(response)))
+}
+
+/// A workload that somebody may submit, and that can be told to the scheduler.
+pub(super) struct Submission {
+    workload: Box<PlannedWorkload>,
+    idempotency_key: Option<Box<str>>,
+}
+
+impl Submission {
+    /// Plans what a request asks for.
+    pub(super) async fn check(
+        state: &AppState,
+        caller: &Caller,
+        request: SubmitRequest,
+        key: Option<Box<str>>,
+        traceparent: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        let now = state.clock.now();
+        let workload = submission::plan(state, caller, request, traceparent, now.wall_ms)?;
+        must_see_needs(state, caller, &workload.jobs).await?;
+        let idempotency_key = key.map(|key| caller.own_key(key));
+        Ok(Self { workload: Box::new(workload), idempotency_key })
     }
-    let workload = Box::new(workload);
-    let idempotency_key = idempotency_key(&headers)?.map(|key| caller.own_key(key));
-    let command = move |ended| Command::Submit {
-        workload: workload.clone(),
+
+    /// Has it made.
+    pub(super) async fn carry_out(
+        self,
+        state: AppState,
+    ) -> Result<(StatusCode, SubmitResponse), ApiError> {
+        let Self { workload, idempotency_key } = self;
+        let command = move |ended| Command::Submit {
+            workload: workload.clone(),
+            idempotency_key: idempotency_key.clone(),
+            ended,
+        };
+        match with_ends(state, command).await? {
+            Reply::Submitted { workload_id, duplicate, outlooks } => {
+                let outlooks = outlooks.into_iter().map(|it| show::outlook(it, None)).collect();
+                Ok((made(duplicate), SubmitResponse { workload_id, duplicate, outlooks }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn made(duplicate: bool) -> StatusCode {
+    if duplicate { StatusCode::OK } else { StatusCode::CREATED }
+}
+
+/// Nobody waits for what he may not see: its end would tell him of it.
+async fn must_see_needs(
+    state: &AppState,
+    caller: &Caller,
+    jobs: &[PlannedJob],
+) -> Result<(), ApiError> {
+    for needed in jobs.iter().flat_map(|job| &job.terms.needs_workloads) {
+        state.must_see_workload(caller, *needed).await?;
+    }
+    Ok(())
+}
+
+/// `POST /workloads/{id}/jobs`
+pub(super) async fn join(
+    caller: May<Submit>,
+    State(state): State<AppState>,
+    Id(workload_id): Id<WorkloadId>,
+    headers: HeaderMap,
+    Json(request): Json<JoinRequest>,
+) -> Result<(StatusCode, axum::Json<JoinResponse>), ApiError> {
+    state.must_see_workload(&caller, workload_id).await?;
+    let (trace, now) = (traceparent(&headers), state.clock.now());
+    let defaults = Ask::default();
+    let trace = trace.as_deref();
+    let jobs = submission::plan_jobs(&state, &caller, request.jobs, &defaults, trace, now.wall_ms)?;
+    must_see_needs(&state, &caller, &jobs).await?;
+    // A key is one workload's: what it stands for are jobs of it. No tenant's key begins so.
+    let own_key = |key| format!("join\u{1f}{workload_id}\u{1f}{}", caller.own_key(key)).into();
+    let idempotency_key: Option<Box<str>> = idempotency_key(&headers)?.map(own_key);
+    let command = move |ended| Command::Join {
+        workload_id,
+        jobs: jobs.clone(),
         idempotency_key: idempotency_key.clone(),
         ended,
     };
     // A client that hangs up does not undo what it asked for.
-    let task = tokio::spawn(with_ends(state, command));
-    let reply = task.await.map_err(|error| ApiError::Internal(error.to_string()))??;
-    let Reply::Submitted { workload_id, duplicate } = reply else { return Err(unexpected(&reply)) };
-    let status = if duplicate { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, axum::Json(SubmitResponse { workload_id, duplicate })))
+    let task = tokio::spawn(with_ends(state.clone(), command));
+    match task.await.map_err(|error| ApiError::Internal(error.to_string()))? {
+        Ok(Reply::Joined { workload_id, jobs, duplicate, outlooks }) => {
+            let outlooks = outlooks.into_iter().map(|it| show::outlook(it, None)).collect();
+            let response = JoinResponse { workload_id, jobs, duplicate, outlooks };
+            Ok((made(duplicate), axum::Json(response)))
+        }
+        Ok(other) => Err(unexpected(&other)),
+        Err(error) => Err(of_ended(&state, workload_id, error).await),
+    }
+}
+
+/// `POST /workloads/{id}/close`
+pub(super) async fn close(
+    caller: May<Submit>,
+    State(state): State<AppState>,
+    Id(workload_id): Id<WorkloadId>,
+    JsonOrEmpty(Nothing {}): JsonOrEmpty<Nothing>,
+) -> Result<axum::Json<WorkloadView>, ApiError> {
+    state.must_see_workload(&caller, workload_id).await?;
+    let command = Command::Close { workload_id, author: caller.author() };
+    answer(&state, workload_id, command).await
 }
 
 /// Sends a command; when it needs to know how workloads ended that are no longer live, that is looked
@@ -150,13 +246,22 @@ async fn answer(
     match state.handle.send(command).await {
         Ok(Reply::Workload(row)) => Ok(axum::Json(show::workload(*row))),
         Ok(other) => Err(unexpected(&other)),
-        Err(CommandError::Refused(Refusal::UnknownWorkload(_))) => {
-            // Not live: it has ended, or never was.
-            let row = state.store.workload(id).await?;
-            let row = row.ok_or_else(|| ApiError::not_found("workload", id))?;
+        Err(error) => Err(of_ended(state, id, error.into()).await),
+    }
+}
+
+/// What to say of a workload that the scheduler does not know: it has ended, or never was.
+async fn of_ended(state: &AppState, id: WorkloadId, error: ApiError) -> ApiError {
+    let unknown = |it: &Refusal| matches!(it, Refusal::UnknownWorkload(unknown) if *unknown == id);
+    if !matches!(&error, ApiError::Command(CommandError::Refused(it)) if unknown(it)) {
+        return error;
+    }
+    match state.store.workload(id).await {
+        Ok(Some(row)) => {
             let text = format!("workload {id} has ended: {}", row.state.as_str());
-            Err(ApiError::Conflict(text))
+            ApiError::Conflict(text)
         }
-        Err(error) => Err(error.into()),
+        Ok(None) => ApiError::not_found("workload", id),
+        Err(error) => error.into(),
     }
 }

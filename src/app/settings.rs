@@ -59,6 +59,7 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         deadline_raise_ms: scheduler.deadline_raise_ms,
         queue_timeout_ms: scheduler.queue_timeout_ms,
         expected_run_ms: scheduler.expected_run_ms,
+        unschedulable_after_ms: scheduler.unschedulable_after_ms,
         balance_seen_ms: scheduler.balance_seen_ms,
         selection_candidates_max: scheduler.selection_candidates_max,
         overtake_max: scheduler.overtake_max,

@@ -59,7 +59,9 @@ impl Planned {
 }
 
 impl Later {
-    fn settle(self, job: &mut PlannedJob, at_ms: i64, own_resource: Option<&str>) {
+    /// Says what the event, or the submission, decides about a job: it came at `at_ms`, wall
+    /// milliseconds, from the repository whose resource is `own_resource`.
+    pub fn settle(self, job: &mut PlannedJob, at_ms: i64, own_resource: Option<&str>) {
         if let Some(span_ms) = self.deadline_in_ms {
             job.terms.deadline_ms = Some(at_ms.saturating_add(span_ms));
         }

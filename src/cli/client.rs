@@ -101,6 +101,54 @@ impl Client {
         self.answer(request).await
     }
 
+    /// `PATCH /api/v1/{path}` with a JSON body.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    pub async fn patch(&self, path: &[&str], body: &impl Serialize) -> Result<Answer, CliError> {
+        let request = self.api(Method::PATCH, path).json(body).timeout(ANSWER_TIMEOUT);
+        self.answer(request).await
+    }
+
+    /// `DELETE /api/v1/{path}`.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    pub async fn delete(&self, path: &[&str]) -> Result<Answer, CliError> {
+        self.answer(self.api(Method::DELETE, path).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// As [`Client::post`], with a query.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    pub async fn post_query(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<Answer, CliError> {
+        let request = self.api(Method::POST, path).query(query).json(body);
+        self.answer(request.timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// As [`Client::post`], with an `Idempotency-Key` where there is one.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    pub async fn post_once(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        key: Option<&str>,
+    ) -> Result<Answer, CliError> {
+        let mut request = self.api(Method::POST, path).json(body).timeout(ANSWER_TIMEOUT);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        self.answer(request).await
+    }
+
     /// `POST /{path}` with the bytes and headers given, and without our token: what a forge sends.
     ///
     /// # Errors

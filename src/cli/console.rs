@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Answer;
@@ -37,6 +38,11 @@ impl Console {
         self.format == OutputFormat::Json
     }
 
+    /// The present wall time, in milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now().wall_ms
+    }
+
     /// Prints an answer: as it came, or as `table` shows its value at the present wall time.
     ///
     /// # Errors
@@ -49,6 +55,22 @@ impl Console {
         let text = match self.format {
             OutputFormat::Json => answer.text.clone(),
             OutputFormat::Table => table(&answer.read()?, self.clock.now().wall_ms),
+        };
+        self.line(text.trim_end())
+    }
+
+    /// Prints what this program found itself: as JSON, or as `table` shows it.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub fn report<T: Serialize>(
+        &mut self,
+        report: &T,
+        table: impl FnOnce(&T) -> String,
+    ) -> Result<(), CliError> {
+        let text = match self.format {
+            OutputFormat::Json => serde_json::to_string(report).map_err(std::io::Error::from)?,
+            OutputFormat::Table => table(report),
         };
         self.line(text.trim_end())
     }

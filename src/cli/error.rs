@@ -79,6 +79,17 @@ pub enum CliError {
     /// Logging cannot begin.
     #[error(transparent)]
     Logging(#[from] LogError),
+    /// Runners that drain still had jobs when there was no more time to wait.
+    #[error("after {waited}: {}", runners.join("; "))]
+    StillBusy {
+        /// How long it was waited for.
+        waited: String,
+        /// Which, and what they have.
+        runners: Vec<String>,
+    },
+    /// Something cannot be measured.
+    #[error(transparent)]
+    Bench(#[from] crate::bench::BenchError),
     /// The demo did not go as expected.
     #[error("the demo did not end as expected: {0}")]
     Demo(String),
@@ -104,12 +115,17 @@ impl CliError {
                  `dispatchyard status` and `dispatchyard --version`"
             }
             Self::Usage { hint, .. } => hint,
+            Self::StillBusy { .. } => {
+                "wait longer with --timeout, or take a job away: dispatchyard requeue JOB \
+                 --avoid-runner"
+            }
             Self::Demo(_) => "`dispatchyard jobs` and `dispatchyard logs JOB` show what happened",
             Self::Config(_)
             | Self::File { .. }
             | Self::Server(_)
             | Self::Runner(_)
             | Self::Logging(_)
+            | Self::Bench(_)
             | Self::Ended
             | Self::Output(_) => return None,
         };
@@ -130,7 +146,9 @@ impl CliError {
             | Self::Unreachable { .. }
             | Self::StreamLost { .. }
             | Self::NotUnderstood { .. }
+            | Self::StillBusy { .. }
             | Self::Demo(_)
+            | Self::Bench(_)
             | Self::Ended
             | Self::Output(_) => 1,
         }

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::list::{ListArgs, how_to_go_on, name_of, or_dash};
 use super::table::{fields, page, rows};
 use super::terms;
-use super::time::{age, rfc3339, rfc3339_or_dash, span};
+use super::time::{age, precise, rfc3339, rfc3339_or_dash};
 use crate::api::wire::{AttemptView, JobDetail, JobView, List, RecordView};
 use crate::model::JobId;
 
@@ -63,6 +63,9 @@ fn state(job: &JobView) -> String {
     if !job.state.is_terminal() && job.cancel_requested_at_ms.is_some() {
         return format!("{} (cancelling)", job.state);
     }
+    if job.unschedulable {
+        return format!("{} (no runner fits)", job.state);
+    }
     job.state.to_string()
 }
 
@@ -97,20 +100,42 @@ fn detail(detail: &JobDetail) -> String {
 
 fn attempts(attempts: &[AttemptView]) -> String {
     let lines = attempts.iter().map(|attempt| {
-        let began = attempt.started_at_ms.unwrap_or(attempt.assigned_at_ms);
         let requeued = attempt.requeue_reason.map(|reason| format!(" ({})", reason.as_str()));
         vec![
             attempt.number.to_string(),
             attempt.runner_id.to_string(),
+            attempt.pool.clone(),
             format!("{}{}", name_of(attempt.outcome), requeued.unwrap_or_default()),
             or_dash(attempt.exit_code),
             rfc3339(attempt.assigned_at_ms),
-            span(attempt.ended_at_ms.saturating_sub(began)),
+            millis(attempt.waited_ms),
+            attempt.ran_ms.map_or_else(|| "-".to_owned(), millis),
+            money(attempt.cost_micros),
             or_dash(attempt.error.as_ref()),
         ]
     });
-    let header = ["ATTEMPT", "RUNNER", "OUTCOME", "EXIT CODE", "ASSIGNED", "TOOK", "ERROR"];
+    let header = [
+        "ATTEMPT",
+        "RUNNER",
+        "POOL",
+        "OUTCOME",
+        "EXIT CODE",
+        "ASSIGNED",
+        "WAITED",
+        "RAN",
+        "COST",
+        "ERROR",
+    ];
     rows(&header, lines, "")
+}
+
+fn millis(ms: i64) -> String {
+    precise(ms.max(0).unsigned_abs())
+}
+
+/// A price; a dash where nothing is charged.
+fn money(micros: u64) -> String {
+    if micros == 0 { "-".to_owned() } else { format!("{:.4}", micros as f64 / 1e6) }
 }
 
 fn history(records: &[RecordView]) -> String {
@@ -141,6 +166,7 @@ mod tests {
             name: "build".to_owned(),
             state: JobStateKind::Running,
             reason: None,
+            unschedulable: false,
             priority: JobPriority::High,
             attempt: 2,
             retry_count: 0,
@@ -204,6 +230,10 @@ mod tests {
                 run: 1,
                 lease: LeaseToken(9),
                 runner_id: RunnerId(1),
+                pool: "fast".to_owned(),
+                waited_ms: 2_500,
+                ran_ms: None,
+                cost_micros: 1_458,
                 assigned_at_ms: 1_763_712_000_000,
                 started_at_ms: None,
                 ended_at_ms: 1_763_712_015_000,
@@ -250,8 +280,8 @@ mod tests {
         max wait   90s
         placement  near app; away from db
 
-        ATTEMPT  RUNNER  OUTCOME                EXIT CODE  ASSIGNED              TOOK  ERROR
-        1        1       requeued (lease_lost)  -          2025-11-21T08:00:00Z  15s   not started
+        ATTEMPT  RUNNER  POOL  OUTCOME                EXIT CODE  ASSIGNED              WAITED  RAN  COST    ERROR
+        1        1       fast  requeued (lease_lost)  -          2025-11-21T08:00:00Z  2.5s    -    0.0015  not started
 
         OUTPUT   VALUE
         version  1.2

@@ -6,8 +6,9 @@
 //!
 //! All verbs of [`Verb`] but `check` are clients of a running server and know nothing else of it.
 //! `serve`, `dev` and `runner` are processes that stay: they start what `app` and `agent_runner`
-//! are made of, and turn signals into an orderly end.
+//! are made of, and turn signals into an orderly end. `bench` measures, in process or as a client.
 
+pub mod bench;
 pub mod client;
 pub mod console;
 pub mod dev;
@@ -20,23 +21,41 @@ pub mod sse;
 mod table;
 mod time;
 
+mod advise;
 mod cancel;
 mod check;
+mod close;
+mod cordon;
 mod deliveries;
+mod drain;
 mod explain;
+mod front;
+mod groups;
 mod jobs;
 mod list;
 mod logs;
+mod matching;
+mod model;
+mod outlook;
+mod pause;
+mod pauses;
+mod priority;
 mod queue;
 mod replay;
+mod report;
 mod requeue;
+mod resources;
+mod resume;
 mod retry;
 mod run;
 mod runners;
 mod send;
 mod signals;
 mod status;
+mod submit;
+mod target;
 mod terms;
+mod uncordon;
 mod workloads;
 
 use clap::Subcommand;
@@ -64,6 +83,8 @@ pub enum Verb {
     Runners(runners::RunnersArgs),
     /// Who waits, in the order in which jobs are given out
     Queue,
+    /// What would shorten waits most, each tried in a copy
+    Advise,
     /// What a job wrote
     Logs(logs::LogsArgs),
     /// Cancel a job or a whole workload
@@ -72,12 +93,48 @@ pub enum Verb {
     Retry(retry::RetryArgs),
     /// Take a job from its runner and queue it again, without charge
     Requeue(requeue::RequeueArgs),
+    /// Give a waiting job another priority
+    Priority(priority::PriorityArgs),
+    /// Put a waiting job in front of all others of its priority
+    Front(front::FrontArgs),
+    /// Give out no more jobs of a pool, a tenant, a trigger, or at all
+    Pause(pause::PauseArgs),
+    /// Give out jobs again
+    Resume(resume::ResumeArgs),
+    /// What is paused, by whom and why
+    Pauses,
+    /// Give a runner, or a pool, nothing new
+    Cordon(cordon::CordonArgs),
+    /// Take back a cordon and a drain
+    Uncordon(uncordon::UncordonArgs),
+    /// Let a runner, or those of a pool, finish what they have and leave
+    Drain(drain::DrainArgs),
+    /// Resources, with who holds which unit
+    Resources(resources::ResourcesArgs),
+    /// Concurrency groups, with who is in and who waits
+    Groups(groups::GroupsArgs),
+    /// What was learned of run times
+    #[command(subcommand)]
+    Model(model::ModelVerb),
     /// Evaluate a delivery again, as a new one that is marked
     Replay(replay::ReplayArgs),
-    /// Why a job waits, or why it ended as it did
+    /// What ended lately, how long it took and what it cost
+    Report(report::ReportArgs),
+    /// Why a job waits, or why it ended as it did; with `--all`, why all wait that do
     Explain(explain::ExplainArgs),
+    /// Who could run a job with these labels, and what the others lack
+    Match(matching::MatchArgs),
+    /// Ask what would be, without doing it
+    #[command(subcommand)]
+    Try(matching::TryVerb),
     /// Start a workflow by hand
     Run(run::RunArgs),
+    /// Submit a workload, or many, out of a file
+    Submit(submit::SubmitArgs),
+    /// Add jobs to a workload that is open
+    Join(submit::JoinArgs),
+    /// Let nothing more join an open workload, so that it can end
+    Close(close::CloseArgs),
     /// Tell everything that is wrong with a configuration
     Check(check::CheckArgs),
 }
@@ -99,13 +156,32 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Jobs(args) => jobs::run(args, &client, console).await,
         Verb::Runners(args) => runners::run(args, &client, console).await,
         Verb::Queue => queue::run(&client, console).await,
+        Verb::Advise => advise::run(&client, console).await,
         Verb::Logs(args) => logs::run(args, &client, console).await,
         Verb::Cancel(args) => cancel::run(args, &client, console).await,
         Verb::Retry(args) => retry::run(args, &client, console).await,
         Verb::Requeue(args) => requeue::run(args, &client, console).await,
+        Verb::Priority(args) => priority::run(args, &client, console).await,
+        Verb::Front(args) => front::run(args, &client, console).await,
+        Verb::Pause(args) => pause::run(args, &client, console).await,
+        Verb::Resume(args) => resume::run(args, &client, console).await,
+        Verb::Pauses => pauses::run(&client, console).await,
+        Verb::Cordon(args) => cordon::run(args, &client, console).await,
+        Verb::Uncordon(args) => uncordon::run(args, &client, console).await,
+        Verb::Drain(args) => drain::run(args, &client, console).await,
+        Verb::Resources(args) => resources::run(args, &client, console).await,
+        Verb::Groups(args) => groups::run(args, &client, console).await,
+        Verb::Model(verb) => model::run(verb, &client, console).await,
         Verb::Replay(args) => replay::run(args, &client, console).await,
+        Verb::Report(args) => report::run(args, &client, console).await,
         Verb::Explain(args) => explain::run(args, &client, console).await,
+        Verb::Match(args) | Verb::Try(matching::TryVerb::Match(args)) => {
+            matching::run(args, &client, console).await
+        }
         Verb::Run(args) => run::run(args, &client, console).await,
+        Verb::Submit(args) => submit::run(args, &client, console).await,
+        Verb::Join(args) => submit::join(args, &client, console).await,
+        Verb::Close(args) => close::run(args, &client, console).await,
         Verb::Check(args) => check::run(&args, console),
     }
 }

@@ -4,7 +4,8 @@ use super::CliError;
 use super::client::Client;
 use super::console::Console;
 use super::list::{joined, or_dash};
-use super::table::{fields, page, rows};
+use super::status::seconds;
+use super::table::{fields, page, rows, visible};
 use super::time::age;
 use crate::api::wire::QueueView;
 
@@ -26,9 +27,19 @@ fn table(queue: &QueueView, now_ms: i64) -> String {
     let glance = fields([
         ("waiting jobs", metrics.total_jobs.to_string()),
         ("by level", joined(levels.map(|(level, jobs)| format!("{jobs} {level}")))),
-        ("longest wait", format!("{:.1} s", metrics.oldest_job_age_seconds)),
-        ("mean wait lately", format!("{:.1} s", metrics.average_wait_time_seconds)),
+        ("longest wait", seconds(metrics.oldest_job_age_seconds)),
+        ("mean wait lately", seconds(metrics.average_wait_time_seconds)),
     ]);
+    // One pool alone says nothing that is not said already.
+    let pools = queue.pools.iter().filter(|_| queue.pools.len() > 1).map(|pool| {
+        vec![
+            pool.name.clone(),
+            pool.metrics.total_jobs.to_string(),
+            seconds(pool.metrics.oldest_job_age_seconds),
+            seconds(pool.metrics.average_wait_time_seconds),
+        ]
+    });
+    let pools = rows(&["POOL", "WAITING", "LONGEST WAIT", "MEAN WAIT LATELY"], pools, "");
     let waiting = queue.waiting.iter().map(|job| {
         vec![
             or_dash(job.position),
@@ -46,13 +57,14 @@ fn table(queue: &QueueView, now_ms: i64) -> String {
         Some(job) => format!("why one waits: dispatchyard explain {}", job.job_id),
         None => String::new(),
     };
-    page([glance, rows(&header, waiting, ""), hint])
+    let reasons: Vec<_> = queue.reasons.iter().map(|it| visible(&it.text)).collect();
+    page([reasons.join("\n"), glance, pools, rows(&header, waiting, ""), hint])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{QueueMetrics, QueuedJobView};
+    use crate::api::wire::{PoolQueueView, QueueMetrics, QueuedJobView};
     use crate::model::{JobId, JobPriority, JobStateKind, WorkloadId};
 
     #[test]
@@ -82,12 +94,22 @@ mod tests {
             oldest_job_age_seconds: 5.04,
             ..QueueMetrics::default()
         };
-        let queue = QueueView { metrics, waiting: vec![first, gated] };
+        let pool = |name: &str, metrics: &QueueMetrics| PoolQueueView {
+            name: name.to_owned(),
+            metrics: metrics.clone(),
+        };
+        let pools = vec![pool("fast", &metrics), pool("slow", &QueueMetrics::default())];
+        let waiting = vec![first, gated];
+        let queue = QueueView { metrics, pools, waiting, reasons: Vec::new() };
         insta::assert_snapshot!(table(&queue, 5_000), @r#"
         waiting jobs      2
         by level          2 high
         longest wait      5.0 s
         mean wait lately  0.0 s
+
+        POOL  WAITING  LONGEST WAIT  MEAN WAIT LATELY
+        fast  2        5.0 s         0.0 s
+        slow  0        0.0 s         0.0 s
 
         PLACE  JOB  WORKLOAD  NAME   PRIORITY  STATE    LABELS  AGE
         1      7    3         build  high      pending  linux   5s

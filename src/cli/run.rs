@@ -39,7 +39,7 @@ fn input(text: &str) -> Result<(String, String), String> {
 }
 
 /// One key of an ask. Text that is no JSON is itself: nobody quotes twice for a shell.
-fn asked(text: &str) -> Result<Ask, String> {
+pub(super) fn asked(text: &str) -> Result<Ask, String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
     let ask = Map::from_iter([(key.to_owned(), value)]);

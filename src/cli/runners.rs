@@ -6,6 +6,7 @@ use super::CliError;
 use super::client::Client;
 use super::console::Console;
 use super::list::{ListArgs, how_to_go_on, joined, or_dash};
+use super::status::busy;
 use super::table::{fields, page, rows};
 use super::time::{rfc3339, span};
 use crate::api::wire::{List, RunnerView};
@@ -28,7 +29,7 @@ pub(super) async fn run(
     match args.id {
         Some(id) => {
             let answer = client.get(&["runners", &id.to_string()], &[]).await?;
-            console.show(&answer, |runner, _| detail(runner))
+            console.show(&answer, |runner, _| one(runner))
         }
         None => {
             let answer = client.get(&["runners"], &args.list.query()).await?;
@@ -45,11 +46,12 @@ fn many(list: &List<RunnerView>) -> String {
             runner.pool.clone(),
             runner.state.as_str().to_owned(),
             format!("{} of {}", runner.utilization.slots_used, runner.utilization.slots_total),
+            busy(runner.utilization),
             joined(&runner.capabilities.labels),
             heard_of(runner),
         ]
     });
-    let header = ["RUNNER", "NAME", "POOL", "STATE", "SLOTS USED", "LABELS", "HEARD OF"];
+    let header = ["RUNNER", "NAME", "POOL", "STATE", "SLOTS USED", "BUSY", "LABELS", "HEARD OF"];
     let nothing = "no runners: start one with `dispatchyard runner`";
     page([rows(&header, lines, nothing), how_to_go_on("runners", list)])
 }
@@ -61,7 +63,8 @@ fn heard_of(runner: &RunnerView) -> String {
     )
 }
 
-fn detail(runner: &RunnerView) -> String {
+/// All fields of one runner.
+pub(super) fn one(runner: &RunnerView) -> String {
     let offers = &runner.capabilities;
     fields([
         ("runner", runner.id.to_string()),
@@ -74,6 +77,7 @@ fn detail(runner: &RunnerView) -> String {
             "slots used",
             format!("{} of {}", runner.utilization.slots_used, runner.utilization.slots_total),
         ),
+        ("busy lately", busy(runner.utilization)),
         ("waits for work", if runner.waiting { "yes" } else { "no" }.to_owned()),
         ("heard of", heard_of(runner)),
         ("labels", joined(&offers.labels)),
@@ -107,7 +111,7 @@ mod tests {
                 labels: vec!["linux".into(), "x64".into()],
                 ..RunnerCapabilities::default()
             },
-            utilization: RunnerUtilization { slots_used: 2, slots_total: 2 },
+            utilization: RunnerUtilization { slots_used: 2, slots_total: 2, busy_share: 0.5 },
             jobs: Vec::new(),
             waiting: false,
             last_seen_ms_ago: Some(5_000),
@@ -117,9 +121,9 @@ mod tests {
         let silent = RunnerView { last_seen_ms_ago: None, ..runner.clone() };
         let list = List { items: vec![runner, silent], next_before: None };
         insta::assert_snapshot!(many(&list), @r#"
-        RUNNER  NAME  POOL     STATE  SLOTS USED  LABELS      HEARD OF
-        1       box   default  busy   2 of 2      linux, x64  5s ago
-        1       box   default  busy   2 of 2      linux, x64  not since the server started
+        RUNNER  NAME  POOL     STATE  SLOTS USED  BUSY  LABELS      HEARD OF
+        1       box   default  busy   2 of 2      50%   linux, x64  5s ago
+        1       box   default  busy   2 of 2      50%   linux, x64  not since the server started
         "#);
     }
 }

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::console::Console;
 use super::deliveries::verdicts;
 use super::list::joined;
+use super::outlook;
 use super::table::{fields, page};
 use crate::api::wire::DeliveryAccepted;
 use crate::clock::{Clock, OsEntropy, SystemClock, uuid_v7};
@@ -127,7 +128,7 @@ pub(super) fn accepted(delivery: &DeliveryAccepted) -> String {
         Some(id) => format!("next: dispatchyard workloads {id}"),
         None => format!("next: dispatchyard deliveries {}", delivery.delivery_id),
     };
-    page([glance, verdicts(&delivery.triggers), next])
+    page([glance, verdicts(&delivery.triggers), outlook::table(&delivery.outlooks), next])
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use super::CliError;
 use super::client::Client;
 use super::console::Console;
+use super::list::or_dash;
 use super::table::{fields, page, rows};
 use super::time::age;
-use crate::api::wire::StatusView;
+use crate::api::wire::{PredictionsView, RunnerUtilization, StatusView};
 
 pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
     let answer = client.get(&["status"], &[]).await?;
@@ -24,22 +25,48 @@ fn table(status: &StatusView, now_ms: i64) -> String {
         ("running jobs", format!("{} of {}", status.running_jobs, status.max_global_concurrency)),
         ("last commit", last_commit),
     ]);
+    let predictions = status.predictions.filter(|it| *it != PredictionsView::default());
+    let predictions = predictions.map(|it| ("expected starts", scored(&it)));
     let pools = status.pools.iter().map(|pool| {
         vec![
             pool.name.clone(),
             format!("{} of {}", pool.runners_online, pool.runners_total),
             format!("{} of {}", pool.utilization.slots_used, pool.utilization.slots_total),
+            busy(pool.utilization),
+            or_dash(pool.queue.as_ref().map(|queue| queue.total_jobs)),
+            or_dash(pool.queue.as_ref().map(|queue| seconds(queue.oldest_job_age_seconds))),
         ]
     });
-    let pools = rows(&["POOL", "RUNNERS ONLINE", "SLOTS USED"], pools, "no pools");
+    let header = ["POOL", "RUNNERS ONLINE", "SLOTS USED", "BUSY", "WAITING", "LONGEST WAIT"];
+    let pools = rows(&header, pools, "no pools");
     let warnings = status.warnings.iter().map(|text| ("warning", text.clone()));
-    page([glance, pools, fields(warnings)])
+    page([glance, pools, fields(predictions), fields(warnings)])
+}
+
+/// How often what was said came true.
+fn scored(it: &PredictionsView) -> String {
+    let late = it.met.late;
+    let met = it.met.in_time + late;
+    format!(
+        "{} before p50, {} up to p95, {} later; of {met} that were to be in time {late} were late",
+        it.earlier, it.within, it.later
+    )
+}
+
+/// How busy slots were in the last minutes.
+pub(super) fn busy(utilization: RunnerUtilization) -> String {
+    format!("{:.0}%", utilization.busy_share * 100.0)
+}
+
+/// Seconds to a tenth.
+pub(super) fn seconds(seconds: f64) -> String {
+    format!("{seconds:.1} s")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{PoolView, RunnerUtilization};
+    use crate::api::wire::{KeptView, PoolView, QueueMetrics};
 
     #[test]
     fn a_glance_shows_pools_and_warnings() {
@@ -48,15 +75,28 @@ mod tests {
             version: "0.1.0".to_owned(),
             epoch: 3,
             queue_size: 2,
+            queue: QueueMetrics::default(),
             running_jobs: 1,
             max_global_concurrency: 1_000,
             pools: vec![PoolView {
                 name: "default".to_owned(),
                 runners_online: 1,
                 runners_total: 2,
-                utilization: RunnerUtilization { slots_used: 1, slots_total: 4 },
+                utilization: RunnerUtilization { slots_used: 1, slots_total: 4, busy_share: 0.254 },
+                queue: Some(QueueMetrics {
+                    total_jobs: 2,
+                    oldest_job_age_seconds: 1.25,
+                    ..QueueMetrics::default()
+                }),
             }],
             last_commit_at_ms: Some(1_000),
+            predictions: Some(PredictionsView {
+                earlier: 6,
+                within: 5,
+                later: 1,
+                met: KeptView { in_time: 7, late: 2 },
+                ..PredictionsView::default()
+            }),
             warnings: vec!["the source `open` is insecure".to_owned()],
         };
         insta::assert_snapshot!(table(&status, 6_000), @r#"
@@ -67,8 +107,10 @@ mod tests {
         running jobs  1 of 1000
         last commit   5s ago
 
-        POOL     RUNNERS ONLINE  SLOTS USED
-        default  1 of 2          1 of 4
+        POOL     RUNNERS ONLINE  SLOTS USED  BUSY  WAITING  LONGEST WAIT
+        default  1 of 2          1 of 4      25%   2        1.2 s
+
+        expected starts  6 before p50, 5 up to p95, 1 later; of 9 that were to be in time 2 were late
 
         warning  the source `open` is insecure
         "#);

@@ -45,7 +45,7 @@ fn needed(detail: &JobDetail) -> Vec<String> {
     detail.needs.iter().cloned().chain(late).chain(workloads).collect()
 }
 
-fn requirements(needs: &RunnerRequirements) -> String {
+pub(super) fn requirements(needs: &RunnerRequirements) -> String {
     let mut parts: Vec<String> = needs.labels.iter().map(ToString::to_string).collect();
     parts.extend([&needs.architecture, &needs.os].into_iter().flatten().map(ToString::to_string));
     let amounts = [

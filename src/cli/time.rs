@@ -27,6 +27,28 @@ pub(super) fn span(ms: i64) -> String {
     }
 }
 
+/// A duration to two or three digits: `12ms`, `1.5s`, `61s`, `90m`.
+pub(super) fn precise(ms: u64) -> String {
+    match ms {
+        ..1_000 => format!("{ms}ms"),
+        1_000..10_000 => format!("{:.1}s", ms as f64 / 1_000.0),
+        _ => span(i64::try_from(ms).unwrap_or(i64::MAX)),
+    }
+}
+
+/// A moment in the past, written as how long ago it was (`90m`, `24h`, `7d`) or as RFC 3339.
+pub(super) fn ago_or_at(text: &str, now_ms: i64) -> Option<i64> {
+    let days = text.strip_suffix('d').filter(|days| days.bytes().all(|b| b.is_ascii_digit()));
+    let ago_ms = match days {
+        Some(days) => Some(days.parse::<i64>().ok()?.checked_mul(86_400_000)?),
+        None => crate::ask::millis(text),
+    };
+    match ago_ms {
+        Some(ago_ms) => now_ms.checked_sub(ago_ms),
+        None => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +69,22 @@ mod tests {
     fn a_time_is_rfc_3339_and_an_impossible_one_a_number() {
         assert_eq!(rfc3339(1_763_712_000_500), "2025-11-21T08:00:00.5Z");
         assert_eq!(rfc3339(i64::MAX), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn a_moment_is_so_long_ago_or_a_time() {
+        let at = |text| ago_or_at(text, 1_000_000_000_000);
+        assert_eq!(at("7d"), Some(1_000_000_000_000 - 604_800_000));
+        assert_eq!(at("90m"), Some(1_000_000_000_000 - 5_400_000));
+        assert_eq!(at("1970-01-01T00:00:01Z"), Some(1_000));
+        for wrong in ["banana", "", "d", "-7d", "1.5d", "7", "99999999999999999999d", "7D"] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_precise_duration_keeps_what_matters() {
+        let shown = [12, 1_500, 61_000, 5_400_000].map(precise);
+        assert_eq!(shown, ["12ms", "1.5s", "61s", "90m"]);
     }
 }

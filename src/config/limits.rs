@@ -24,6 +24,9 @@ pub struct LimitsConfig {
     /// `api_body_bytes_max`: the longest body of an API call, in bytes. Default 2097152 (2 MiB).
     #[serde(deserialize_with = "number::count")]
     pub api_body_bytes_max: usize,
+    /// `batch_items_max`: items of one batch call. Default 1000.
+    #[serde(deserialize_with = "number::count")]
+    pub batch_items_max: usize,
     /// `queue_jobs_max`: jobs that wait, over all tenants; further ones are refused. Default
     /// 1000000.
     #[serde(deserialize_with = "number::count")]
@@ -61,6 +64,13 @@ pub struct LimitsConfig {
     /// `stream_records_max`: records that a stream can go back to. Default 10000.
     #[serde(deserialize_with = "number::count")]
     pub stream_records_max: usize,
+    /// `report_days_max`: the longest span that one report may be about. Default 92.
+    #[serde(deserialize_with = "number::count")]
+    pub report_days_max: u32,
+    /// `report_ms_max`: how long a report may read; it then covers the latest part of its span, and
+    /// says so. Default 10000.
+    #[serde(deserialize_with = "number::count")]
+    pub report_ms_max: u64,
 }
 
 impl Default for LimitsConfig {
@@ -70,6 +80,7 @@ impl Default for LimitsConfig {
             body_inline_bytes_max: 65_536,
             hook_bytes_in_flight_max: 268_435_456,
             api_body_bytes_max: 2_097_152,
+            batch_items_max: 1_000,
             queue_jobs_max: 1_000_000,
             workload_jobs_max: 1_000,
             changes_per_command_max: 10_000,
@@ -81,6 +92,8 @@ impl Default for LimitsConfig {
             list_items_max: 500,
             log_bytes_max: 67_108_864,
             stream_records_max: 10_000,
+            report_days_max: 92,
+            report_ms_max: 10_000,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What is allowed and still deserves a word, and what must not start.
 
 use super::{Config, ConfigError, Origin};
-use crate::dispatch::MaxWaitPolicy;
 
 impl Config {
     /// Settings that are valid and that an operator should look at.
@@ -30,12 +29,6 @@ impl Config {
                  lost heartbeat takes a runner's jobs away"
             ),
         );
-        for (name, tenant) in &self.tenants {
-            warn(
-                tenant.max_wait_policy != MaxWaitPolicy::Admit,
-                format!("tenants.{name}.max_wait_policy is not obeyed yet: everything is admitted"),
-            );
-        }
         warn(
             scheduler.ack_window_ms > lease_ms,
             format!(

@@ -86,6 +86,10 @@ pub struct SchedulerConfig {
     /// Default 60000.
     #[serde(deserialize_with = "number::millis")]
     pub expected_run_ms: i64,
+    /// `unschedulable_after_ms`: how long no registered runner may be able to take a waiting job
+    /// before it is marked as unschedulable; a fleet that restarts raises no alarm. Default 60000.
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub unschedulable_after_ms: i64,
     /// `selection_candidates_max`: how many waiting runners a policy compares that looks at jobs.
     /// Default 64.
     #[serde(deserialize_with = "number::count")]
@@ -140,6 +144,7 @@ impl Default for SchedulerConfig {
             deadline_raise_ms: 60_000,
             queue_timeout_ms: None,
             expected_run_ms: 60_000,
+            unschedulable_after_ms: 60_000,
             selection_candidates_max: 64,
             overtake_max: 10,
             soft_flush_ms: 10_000,

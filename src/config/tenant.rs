@@ -42,9 +42,9 @@ pub struct TenantConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub critical_running_max: Option<u64>,
-    /// `max_wait_policy`: what a submission gets whose `max_wait` or `deadline` cannot be met:
-    /// `admit`, `warn` or `refuse`. Default `admit`, which is all that is obeyed yet: the others are
-    /// warned of at start.
+    /// `max_wait_policy`: what becomes of work whose `max_wait` or `deadline` may not be met:
+    /// `admit` says so in the answer, `warn` also in the job's history, `refuse` refuses what cannot
+    /// be met. Default `admit`.
     pub max_wait_policy: MaxWaitPolicy,
 }
 

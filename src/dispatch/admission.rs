@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::command::Refusal;
 use super::scheduler::Scheduler;
-use crate::model::{JobId, Now, PlannedJob, RecordName, TenantId};
+use crate::model::{
+    EndReason, JobId, Measure, Now, PlannedJob, PoolId, Promise, RecordName, RunnerRequirements,
+    TenantId,
+};
 use crate::queue::Demand;
 
 impl Scheduler {
@@ -36,61 +39,86 @@ impl Scheduler {
     }
 
     fn check_can_run(&self, tenant: TenantId, job: &PlannedJob) -> Result<(), Refusal> {
-        let refuse = |why: String| Refusal::Invalid(format!("job `{}`: {why}", job.name).into());
-        let needs = &job.requirements;
+        match self.never_runs(tenant, &job.requirements) {
+            None => Ok(()),
+            Some(why) => Err(Refusal::Invalid(format!("job `{}`: {why}", job.name).into())),
+        }
+    }
+
+    /// Why a job of a tenant with these requirements could never run, whatever runners come.
+    pub(super) fn never_runs(
+        &self,
+        tenant: TenantId,
+        needs: &RunnerRequirements,
+    ) -> Option<String> {
         if let Some(reached) = self.quota.never(tenant, Demand::of(needs)) {
             let (used, limit) = (reached.used, reached.limit);
-            let why = format!("it requires {used} and its tenant's {} is {limit}", reached.quota);
-            return Err(refuse(why));
+            return Some(format!(
+                "it requires {used} and its tenant's {} is {limit}",
+                reached.quota
+            ));
         }
         for need in &needs.resources {
-            let units = self.settings.catalogue.resource_units(&need.name);
-            let name = &need.name;
-            match units {
-                None => return Err(refuse(format!("there is no resource `{name}`"))),
-                Some(_) if need.units == 0 => {
-                    return Err(refuse(format!("it needs 0 units of resource `{name}`")));
+            let (name, wanted) = (&need.name, need.units);
+            match self.settings.catalogue.resource_units(name) {
+                None => return Some(format!("there is no resource `{name}`")),
+                Some(_) if wanted == 0 => {
+                    return Some(format!("it needs 0 units of resource `{name}`"));
                 }
-                Some(units) if need.units > units => {
-                    let why = format!(
-                        "it needs {} units of resource `{name}`, and there are {units}",
-                        need.units
-                    );
-                    return Err(refuse(why));
+                Some(units) if wanted > units => {
+                    return Some(format!(
+                        "it needs {wanted} units of resource `{name}`, and there are {units}"
+                    ));
                 }
                 Some(_) => {}
             }
         }
-        for pool in needs.pools() {
-            let settings = self.pool_settings(pool);
-            if settings.tenant_id.is_some_and(|owner| owner != tenant) {
-                let name = self.settings.catalogue.pool_name(pool);
-                return Err(refuse(format!("pool `{name}` belongs to another tenant")));
-            }
-        }
-        Ok(())
+        let foreign = |pool: &PoolId| {
+            self.pool_settings(*pool).tenant_id.is_some_and(|owner| owner != tenant)
+        };
+        let pool = needs.pools().find(foreign)?;
+        let name = self.settings.catalogue.pool_name(pool);
+        Some(format!("pool `{name}` belongs to another tenant"))
     }
 
-    /// Notes that a job which is given to a runner now has waited longer than it should have.
+    /// A job is given to a runner: compares its wait with what was asked, and with what was said.
     pub(super) fn judge_wait(&mut self, now: Now, id: JobId) {
+        self.clear_mark(now, id);
+        self.score_start(now, id);
         let job = &self.jobs[&id].row;
         let most = job.terms.as_ref().and_then(|terms| terms.max_wait_ms);
         if most.is_some_and(|most| now.wall_ms - job.queued_at_ms > most) && job.attempt == 1 {
-            self.late(now, id, "max_wait");
+            self.late(now, id, Promise::MaxWait);
         }
     }
 
-    /// Notes that a job which ends now should have ended before.
-    pub(super) fn judge_end(&mut self, now: Now, id: JobId) {
+    /// Notes that a job which ends now should have ended before, or was given up in the queue after
+    /// it should have been with a runner; and compares the end with what was said.
+    pub(super) fn judge_end(&mut self, now: Now, id: JobId, reason: EndReason) {
+        self.drop_mark(id);
+        self.score_end(now, id);
+        let job = &self.jobs[&id].row;
+        let terms = job.terms.as_ref();
+        let most = terms.and_then(|terms| terms.max_wait_ms);
+        let waited_ms = now.wall_ms - job.queued_at_ms;
+        let never_given = reason == EndReason::QueueTimeout && job.attempt == 0;
+        if never_given && most.is_some_and(|most| waited_ms > most) {
+            self.late(now, id, Promise::MaxWait);
+        }
         let terms = self.jobs[&id].row.terms.as_ref();
         if terms.and_then(|terms| terms.deadline_ms).is_some_and(|at_ms| now.wall_ms > at_ms) {
-            self.late(now, id, "deadline");
+            self.late(now, id, Promise::Deadline);
         }
     }
 
-    fn late(&mut self, now: Now, id: JobId, what: &str) {
+    fn late(&mut self, now: Now, id: JobId, promise: Promise) {
         let mut record = self.job_record(now, RecordName::JobLate, id);
-        record.detail = what.into();
+        record.detail = promise.as_str().into();
         self.record(record);
+        let job = &self.jobs[&id].row;
+        let runner = job.lease().and_then(|lease| self.runners.get(lease.runner_id));
+        let pool_id = runner.map_or_else(|| self.first_pool(job.class_id), |it| it.row.pool_id);
+        let tenant_id = job.tenant_id;
+        self.out.measures.push(Measure::Late { pool_id, tenant_id, promise });
     }
 }

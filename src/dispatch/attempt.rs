@@ -3,11 +3,11 @@
 use super::command::{Refusal, Reply};
 use super::leases::{LeaseOwner, LiveLease};
 use super::output::LeaseChange;
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{
     AssignedJob, Attempt, AttemptOutcome, Change, EndReason, Entropy, Job, JobId, JobResult,
-    JobState, JobStateKind, Lease, LeaseRef, LeaseToken, Nonce, Now, PoolId, RecordName,
-    RequeueReason,
+    JobState, JobStateKind, Lease, LeaseRef, LeaseToken, Nonce, Now, RecordName, RequeueReason,
 };
 use crate::queue::backoff_ms;
 use crate::runner::{HealthEvent, RunnerSlot};
@@ -21,7 +21,8 @@ impl Scheduler {
         slot: RunnerSlot,
         entropy: &mut dyn Entropy,
     ) {
-        let runner_id = self.runners.at(slot).expect("a waiting runner is registered").row.id;
+        let runner = &self.runners.at(slot).expect("a waiting runner is registered").row;
+        let (runner_id, pool_id) = (runner.id, runner.pool_id);
         let token = LeaseToken::new(self.epoch, self.next_sequence);
         self.next_sequence += 1;
         let nonce = Nonce(entropy.next_u64());
@@ -41,7 +42,7 @@ impl Scheduler {
                 (now.wall_ms - job.ready_at_ms.max(job.not_before_ms), job.attempt)
             })
             .expect("the job is live");
-        self.waits.assigned_after(wait_ms.max(0));
+        self.count_given(id, pool_id, wait_ms.max(0));
         self.hold(token, id, now.mono_ms.saturating_add(self.settings.ack_window_ms), i64::MAX);
         self.charge(now, token, id, slot);
         let assigned = self.assigned(&self.jobs[&id].row);
@@ -50,6 +51,7 @@ impl Scheduler {
         let assignments = self.assignments;
         self.runners.update(slot, |runner| {
             runner.leases.push(token);
+            runner.busy.set(now.mono_ms, runner.leases.len() as u64);
             runner.given.push(assigned);
             runner.given_at = assignments;
         });
@@ -133,6 +135,7 @@ impl Scheduler {
             live.renew_by_ms = renew_by;
             live.run_until_ms = run_until;
         });
+        self.count_started(lease.runner_id);
         if !self.workloads[&workload_id].row.begun {
             self.edit_workload(workload_id, |workload| workload.begun = true);
         }
@@ -257,9 +260,11 @@ impl Scheduler {
     ) {
         let job = &self.jobs[&id].row;
         let Some(runner_id) = job.lease().map(|lease| lease.runner_id) else { return };
-        let infra_failures = job.infra_failures + u32::from(blamed);
+        let counted = blamed && !self.planted(Planted::LossNotCounted);
+        let infra_failures = job.infra_failures + u32::from(counted);
         let claimed = job.kind() == JobStateKind::Claimed;
-        let cancelling = job.cancel_requested_at_ms.is_some();
+        let cancelling =
+            job.cancel_requested_at_ms.is_some() && !self.planted(Planted::CancelForgotten);
         if blamed {
             let event = match reason {
                 RequeueReason::LeaseLost if claimed => HealthEvent::NotStarted,
@@ -332,6 +337,9 @@ impl Scheduler {
             JobState::Running { started_at_ms, .. } => Some(started_at_ms),
             _ => None,
         };
+        let ran_ms = started_at_ms.map(|at_ms| now.wall_ms - at_ms);
+        let pool_id = self.count_ended(lease.runner_id, ran_ms, requeue_reason);
+        let job = &self.jobs[&id].row;
         let attempt = Attempt {
             token: lease.token,
             nonce: lease.nonce,
@@ -348,16 +356,15 @@ impl Scheduler {
             exit_code: result.exit_code,
             error: result.error.map(Into::into),
             outputs: result.outputs,
-            pool_id: self.runners.get(lease.runner_id).map_or(PoolId::DEFAULT, |it| it.row.pool_id),
+            pool_id,
             waited_ms: (lease.assigned_at_ms - job.ready_at_ms.max(job.not_before_ms)).max(0),
-            cost_micros_per_hour: self.cost_micros_per_hour(lease.runner_id),
+            cost_micros_per_hour: self.slot_cost_micros_per_hour(lease.runner_id),
         };
         self.out.changes.push(Change::AttemptEnded(Box::new(attempt)));
         if let Some(live) = self.leases.remove(lease.token) {
             self.out.leases.push(LeaseChange::Ended(lease.token, live.owner));
-            let ran_ms = started_at_ms.map_or(0, |at_ms| now.wall_ms - at_ms);
-            self.give_back(id, live.charged_ms, ran_ms);
-            if started_at_ms.is_some() {
+            self.give_back(now, id, live.charged_ms, ran_ms.unwrap_or(0));
+            if let Some(ran_ms) = ran_ms {
                 let class_id = self.jobs[&id].row.class_id;
                 self.learn(class_id, lease.runner_id, outcome, ran_ms);
             }
@@ -365,6 +372,7 @@ impl Scheduler {
         if let Some(slot) = self.runners.slot(lease.runner_id) {
             self.runners.update(slot, |runner| {
                 runner.leases.retain(|token| *token != lease.token);
+                runner.busy.set(now.mono_ms, runner.leases.len() as u64);
                 runner.given.retain(|job| job.lease.token != lease.token);
                 runner.cancels.retain(|token| *token != lease.token);
             });

@@ -2,6 +2,7 @@
 //! after `cancel_grace_ms`.
 
 use super::command::{Refusal, Reply};
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{
     AttemptOutcome, Change, EndReason, Job, JobId, JobResult, JobState, JobStateKind, Now, Record,
@@ -103,18 +104,20 @@ impl Scheduler {
     /// A job has failed: when it shares its fate with others, and is the first of them, they are
     /// cancelled. In a workload that fails fast, blocked jobs that want to run after a failure are
     /// spared: this is what they are for.
-    pub(super) fn fail_fast(&mut self, now: Now, id: JobId) {
+    pub(super) fn fail_fast(&mut self, now: Now, id: JobId, dependents: &[JobId]) {
         let job = &self.jobs[&id].row;
         let (name, workload_id) = (job.name.clone(), job.workload_id);
         let workload = &self.workloads[&workload_id];
         let whole = workload.row.terms.as_deref().is_some_and(|terms| terms.fail_fast);
         let matrix = job.matrix().filter(|matrix| matrix.fail_fast);
-        if !whole && matrix.is_none() {
+        if (!whole && matrix.is_none()) || self.planted(Planted::FateNotShared) {
             return;
         }
         let same = |other: &Job| matrix.is_some() && other.matrix() == matrix;
-        let spared =
-            |other: &Job| other.kind() == JobStateKind::Blocked && other.run_if() != RunIf::Success;
+        // What needs the failed job itself was blocked until now.
+        let waited =
+            |other: &Job| other.kind() == JobStateKind::Blocked || dependents.contains(&other.id);
+        let spared = |other: &Job| waited(other) && other.run_if() != RunIf::Success;
         let shares = |other: &Job| same(other) || (whole && !spared(other));
         let others = workload.jobs.iter().filter(|other| **other != id);
         let others: Vec<_> = others

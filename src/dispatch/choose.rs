@@ -2,6 +2,7 @@
 //! because a less busy runner is about to ask.
 
 use super::lanes::KeyKind;
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{ClassId, Job, JobId, Now, PoolId, RunnerId, RunnerRequirements, SpreadOver};
 use crate::queue::Demand;
@@ -38,7 +39,10 @@ impl Scheduler {
     pub(super) fn prospect(&self, id: JobId, class: ClassId, pool: PoolId) -> Prospect {
         let Some(needs) = self.index.requirements(class) else { return Prospect::Nobody };
         let job = &self.jobs[&id].row;
-        let waits = |pool| !self.candidates(job, needs, pool, 1).is_empty();
+        let waits = |pool| {
+            let fitting = self.waiting_fits(class, pool);
+            fitting.into_iter().flatten().any(|slot| self.may_have(job, needs, slot))
+        };
         if !waits(pool) {
             return Prospect::Nobody;
         }
@@ -93,6 +97,16 @@ impl Scheduler {
         choose(policy, &wanted, candidates).map(|chosen| chosen.slot)
     }
 
+    /// The waiting runners of a pool that fit a class, in the order of their places.
+    fn waiting_fits(
+        &self,
+        class: ClassId,
+        pool: PoolId,
+    ) -> Option<impl Iterator<Item = RunnerSlot>> {
+        let (fits, waits) = (self.index.fitting(class)?, self.runners.waiting_slots(pool)?);
+        Some(fits.intersection(waits).map(RunnerSlot))
+    }
+
     /// The first `most` waiting runners of a pool that could have the job, best standing first.
     fn candidates(
         &self,
@@ -104,12 +118,11 @@ impl Scheduler {
         let class = job.class_id;
         let fits =
             |slot: &RunnerSlot| self.index.fits(class, *slot) && self.may_have(job, needs, *slot);
-        // Few fit and many wait: then it is cheaper to look at those that fit.
-        if self.index.runners_len(class) * 8 < self.runners.waiting_in(pool) {
-            let mut ranked: Vec<_> = self
-                .index
-                .runners(class)
-                .filter(|slot| self.runners.at(*slot).is_some_and(|it| it.row.pool_id == pool))
+        // Few of those that wait fit: then it is cheaper to look at these, and to order them.
+        let few = self.runners.waiting_in(pool) / 8;
+        let fitting = || self.waiting_fits(class, pool).into_iter().flatten();
+        if fitting().nth(few).is_none() {
+            let mut ranked: Vec<_> = fitting()
                 .filter_map(|slot| Some((self.runners.rank(slot)?, slot)))
                 .filter(|(_, slot)| self.may_have(job, needs, *slot))
                 .collect();
@@ -130,7 +143,10 @@ impl Scheduler {
                 return false;
             }
         }
-        if job.avoid_runner_id == Some(runner.row.id) && !self.is_alone(job.class_id, slot) {
+        if job.avoid_runner_id == Some(runner.row.id)
+            && !self.is_alone(job.class_id, slot)
+            && !self.planted(Planted::AvoidedTakes)
+        {
             return false;
         }
         let Some(placement) = job.terms.as_ref().map(|terms| &terms.placement) else {
@@ -138,6 +154,7 @@ impl Scheduler {
         };
         if let Some(name) = &placement.anti_affinity
             && runner.keys.contains_key(&KeyKind::AntiAffinity.key(job.tenant_id, name))
+            && !self.planted(Planted::ApartMeet)
         {
             return false;
         }

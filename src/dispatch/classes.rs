@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::scheduler::Scheduler;
 use crate::model::{Change, Class, ClassId, RunnerRequirements};
+use crate::queue::Demand;
 
 /// Interned requirements of live jobs.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,13 @@ pub(super) struct Classes {
     by_requirements: FxHashMap<RunnerRequirements, ClassId>,
     /// How many live jobs a class has.
     jobs: FxHashMap<ClassId, usize>,
+}
+
+impl Classes {
+    /// The class of these requirements, if jobs that live have them.
+    pub(super) fn known(&self, requirements: &RunnerRequirements) -> Option<ClassId> {
+        self.by_requirements.get(requirements).copied()
+    }
 }
 
 impl Scheduler {
@@ -68,6 +76,7 @@ impl Scheduler {
         let catalogue = &self.settings.catalogue;
         let units = |name: &str| catalogue.resource_units(name).unwrap_or(0);
         self.resources.add_class(id, &requirements.resources, units);
+        self.quota.expect(Demand::of(&requirements));
         self.classes.by_requirements.insert(requirements, id);
     }
 

@@ -1,14 +1,16 @@
-//! What can be asked of the scheduler, and what it answers.
+//! What can be asked of the scheduler, and what it answers. It is long because both lists are closed
+//! and stand on one page.
 
 use std::sync::Arc;
 
+use super::forecast::Outlook;
 use crate::model::{
     Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
     JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, Pause, PauseScope, Plan, PlannedJob,
     PlannedWorkload, PoolId, RequeueReason, Runner, RunnerCapabilities, RunnerId, TriggerVerdict,
     UniqueKey, Workload, WorkloadId, WorkloadState,
 };
-use crate::runner::PollId;
+use crate::runner::{FinishedRun, PollId};
 
 /// One thing to decide.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub enum Command {
         workload_id: WorkloadId,
         /// The new jobs. A need may name any job of the workload, and one that is not there yet.
         jobs: Vec<PlannedJob>,
+        /// The caller's `Idempotency-Key`, so that it is no submission's and no other workload's.
+        idempotency_key: Option<Box<str>>,
         /// How workloads ended that they need.
         ended: Ended,
     },
@@ -89,6 +93,18 @@ pub enum Command {
         /// Who asks.
         author: Box<str>,
     },
+    /// Something about a whole pool changes.
+    PatchPool {
+        /// Which.
+        pool_id: PoolId,
+        /// Whether it gives out nothing, and why. This is its pause, so it holds for runners that
+        /// register later too, and lifting it lifts no runner's own cordon.
+        cordoned: Option<Option<Box<str>>>,
+        /// Whether the runners that it has now finish what they have and leave.
+        draining: Option<bool>,
+        /// Who asks.
+        author: Box<str>,
+    },
     /// A runner leaves; what it has goes back to the queue.
     Deregister(RunnerId),
     /// Cancels one job.
@@ -142,6 +158,18 @@ pub enum Command {
     Resume {
         /// Which.
         scope: PauseScope,
+        /// Who asks.
+        author: Box<str>,
+    },
+    /// Forgets what was learned of run times, and learns it anew from these.
+    TrainModel {
+        /// Runs that ended, oldest first.
+        runs: Vec<FinishedRun>,
+        /// Who asks.
+        author: Box<str>,
+    },
+    /// Forgets what was learned of run times.
+    ResetModel {
         /// Who asks.
         author: Box<str>,
     },
@@ -241,7 +269,8 @@ impl Command {
                 .key
                 .clone()
                 .map(|key| (key, deliver.delivery.id.to_string().into_boxed_str())),
-            Self::Submit { idempotency_key: Some(key), .. } => {
+            Self::Submit { idempotency_key: Some(key), .. }
+            | Self::Join { idempotency_key: Some(key), .. } => {
                 Some((UniqueKey { scope: KeyScope::Submission, key: key.clone() }, "".into()))
             }
             _ => None,
@@ -268,6 +297,8 @@ pub enum Reply {
         state: DeliveryState,
         /// What each trigger said and started.
         verdicts: Vec<TriggerVerdict>,
+        /// What is expected of jobs with `max_wait` or a deadline.
+        outlooks: Vec<(WorkloadId, Outlook)>,
     },
     /// The workload is stored.
     Submitted {
@@ -275,13 +306,21 @@ pub enum Reply {
         workload_id: WorkloadId,
         /// Whether it was there already.
         duplicate: bool,
+        /// What is expected of its jobs with `max_wait` or a deadline; of a duplicate nothing is
+        /// said.
+        outlooks: Vec<Outlook>,
     },
     /// The jobs joined.
     Joined {
         /// What they joined.
         workload_id: WorkloadId,
-        /// Their numbers, in the order in which they were given.
+        /// Their numbers, in the order in which they were given; with a repeated key the first
+        /// ones.
         jobs: Vec<JobId>,
+        /// Whether they were there already.
+        duplicate: bool,
+        /// What is expected of those with `max_wait` or a deadline; of a duplicate nothing is said.
+        outlooks: Vec<Outlook>,
     },
     /// The runner is registered.
     Registered(RunnerId),
@@ -320,6 +359,20 @@ pub enum Reply {
     Job(Box<Job>),
     /// The workload's row now.
     Workload(Box<Workload>),
+    /// The pause that was set, or lifted.
+    Pause(Box<Pause>),
+    /// How the pool stands now.
+    Pool {
+        /// Its pause, if there is one.
+        paused: Option<Box<Pause>>,
+        /// All its runners, in the order of their ids.
+        runners: Vec<RunnerId>,
+    },
+    /// The run times are learned.
+    Trained {
+        /// From how many runs.
+        runs: u64,
+    },
     /// Nothing more to say.
     Done,
 }
@@ -349,6 +402,10 @@ pub enum Refusal {
     /// The request cannot be carried out as it is.
     #[error("{0}")]
     Invalid(Arc<str>),
+    /// Jobs cannot start or end when they should, and their tenant has such work refused; what is
+    /// expected.
+    #[error("it cannot be met: {0}")]
+    CannotMeet(Arc<str>),
     /// A limit is reached.
     #[error("{what}: {limit} is {max}")]
     TooMany {

@@ -1,9 +1,15 @@
-//! What operators change about the order and the flow: priority, the front of the queue, pauses.
+//! What operators change about the order and the flow: priority, the front of the queue, pauses, and
+//! whole pools.
+//!
+//! A pool's cordon is its pause and no mark on each of its runners: one row says it with author and
+//! reason, it holds for runners that register later, and lifting it cannot lift the cordon that
+//! somebody set on one of them. A pool's drain is a drain of the runners that it has at that moment:
+//! they leave, and those that come after them are new.
 
 use super::command::{Refusal, Reply};
 use super::scheduler::Scheduler;
 use crate::model::{
-    Change, JobId, JobPriority, JobStateKind, Now, Pause, PauseScope, Record, RecordName,
+    Change, JobId, JobPriority, JobStateKind, Now, Pause, PauseScope, PoolId, Record, RecordName,
 };
 
 impl Scheduler {
@@ -71,8 +77,9 @@ impl Scheduler {
         self.edit_job(id, |_| {});
         let after = &self.jobs[&id].row;
         let workload_id = after.workload_id;
-        self.waits.end(&before);
-        self.waits.begin(after);
+        let pool = self.first_pool(after.class_id);
+        self.waits.end(pool, &before);
+        self.waits.begin(pool, after);
         if pending {
             self.place(now, id);
         }
@@ -92,7 +99,7 @@ impl Scheduler {
         };
         self.record(record);
         self.out.changes.push(Change::Paused(pause.clone()));
-        let new = self.pauses.insert(pause.scope.clone(), pause).is_none();
+        let new = self.pauses.insert(pause.scope.clone(), pause.clone()).is_none();
         if let Some(name) = trigger.filter(|_| new) {
             for id in self.pending_of_trigger(&name) {
                 if self.withdraw(id) {
@@ -100,7 +107,7 @@ impl Scheduler {
                 }
             }
         }
-        Ok(Reply::Done)
+        Ok(Reply::Pause(Box::new(pause)))
     }
 
     /// Gives out jobs of a scope again.
@@ -111,9 +118,9 @@ impl Scheduler {
         author: Box<str>,
     ) -> Result<Reply, Refusal> {
         let name = self.scope_name(&scope);
-        if self.pauses.remove(&scope).is_none() {
+        let Some(pause) = self.pauses.remove(&scope) else {
             return Err(Refusal::WrongState(format!("{name} is not paused").into()));
-        }
+        };
         let record = Record {
             author: Some(author),
             detail: name.into(),
@@ -127,7 +134,50 @@ impl Scheduler {
         }
         self.out.changes.push(Change::Resumed(scope));
         self.opened_anywhere();
-        Ok(Reply::Done)
+        Ok(Reply::Pause(Box::new(pause)))
+    }
+
+    /// Cordons a pool, which is its pause, and lets its runners drain; or takes that back. All of
+    /// it, or nothing.
+    pub(super) fn patch_pool(
+        &mut self,
+        now: Now,
+        pool_id: PoolId,
+        cordoned: Option<Option<Box<str>>>,
+        draining: Option<bool>,
+        author: &str,
+    ) -> Result<Reply, Refusal> {
+        let rows = self.runners.iter().map(|(_, runner)| &runner.row);
+        let mut rows: Vec<_> = rows.filter(|row| row.pool_id == pool_id).collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        let runners: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let change = rows.iter().filter(|row| draining.is_some_and(|it| it != row.draining));
+        let change: Vec<_> = change.map(|row| row.id).collect();
+        // A pause and a runner are a row each, with a record beside it.
+        let (changes, max) = (2 * (change.len() + 1), self.settings.changes_per_command_max);
+        if changes > max {
+            return Err(Refusal::TooMany {
+                what: "one request makes too many rows",
+                limit: "changes_per_command_max",
+                max,
+            });
+        }
+        let scope = PauseScope::Pool(pool_id);
+        match cordoned {
+            Some(Some(reason)) => {
+                let (author, at_ms) = (author.into(), now.wall_ms);
+                self.set_pause(now, Pause { scope: scope.clone(), author, reason, at_ms })?;
+            }
+            Some(None) if self.pauses.contains_key(&scope) => {
+                self.lift_pause(now, scope.clone(), author.into())?;
+            }
+            _ => {}
+        }
+        for id in change {
+            self.patch_runner(now, id, None, None, draining, author.into())?;
+        }
+        let paused = self.pauses.get(&scope).cloned().map(Box::new);
+        Ok(Reply::Pool { paused, runners })
     }
 
     /// Pending jobs that a trigger started, in the order of ids. It looks at every live job, which

@@ -23,7 +23,7 @@ impl Scheduler {
             JobStateKind::Cancelled => RecordName::JobCancelled,
             _ => RecordName::JobSkipped,
         };
-        self.judge_end(now, id);
+        self.judge_end(now, id, reason);
         let record = self.job_record(now, name, id);
         self.set_state(id, JobState::Ended { kind, at_ms: now.wall_ms, reason });
         self.record(record);

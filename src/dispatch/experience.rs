@@ -1,5 +1,6 @@
 //! What is learned from attempts that end: how long jobs run, and how far runners are trusted.
 
+use super::command::Reply;
 use super::leases::Timer;
 use super::scheduler::Scheduler;
 use crate::model::{AttemptOutcome, ClassId, Now, PoolId, Record, RecordName, RunnerId};
@@ -91,10 +92,62 @@ impl Scheduler {
         self.run_times.class_expected_ms(class_id)
     }
 
-    /// What was learned of run times, for people.
-    pub fn learned(&self) -> Vec<RunTimeRow> {
-        self.run_times.rows()
+    /// What was learned of run times, for people: of at most `limit` classes with an id below
+    /// `before`, newest first, and at most as many runners.
+    pub fn learned(&self, before: Option<ClassId>, limit: usize) -> LearnedSnapshot {
+        let mut slowness = self.run_times.slowness_percent();
+        slowness.sort_by_key(|(_, percent)| std::cmp::Reverse(*percent));
+        slowness.truncate(limit);
+        let classes = self.run_times.classes(before, limit).into_iter();
+        LearnedSnapshot {
+            runs: self.run_times.observed(),
+            entries: self.run_times.entries(),
+            slowness,
+            classes: classes.map(|class| self.run_times.rows_of(class)).collect(),
+        }
     }
+
+    /// Learns run times anew, and writes them with this batch: whoever asked for it has it after a
+    /// restart.
+    pub(super) fn train_model(
+        &mut self,
+        now: Now,
+        runs: Vec<FinishedRun>,
+        author: Box<str>,
+    ) -> Reply {
+        let runs = self.run_times.train(runs);
+        self.model_changed(now, format!("trained from {runs} runs"), author);
+        Reply::Trained { runs }
+    }
+
+    /// Forgets run times, and what is kept of them.
+    pub(super) fn reset_model(&mut self, now: Now, author: Box<str>) -> Reply {
+        self.run_times.reset();
+        self.model_changed(now, "reset".to_owned(), author);
+        Reply::Trained { runs: 0 }
+    }
+
+    fn model_changed(&mut self, now: Now, what: String, author: Box<str>) {
+        self.save_run_times(now);
+        let record = Record {
+            author: Some(author),
+            ..Record::new(RecordName::ModelChanged, now.wall_ms).detail(what)
+        };
+        self.record(record);
+    }
+}
+
+/// What was learned of run times, for people.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LearnedSnapshot {
+    /// Runs that it was learned from, since the last reset.
+    pub runs: u64,
+    /// Classes, runners and pairs of them that are remembered.
+    pub entries: usize,
+    /// How long runners take in percent of what is usual, the slowest first.
+    pub slowness: Vec<(RunnerId, u32)>,
+    /// Of each class it on all runners, and then it on each of its runners.
+    pub classes: Vec<Vec<RunTimeRow>>,
 }
 
 fn look(now: Now, runner: &mut LiveRunner) {

@@ -1,9 +1,9 @@
 //! Why a job waits, or why it ended as it did.
 
-use super::reason::Reason;
+use super::reason::{Reason, Seen};
 use super::scheduler::Scheduler;
 use super::wait_graph::Node;
-use crate::model::{Job, JobId, JobState, JobStateKind, Now, PauseScope};
+use crate::model::{Job, JobId, JobState, JobStateKind, Mismatch, Now, PauseScope, TenantId};
 use crate::queue::Turn;
 use crate::runner::LiveRunner;
 
@@ -19,6 +19,17 @@ pub struct Explanation {
 impl Scheduler {
     /// Why a live job waits, or what it is doing; `None` when it is not in memory.
     pub fn explain(&self, now: Now, id: JobId) -> Option<Explanation> {
+        self.explain_to(now, id, None)
+    }
+
+    /// The same for a caller who may be limited to a tenant: then nothing of another one is named,
+    /// neither jobs and workloads nor runners of its own.
+    pub fn explain_to(
+        &self,
+        now: Now,
+        id: JobId,
+        limited_to: Option<TenantId>,
+    ) -> Option<Explanation> {
         let job = self.job(id)?;
         let mut reasons = Vec::new();
         if let Some(at_ms) = job.cancel_requested_at_ms.filter(|_| !job.kind().is_terminal()) {
@@ -26,10 +37,10 @@ impl Scheduler {
         }
         match &job.state {
             JobState::Blocked => {
-                self.explain_needs(job, &mut reasons);
+                self.explain_needs(job, limited_to, &mut reasons);
                 self.explain_group(job, &mut reasons);
             }
-            JobState::Pending => self.explain_pending(now, job, &mut reasons),
+            JobState::Pending => self.explain_pending(now, job, limited_to, &mut reasons),
             JobState::Claimed(lease) => reasons.push(Reason::ClaimedBy(lease.runner_id)),
             JobState::Running { lease, .. } => reasons.push(Reason::RunningOn(lease.runner_id)),
             JobState::Ended { reason, .. } => reasons.push(Reason::Ended(*reason)),
@@ -37,10 +48,16 @@ impl Scheduler {
         Some(Explanation { state: job.kind(), reasons })
     }
 
-    fn explain_pending(&self, now: Now, job: &Job, reasons: &mut Vec<Reason>) {
+    fn explain_pending(
+        &self,
+        now: Now,
+        job: &Job,
+        limited_to: Option<TenantId>,
+        reasons: &mut Vec<Reason>,
+    ) {
         // A job whose time came once is not delayed again by a clock that went back.
-        let released = self.jobs[&job.id].place.is_some() || self.holds.get(job.id).is_some();
-        if !released && job.not_before_ms > now.wall_ms {
+        let delayed = self.time_gate.holds(job.not_before_ms, job.id);
+        if delayed && job.not_before_ms > now.wall_ms {
             let in_ms = job.not_before_ms - now.wall_ms;
             reasons.push(Reason::DelayedUntil { at_ms: job.not_before_ms, in_ms });
         }
@@ -50,23 +67,34 @@ impl Scheduler {
         if let Some((until_ms, runner_id)) = self.holds.get(job.id) {
             reasons.push(Reason::HeldFor { runner_id, in_ms: (until_ms - now.mono_ms).max(0) });
         }
+        self.explain_closed(now, job, limited_to, reasons);
+        if let Some(avoided) = job.avoid_runner_id {
+            reasons.push(Reason::AvoidsRunner(avoided));
+        }
+        self.explain_runners(job, limited_to, reasons);
+        reasons.extend(self.position(now, job.id).map(Reason::Position));
+    }
+
+    /// Quotas, resources and maxima that close the lane of a job, or would.
+    pub(super) fn explain_closed(
+        &self,
+        now: Now,
+        job: &Job,
+        limited_to: Option<TenantId>,
+        reasons: &mut Vec<Reason>,
+    ) {
         let demand = self.demand(job.class_id);
         let quota = self.quota.closed(job.tenant_id, demand, job.priority, now.mono_ms);
         reasons.extend(quota.map(Reason::Quota));
-        self.explain_resources(job, reasons);
+        self.explain_resources(job, limited_to, reasons);
         let (running, max) = (self.leases.len() as u64, self.settings.max_global_concurrency);
         if running >= max {
             reasons.push(Reason::GlobalLimit { running, max });
         }
         self.explain_pools(job, reasons);
-        if let Some(avoided) = job.avoid_runner_id {
-            reasons.push(Reason::AvoidsRunner(avoided));
-        }
-        self.explain_runners(job, reasons);
-        reasons.extend(self.position(now, job.id).map(Reason::Position));
     }
 
-    fn explain_pauses(&self, job: &Job, reasons: &mut Vec<Reason>) {
+    pub(super) fn explain_pauses(&self, job: &Job, reasons: &mut Vec<Reason>) {
         let trigger = self.workloads[&job.workload_id].row.trigger.clone();
         let scopes = [
             PauseScope::Everything,
@@ -86,7 +114,16 @@ impl Scheduler {
         }));
     }
 
-    fn explain_resources(&self, job: &Job, reasons: &mut Vec<Reason>) {
+    fn explain_resources(
+        &self,
+        job: &Job,
+        limited_to: Option<TenantId>,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let seen = |id: JobId| {
+            let own = |job: &Job| limited_to.is_none_or(|tenant| job.tenant_id == tenant);
+            Seen::of(id, self.job(id).is_some_and(own))
+        };
         let needs = self.index.requirements(job.class_id);
         let overtake_max = self.settings.overtake_max;
         for need in needs.into_iter().flat_map(|needs| &needs.resources) {
@@ -98,8 +135,8 @@ impl Scheduler {
                 name: need.name.clone(),
                 wanted: need.units,
                 units,
-                held,
-                reserved_for: self.resources.reserved(&need.name, overtake_max),
+                held: held.into_iter().map(|(at, job)| (at, seen(job))).collect(),
+                reserved_for: self.resources.reserved(&need.name, overtake_max).map(seen),
             });
         }
     }
@@ -143,7 +180,7 @@ impl Scheduler {
         })
     }
 
-    fn explain_needs(&self, job: &Job, reasons: &mut Vec<Reason>) {
+    fn explain_needs(&self, job: &Job, limited_to: Option<TenantId>, reasons: &mut Vec<Reason>) {
         let needs = self.dependencies.needs(job.id).iter().filter_map(|need| self.job(*need));
         let unended = needs.filter(|need| !need.kind().is_terminal());
         let jobs: Vec<_> = unended.map(|need| (need.id, need.name.clone(), need.kind())).collect();
@@ -155,7 +192,11 @@ impl Scheduler {
             reasons.push(Reason::AwaitsJobs(late));
         }
         let live = job.needs_workloads().iter().filter_map(|id| self.workload(*id));
-        let workloads: Vec<_> = live.map(|it| (it.id, it.name.clone(), it.state)).collect();
+        let workloads = live.map(|it| {
+            let own = limited_to.is_none_or(|tenant| it.tenant_id == tenant);
+            Seen::of((it.id, it.name.clone(), it.state), own)
+        });
+        let workloads: Vec<_> = workloads.collect();
         if !workloads.is_empty() {
             reasons.push(Reason::BlockedByWorkloads(workloads));
         }
@@ -174,7 +215,7 @@ impl Scheduler {
         });
     }
 
-    fn explain_limits(&self, job: &Job, reasons: &mut Vec<Reason>) {
+    pub(super) fn explain_limits(&self, job: &Job, reasons: &mut Vec<Reason>) {
         let turn = Turn::of(job);
         for (key, max) in self.limits_of(job.id) {
             if self.parallel.is_waiting(&key, turn) {
@@ -184,9 +225,15 @@ impl Scheduler {
         }
     }
 
-    fn explain_runners(&self, job: &Job, reasons: &mut Vec<Reason>) {
+    pub(super) fn explain_runners(
+        &self,
+        job: &Job,
+        limited_to: Option<TenantId>,
+        reasons: &mut Vec<Reason>,
+    ) {
         let (mut offline, mut cordoned, mut draining, mut unhealthy) = (0, 0, 0, 0);
         let (mut busy, mut not_now, mut idle, mut avoids) = (0, 0, 0, 0);
+        let mut cordon = None;
         let Some(needs) = self.index.requirements(job.class_id) else { return };
         let avoided = |runner: &LiveRunner, slot| {
             job.avoid_runner_id == Some(runner.row.id) && !self.is_alone(job.class_id, slot)
@@ -195,7 +242,11 @@ impl Scheduler {
             let Some(runner) = self.runners.at(slot) else { continue };
             match () {
                 () if runner.offline => offline += 1,
-                () if runner.row.cordoned.is_some() => cordoned += 1,
+                () if runner.row.cordoned.is_some() => {
+                    cordoned += 1;
+                    let why = runner.row.cordoned.clone();
+                    cordon = cordon.or(why.map(|why| (runner.row.name.clone(), why)));
+                }
                 () if runner.row.draining => draining += 1,
                 () if runner.unhealthy => unhealthy += 1,
                 () if runner.free() == 0 => busy += 1,
@@ -218,20 +269,31 @@ impl Scheduler {
         } else if avoids > 0 {
             // It says so already.
         } else if offline + cordoned + draining + unhealthy > 0 {
-            reasons.push(Reason::NoneAvailable { offline, cordoned, draining, unhealthy });
+            let away = Reason::NoneAvailable { offline, cordoned, cordon, draining, unhealthy };
+            reasons.push(away);
         } else {
-            reasons.push(self.nearest(job));
+            reasons.push(self.nearest(job, limited_to));
         }
     }
 
-    fn nearest(&self, job: &Job) -> Reason {
+    /// Who lacks least of what a job requires, among the runners that the caller sees.
+    pub(super) fn nearest(&self, job: &Job, limited_to: Option<TenantId>) -> Reason {
         let Some(needs) = self.index.requirements(job.class_id) else {
             return Reason::NoCompatibleRunner { runners: 0, nearest: None };
         };
-        let lacks = self.runners.iter().map(|(_, runner)| {
-            (runner.row.name.clone(), runner.row.capabilities.mismatches(runner.row.pool_id, needs))
-        });
-        let nearest = lacks.min_by_key(|(_, lacks)| lacks.len());
-        Reason::NoCompatibleRunner { runners: self.runners.len(), nearest }
+        let mut runners = 0;
+        let mut nearest: Option<(&LiveRunner, Vec<Mismatch>)> = None;
+        for (_, runner) in self.runners.iter() {
+            if !self.sees_pool(limited_to, runner.row.pool_id) {
+                continue;
+            }
+            runners += 1;
+            let lacks = runner.row.capabilities.mismatches(runner.row.pool_id, needs);
+            if nearest.as_ref().is_none_or(|(_, least)| lacks.len() < least.len()) {
+                nearest = Some((runner, lacks));
+            }
+        }
+        let nearest = nearest.map(|(runner, lacks)| (runner.row.name.clone(), lacks));
+        Reason::NoCompatibleRunner { runners, nearest }
     }
 }

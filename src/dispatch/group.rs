@@ -3,12 +3,10 @@
 //! A workload asks when it is made, and keeps its jobs back until it is in. A job asks when nothing
 //! else keeps it but its limits. Either stays in until it ends, over retries too.
 
-use super::command::Refusal;
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use super::wait_graph::Node;
-use crate::model::{
-    EndReason, GroupTerms, Job, JobId, JobStateKind, Now, PendingPolicy, WorkloadId,
-};
+use crate::model::{EndReason, GroupTerms, Job, JobId, JobStateKind, Now, WorkloadId};
 use crate::queue::{Asked, GroupKey, Member, Turn};
 
 /// In whose name a group cancels.
@@ -201,6 +199,7 @@ impl Scheduler {
 
     fn leave_group(&mut self, member: Member) {
         if let Some((key, _)) = self.group_of(member)
+            && !self.planted(Planted::GroupKept)
             && self.groups.leave(&key, member)
         {
             self.agenda.freed.insert(key);
@@ -238,27 +237,4 @@ impl Scheduler {
             }
         }
     }
-}
-
-/// What may be wrong with a group that `whose` names.
-///
-/// # Errors
-///
-/// [`Refusal::Invalid`] about a group without a key, or one that nobody may be in.
-pub(super) fn check_group(whose: &str, group: Option<&GroupTerms>) -> Result<(), Refusal> {
-    let Some(group) = group else { return Ok(()) };
-    let invalid = |text: String| Err(Refusal::Invalid(text.into()));
-    if group.key.is_empty() {
-        return invalid(format!("{whose} names a group without a key"));
-    }
-    if group.limit == 0 {
-        return invalid(format!("{whose} limits group `{}` to 0 members", group.key));
-    }
-    if group.pending == (PendingPolicy::Queue { max: 0 }) && group.cancel_in_progress {
-        let key = &group.key;
-        return invalid(format!(
-            "{whose} cancels what is in group `{key}` in order to wait, and lets nobody wait"
-        ));
-    }
-    Ok(())
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::command::{Deliver, Ended, Refusal, Reply, Verdict};
+use super::forecast::{Coming, Outlooks};
 use super::needs::{Ends, needed};
 use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
-use super::terms::sort_needs;
 use crate::model::{
     Change, DeliveryId, DeliveryState, Edge, Job, JobId, JobState, JobStateKind, KeyScope, Now,
     PlanError, PlannedJob, PlannedWorkload, Record, RecordName, TenantId, UniqueKey, Workload,
@@ -36,6 +36,7 @@ impl Scheduler {
                 duplicate: delivery_id != delivery.id,
                 state: delivery.state,
                 verdicts: delivery.verdicts,
+                outlooks: Vec::new(),
             });
         }
         // What cannot be started is stored all the same: the delivery was accepted.
@@ -47,16 +48,39 @@ impl Scheduler {
                 Default::default()
             }
         };
+        let (mut answered, mut started, mut refused) = (FxHashSet::default(), 0, None);
+        let mut outlooks = Vec::new();
         for (workload, needs) in workloads.into_iter().zip(needs) {
             let trigger = workload.trigger.clone();
-            let id = self.create(now, workload, &needs, &ends, Some(delivery.id));
-            let verdict = delivery
-                .verdicts
-                .iter_mut()
-                .find(|verdict| verdict.trigger == trigger && verdict.workload_id.is_none());
-            if let Some(verdict) = verdict {
-                verdict.workload_id = Some(id);
+            let mut verdicts = delivery.verdicts.iter_mut().enumerate();
+            let verdict = verdicts.find(|(at, it)| it.trigger == trigger && !answered.contains(at));
+            let verdict = verdict.map(|(at, verdict)| {
+                answered.insert(at);
+                verdict
+            });
+            // Where others are started the delivery has done what it could, and says so.
+            match self.look_ahead(now, &Coming::of(&workload, &needs)) {
+                Ok(outlook) => {
+                    started += 1;
+                    let delivery_id = Some(delivery.id);
+                    let id = self.create(now, workload, &needs, &ends, &outlook, delivery_id);
+                    outlooks.extend(outlook.told().into_iter().map(|outlook| (id, outlook)));
+                    if let Some(verdict) = verdict {
+                        verdict.workload_id = Some(id);
+                    }
+                }
+                Err(refusal) => {
+                    if let Some(verdict) = verdict {
+                        verdict.why = format!("{}; not started: {refusal}", verdict.why);
+                    }
+                    refused = Some(refusal);
+                }
             }
+        }
+        // Nothing accepted is lost: it stays, and can be replayed.
+        if let Some(refusal) = refused.filter(|_| started == 0) {
+            delivery.state = DeliveryState::Failed;
+            delivery.reason = Some(refusal.to_string().into());
         }
         self.record(Record {
             delivery_id: Some(delivery.id),
@@ -68,6 +92,7 @@ impl Scheduler {
             duplicate: false,
             state: delivery.state,
             verdicts: delivery.verdicts.clone(),
+            outlooks,
         };
         self.out.changes.push(Change::DeliveryInserted(Box::new(delivery)));
         Ok(reply)
@@ -89,15 +114,16 @@ impl Scheduler {
             let workload_id = first.parse().map_err(|_| {
                 Refusal::WrongState(format!("the key of this request stands for `{first}`").into())
             })?;
-            return Ok(Reply::Submitted { workload_id, duplicate: true });
+            return Ok(Reply::Submitted { workload_id, duplicate: true, outlooks: Vec::new() });
         }
         let (needs, ends) = self.check_plan(std::slice::from_mut(&mut workload), ended)?;
-        let workload_id = self.create(now, workload, &needs[0], &ends, None);
+        let outlooks = self.look_ahead(now, &Coming::of(&workload, &needs[0]))?;
+        let workload_id = self.create(now, workload, &needs[0], &ends, &outlooks, None);
         if let Some(key) = idempotency_key {
             let key = UniqueKey { scope: KeyScope::Submission, key };
-            self.out.changes.push(Change::KeyAnswered(key, workload_id));
+            self.out.changes.push(Change::KeyAnswered(key, workload_id.to_string().into()));
         }
-        Ok(Reply::Submitted { workload_id, duplicate: false })
+        Ok(Reply::Submitted { workload_id, duplicate: false, outlooks: outlooks.told() })
     }
 
     /// Checks everything that can be wrong with new work, before anything is made of it.
@@ -110,11 +136,7 @@ impl Scheduler {
         self.check_rows(workloads.iter().map(|it| 1 + 2 * it.jobs.len()).sum())?;
         let mut needs = Vec::with_capacity(workloads.len());
         for workload in &mut *workloads {
-            if workload.open {
-                let names: Vec<_> = workload.jobs.iter().map(|job| job.name.clone()).collect();
-                let names: FxHashSet<_> = names.iter().map(String::as_str).collect();
-                sort_needs(&mut workload.jobs, |name| names.contains(name));
-            }
+            workload.split_late_needs();
             needs.push(workload.check(self.settings.workload_jobs_max).map_err(invalid)?);
         }
         let jobs = || workloads.iter().flat_map(|workload| &workload.jobs);
@@ -158,6 +180,7 @@ impl Scheduler {
         planned: PlannedWorkload,
         needs: &[Vec<usize>],
         ends: &Ends,
+        outlooks: &Outlooks,
         delivery_id: Option<DeliveryId>,
     ) -> WorkloadId {
         let workload_id = WorkloadId(self.marks.next_workload);
@@ -186,11 +209,12 @@ impl Scheduler {
             ..Record::new(RecordName::WorkloadCreated, now.wall_ms)
         });
         self.out.changes.push(Change::WorkloadInserted(row.clone()));
-        self.workloads.insert(workload_id, LiveWorkload::clean(row));
+        self.workloads.insert(workload_id, Box::new(LiveWorkload::clean(row)));
         let first = self.marks.next_job;
         let id = |at: &usize| JobId(first + *at as i64);
         let needs = needs.iter().map(|needs| needs.iter().map(id).collect()).collect();
         self.add_jobs(now, workload_id, planned.jobs, needs, ends);
+        self.keep_promises(now, outlooks, JobId(first));
         self.agenda.asking.push_back(Member::workload(workload_id));
         workload_id
     }
@@ -263,6 +287,7 @@ impl Scheduler {
             cancel_requested_at_ms: None,
             need_failed: false,
             in_group: false,
+            unschedulable: false,
             units: None,
             external_ref: None,
         }
@@ -278,7 +303,7 @@ impl Scheduler {
         }
         self.dependencies.insert(id, needs, job.needs_workloads(), unended);
         let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
-        self.jobs.insert(id, live);
+        self.jobs.insert(id, Box::new(live));
         self.begin_wait(id);
         if kind == JobStateKind::Pending {
             self.queued(now, id);

@@ -7,14 +7,14 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::command::{Ended, Refusal, Reply};
+use super::command::{Ended, Refusal, Reply, Verdict};
+use super::forecast::{Coming, Outlooks};
 use super::needs::{Ends, needed};
 use super::scheduler::Scheduler;
-use super::terms::{check_jobs, sort_needs};
 use super::wait_graph::{Node, reach};
 use crate::model::{
-    Change, Edge, JobId, JobStateKind, Now, PlanError, PlannedJob, Record, RecordName, WorkloadId,
-    find_cycle,
+    Change, Company, Edge, Job, JobId, JobStateKind, KeyScope, Now, PlanError, PlannedJob, Record,
+    RecordName, UniqueKey, WorkloadId, faults_of_jobs, find_cycle, sort_needs,
 };
 use crate::queue::NeedEnd;
 
@@ -41,18 +41,38 @@ impl Joining<'_> {
     }
 }
 
+/// The jobs of the join for which a key stands: they were numbered in one go.
+fn numbers(stands_for: &str) -> Option<Vec<JobId>> {
+    let (first, last) = stands_for.split_once('-')?;
+    Some((first.parse().ok()?..=last.parse().ok()?).map(JobId).collect())
+}
+
 impl Scheduler {
     pub(super) fn join(
         &mut self,
         now: Now,
         workload_id: WorkloadId,
         mut jobs: Vec<PlannedJob>,
+        idempotency_key: Option<Box<str>>,
         ended: &Ended,
+        verdict: Verdict,
     ) -> Result<Reply, Refusal> {
+        // As of a submission: a key that stands for nothing was claimed by one that was refused.
+        if let Verdict::Duplicate(first) = verdict
+            && !first.is_empty()
+        {
+            let jobs = numbers(&first).ok_or_else(|| {
+                Refusal::WrongState(format!("the key of this request stands for `{first}`").into())
+            })?;
+            let outlooks = Vec::new();
+            return Ok(Reply::Joined { workload_id, jobs, duplicate: true, outlooks });
+        }
         let name = self.open_workload(workload_id)?;
         let (joining, ends) = self.check_join(workload_id, &mut jobs, ended)?;
-        let Joining { needs, late, .. } = joining;
+        let outlooks = self.outlooks_of(now, &joining)?;
+        let Joining { needs, late, first, .. } = joining;
         let ids = self.add_jobs(now, workload_id, jobs, needs, &ends);
+        self.keep_promises(now, &outlooks, JobId(first));
         for (job_id, needs_job_id) in late {
             self.dependencies.add_need(job_id, needs_job_id);
             let edge = Edge { workload_id, job_id, needs_job_id };
@@ -65,8 +85,13 @@ impl Scheduler {
             detail: format!("{name}: {} jobs", ids.len()).into(),
             ..Record::new(RecordName::WorkloadJoined, now.wall_ms)
         });
+        if let (Some(key), Some(first), Some(last)) = (idempotency_key, ids.first(), ids.last()) {
+            let key = UniqueKey { scope: KeyScope::Submission, key };
+            self.out.changes.push(Change::KeyAnswered(key, format!("{first}-{last}").into()));
+        }
         self.refresh(now, workload_id);
-        Ok(Reply::Joined { workload_id, jobs: ids })
+        let outlooks = outlooks.told();
+        Ok(Reply::Joined { workload_id, jobs: ids, duplicate: false, outlooks })
     }
 
     pub(super) fn close(
@@ -87,6 +112,29 @@ impl Scheduler {
         }
         self.refresh(now, id);
         self.workload_reply(now, id)
+    }
+
+    /// What is expected of jobs that join; refused as a submission is.
+    fn outlooks_of(&self, now: Now, joining: &Joining<'_>) -> Result<Outlooks, Refusal> {
+        let waits = |id: &JobId| self.job(*id).is_some_and(|job| !job.kind().is_terminal());
+        let awaits: Vec<_> = joining.needs.iter().map(|needs| needs.iter().any(waits)).collect();
+        let places =
+            |needs: &Vec<JobId>| needs.iter().filter_map(|id| joining.place(*id)).collect();
+        let needs: Vec<Vec<usize>> = joining.needs.iter().map(places).collect();
+        let row = &self.workloads[&joining.workload_id].row;
+        self.look_ahead(
+            now,
+            &Coming {
+                jobs: joining.jobs,
+                needs: &needs,
+                awaits: &awaits,
+                tenant_id: row.tenant_id,
+                trigger: &row.trigger,
+                // The workload is in its group, or its jobs wait as all the others do.
+                group: None,
+                max_parallel: row.terms.as_ref().and_then(|terms| terms.max_parallel),
+            },
+        )
     }
 
     /// The name of a workload that jobs may join.
@@ -133,6 +181,7 @@ impl Scheduler {
             late: self.late_edges(&known, &by_name, first),
         };
         self.check_rows(2 * jobs.len() + joining.late.len())?;
+        self.check_terms(workload_id, &known, jobs)?;
         self.check_fate(&known, jobs)?;
         let ends = self.ends_of(needed(jobs.iter()), ended)?;
         self.check_circle(&joining)?;
@@ -159,12 +208,26 @@ impl Scheduler {
             .collect()
     }
 
-    /// Checks the terms of new jobs beside those that are there: a matrix is the same for all its
-    /// jobs, and nothing joins what fails fast and has failed.
+    /// Checks the requirements and terms of new jobs as those of a new workload are checked, beside
+    /// the jobs that are there.
+    fn check_terms(
+        &self,
+        workload_id: WorkloadId,
+        known: &[JobId],
+        jobs: &[PlannedJob],
+    ) -> Result<(), Refusal> {
+        let known = || known.iter().filter_map(|id| self.job(*id));
+        let whole = self.workload(workload_id).and_then(|it| it.group());
+        let (groups, matrices) = (known().filter_map(Job::group), known().filter_map(Job::matrix));
+        match faults_of_jobs(jobs, true, Company::new(whole, groups, matrices)).into_iter().next() {
+            None => Ok(()),
+            Some(fault) => Err(Refusal::Invalid(fault.to_string().into())),
+        }
+    }
+
+    /// Checks that nothing joins what fails fast and has failed.
     fn check_fate(&self, known: &[JobId], jobs: &[PlannedJob]) -> Result<(), Refusal> {
         let known = || known.iter().filter_map(|id| self.job(*id));
-        let matrices = known().filter_map(|job| job.matrix());
-        check_jobs(jobs, matrices.map(|matrix| (&*matrix.key, matrix)).collect())?;
         let failed = || known().filter(|job| job.kind() == JobStateKind::Failed);
         let Some(first) = failed().next() else { return Ok(()) };
         let terms = self.workload(first.workload_id).and_then(|it| it.terms.as_deref());

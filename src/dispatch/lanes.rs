@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scheduler::Scheduler;
-use crate::model::{ClassId, Job, JobId, JobStateKind, Now, PauseScope, RunnerId, TenantId};
+use crate::model::{
+    ClassId, Job, JobId, JobStateKind, Now, PauseScope, PoolId, RunnerId, TenantId,
+};
 use crate::queue::{Demand, Place};
 use crate::runner::PlacementKey;
 
@@ -13,6 +15,11 @@ use crate::runner::PlacementKey;
 pub(super) struct TriggerGate(BTreeMap<Box<str>, BTreeSet<JobId>>);
 
 impl TriggerGate {
+    /// How many jobs are held.
+    pub(super) fn len(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
     fn remove(&mut self, trigger: &str, id: JobId) -> bool {
         let Some(jobs) = self.0.get_mut(trigger) else { return false };
         let removed = jobs.remove(&id);
@@ -20,6 +27,11 @@ impl TriggerGate {
             self.0.remove(trigger);
         }
         removed
+    }
+
+    /// The jobs of each paused trigger.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<JobId>)> {
+        self.0.iter().map(|(trigger, jobs)| (&**trigger, jobs))
     }
 
     /// All jobs of a trigger, which are held no longer.
@@ -131,6 +143,7 @@ impl Scheduler {
         self.queue.push(&live.row, place);
         self.raises.extend(raise_at_ms.map(|at_ms| (at_ms, id)));
         self.fresh_classes.insert(live.row.class_id);
+        self.watch_class(now, id);
     }
 
     /// Takes a job out of its lane: it does not wait there for resources any more.
@@ -193,10 +206,24 @@ impl Scheduler {
 
     /// Lanes that were closed may have opened: these classes are looked at again.
     pub(super) fn opened(&mut self, classes: BTreeSet<ClassId>) {
-        if !classes.is_empty() {
-            self.openings += 1;
-            self.fresh_classes.extend(classes);
+        for class in classes {
+            self.queue.reopen_class(class);
+            self.fresh_classes.insert(class);
         }
+    }
+
+    /// Lanes of a tenant may have opened.
+    pub(super) fn opened_tenant(&mut self, tenant: TenantId) {
+        self.fresh_classes.extend(self.queue.reopen_tenant(tenant));
+    }
+
+    /// A pool has room again: what its runners could take is looked at again.
+    pub(super) fn opened_pool(&mut self, pool: PoolId) {
+        let names = |class: &ClassId| {
+            let needs = self.index.requirements(*class);
+            needs.is_some_and(|needs| needs.pools().any(|named| named == pool))
+        };
+        self.fresh_classes.extend(self.queue.classes().filter(names));
     }
 
     /// Any lane may have opened.

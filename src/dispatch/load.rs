@@ -56,7 +56,7 @@ impl Scheduler {
         }
         scheduler.restore_soft(now, &soft);
         for row in workloads {
-            scheduler.workloads.insert(row.id, LiveWorkload::clean(row));
+            scheduler.workloads.insert(row.id, Box::new(LiveWorkload::clean(row)));
         }
         for class in classes {
             scheduler.add_class(class.id, class.requirements);
@@ -91,8 +91,11 @@ impl Scheduler {
         }
         self.use_class(row.class_id);
         let (id, taken) = (row.id, row.lease().is_some());
+        if row.unschedulable {
+            self.load_mark(row.class_id, id);
+        }
         let live = LiveJob::clean(row, |class| self.expected_run_ms(class));
-        self.jobs.insert(id, live);
+        self.jobs.insert(id, Box::new(live));
         if taken {
             self.count_parallel(id, true);
         }
@@ -145,7 +148,7 @@ impl Scheduler {
         let cancelling = job.cancel_requested_at_ms.is_some();
         let runner_id = job.lease().map(|lease| lease.runner_id);
         self.hold(token, id, renew_by_ms, run_until_ms);
-        self.take_again(id);
+        self.take_again(now, id);
         if cancelling {
             let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
             self.leases.update(token, |live| live.stop_by_ms = stop_by);
@@ -153,6 +156,7 @@ impl Scheduler {
         if let Some(slot) = runner_id.and_then(|id| self.runners.slot(id)) {
             self.runners.update(slot, |runner| {
                 runner.leases.push(token);
+                runner.busy.set(now.mono_ms, runner.leases.len() as u64);
                 if cancelling {
                     runner.cancels.push(token);
                 }

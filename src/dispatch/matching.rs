@@ -14,12 +14,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::choose::{Choice, Prospect};
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{
     ClassId, Entropy, JobId, JobPriority, Now, Pause, PauseScope, PoolId, RecordName, RunnerId,
     RunnerRequirements, TenantId,
 };
-use crate::queue::{Demand, Head, OrderKey, QuotaGate, ResourceGate, Scene};
+use crate::queue::{Demand, Head, JobQueue, OrderKey, QuotaGate, ResourceGate, Scene, Urgency};
 
 /// Jobs that may be next for the runners of one pool. The keys are as they were when an entry was
 /// made; a tenant's virtual time only grows, so none can have become smaller.
@@ -27,9 +28,6 @@ type Contest = BinaryHeap<Reverse<Entry>>;
 
 /// A job's place, its class, and whether it stands beside its lane.
 type Entry = (OrderKey, ClassId, bool);
-
-/// The order between pools: level, share, lane key, job.
-type Urgency = (JobPriority, u64, i64, JobId);
 
 /// What closes lanes.
 pub(super) struct Gates<'a> {
@@ -221,7 +219,7 @@ impl Scheduler {
                             drop_head(contests, pool);
                         }
                         Prospect::Somebody => {
-                            let urgency = urgency(&head);
+                            let urgency = head.urgency();
                             if best.as_ref().is_none_or(|(other, ..)| urgency < *other) {
                                 best = Some((urgency, pool, head, barred));
                             }
@@ -251,11 +249,36 @@ impl Scheduler {
     }
 
     pub(super) fn pool_is_paused(&self, pool: PoolId) -> bool {
-        !self.pauses.is_empty() && self.pauses.contains_key(&PauseScope::Pool(pool))
+        !self.pauses.is_empty()
+            && self.pauses.contains_key(&PauseScope::Pool(pool))
+            && !self.planted(Planted::PausedPoolServed)
     }
 
     /// The head of the open lanes of a class, as a pool ranks it.
     pub(super) fn lane_head(&mut self, now: Now, class: ClassId, pool: PoolId) -> Option<Head> {
+        self.with_queue(now, class, pool, |queue, scene, gates| {
+            queue.head(class, scene, |tenant, level, job| gates.open(tenant, level, job))
+        })
+    }
+
+    /// The most urgent job of a class whose lane only resources can close.
+    fn first_of_class(&mut self, now: Now, class: ClassId) -> Option<Urgency> {
+        let head = self.with_queue(now, class, PoolId::DEFAULT, |queue, scene, gates| {
+            queue.most_urgent(class, scene, |tenant, level, _| {
+                gates.open_but_for_resources(tenant, level)
+            })
+        });
+        head.map(|head| head.urgency())
+    }
+
+    /// Asks the queue about a class; what it answers is kept there.
+    fn with_queue(
+        &mut self,
+        now: Now,
+        class: ClassId,
+        pool: PoolId,
+        ask: impl FnOnce(&mut JobQueue, &Scene<'_>, &Gates<'_>) -> Option<Head>,
+    ) -> Option<Head> {
         let Self { queue, index, shares, quota, resources, pauses, settings, .. } = self;
         let needs = index.requirements(class)?;
         let gates = Gates {
@@ -276,7 +299,7 @@ impl Scheduler {
             runners: index.runners_len(class),
             openings: self.openings,
         };
-        queue.head(class, &scene, |tenant, level, job| gates.open(tenant, level, job))
+        ask(queue, &scene, &gates)
     }
 
     /// A job beside its lane, while it waits there and its lane is open.
@@ -331,9 +354,10 @@ impl Scheduler {
     }
 
     /// The most urgent of the jobs that wait for a resource and could run but for resources.
-    fn head_of_resource(&self, now: Now, name: &str) -> Option<JobId> {
+    fn head_of_resource(&mut self, now: Now, name: &str) -> Option<JobId> {
         let classes = self.resources.classes(name).filter(|class| self.somebody_is_there(*class));
-        let heads = classes.filter_map(|class| self.first_of_class(now, class));
+        let classes: Vec<_> = classes.collect();
+        let heads = classes.into_iter().filter_map(|class| self.first_of_class(now, class));
         heads.min().map(|urgency| urgency.3)
     }
 
@@ -353,26 +377,12 @@ impl Scheduler {
             }
         }
     }
-
-    /// The most urgent job of a class whose lane only resources can close.
-    fn first_of_class(&self, now: Now, class: ClassId) -> Option<Urgency> {
-        let (scene, gates) = self.scene(now, class, PoolId::DEFAULT)?;
-        let heads = self.queue.heads(class, &scene).into_iter();
-        let open =
-            heads.filter(|head| gates.open_but_for_resources(head.facts.tenant_id, head.lane));
-        open.map(|head| urgency(&head)).min()
-    }
 }
 
 impl Gates<'_> {
     fn admits(&self, head: &Head) -> bool {
         self.open(head.facts.tenant_id, head.lane, head.facts.job_id)
     }
-}
-
-fn urgency(head: &Head) -> Urgency {
-    let facts = head.facts;
-    (facts.level, facts.virtual_time, facts.lane_key, facts.job_id)
 }
 
 fn drop_head(contests: &mut BTreeMap<PoolId, Contest>, pool: PoolId) {

@@ -13,9 +13,12 @@
 //! `agenda` is what ends lead to: `needs` decides about those that waited for them, `group` and
 //! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
 //! are what people ask for, `fleet` is about runners and polls, `settle` matches, `tick`
-//! lets time pass, `load` is the fourth law, `explain` answers why.
+//! lets time pass, `load` is the fourth law, `explain` answers why, `summary` for all at once,
+//! `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
+//! `unschedulable` marks jobs that nobody could take.
 
 mod admission;
+mod advise;
 mod agenda;
 mod attempt;
 mod cancel;
@@ -23,11 +26,16 @@ mod choose;
 mod classes;
 mod command;
 mod control;
+mod counts;
 mod end;
 mod experience;
 mod explain;
+mod figures;
+mod fit;
 mod fleet;
+mod forecast;
 mod group;
+mod holdings;
 mod intake;
 mod join;
 mod lanes;
@@ -37,6 +45,7 @@ mod matching;
 mod needs;
 mod output;
 mod parallel;
+mod planted;
 mod policies;
 mod ready;
 mod reason;
@@ -45,23 +54,35 @@ mod scheduler;
 mod settings;
 mod settle;
 mod soft;
-mod terms;
+mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tick;
+mod unschedulable;
 mod usage;
 mod view;
 mod wait_graph;
 
+pub use advise::{Advice, Excerpt, Found, Suggestion};
 pub use command::{Command, Deliver, Ended, HeldLease, Poll, Refusal, Register, Reply, Verdict};
+pub use experience::LearnedSnapshot;
 pub use explain::Explanation;
+pub use figures::{Figures, PoolFigures, TenantFigures};
+pub use fit::{Can, Fit, RunnerFit};
+pub use forecast::{
+    Forecast, Outlook, Percentiles, PredictionScore, Promise, Scored, Timing, Unforeseen,
+};
+pub use holdings::{GroupSnapshot, ResourceSnapshot};
 pub use leases::LeaseOwner;
 pub use load::Durable;
 pub use output::{Answer, LeaseChange, Output};
+#[doc(hidden)]
+pub use planted::Planted;
 pub use policies::PolicyError;
-pub use reason::Reason;
+pub use reason::{Reason, Seen};
 pub use scheduler::Scheduler;
 pub use settings::{
     MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
 };
+pub use summary::{GateCount, LaneCount, WaitSummary};
 pub use view::{PoolUsage, RunnerSnapshot, StatusSnapshot};

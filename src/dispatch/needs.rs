@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::command::{Ended, Refusal};
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use super::wait_graph::Node;
 use crate::model::{EndReason, Job, JobId, JobState, JobStateKind, Now, PlannedJob, WorkloadId};
@@ -14,11 +15,12 @@ pub(super) type Ends = FxHashMap<WorkloadId, NeedEnd>;
 impl Scheduler {
     /// A job ended: decides about those that need it and those that share its fate.
     pub(super) fn job_ended(&mut self, now: Now, id: JobId, end: NeedEnd) {
-        for dependent in self.dependencies.dependents(id) {
+        let dependents = self.dependencies.dependents(id);
+        for &dependent in &dependents {
             self.need_ended(now, dependent, end);
         }
         if self.job(id).is_some_and(|job| job.kind() == JobStateKind::Failed) {
-            self.fail_fast(now, id);
+            self.fail_fast(now, id, &dependents);
         }
     }
 
@@ -35,7 +37,10 @@ impl Scheduler {
             return;
         };
         let (run_if, failed_before) = (job.run_if(), job.need_failed);
-        let unended = self.dependencies.need_ended(id);
+        let unended = match self.dependencies.need_ended(id) {
+            _ if self.planted(Planted::ReadyEarly) => 0,
+            unended => unended,
+        };
         let need_failed = failed_before || end.is_failure();
         if need_failed != failed_before {
             self.edit_job(id, |job| job.need_failed = need_failed);
@@ -60,6 +65,9 @@ impl Scheduler {
     /// What had ended is looked up for all of them first: the end of one that is decided here is on
     /// the agenda, and must not count twice for the others.
     pub(super) fn meet_ended_needs(&mut self, now: Now, ids: &[JobId], ends: &Ends) {
+        if self.planted(Planted::DeadParent) {
+            return;
+        }
         let met: Vec<_> = ids.iter().map(|id| (*id, self.ended_needs(*id, ends))).collect();
         for (id, ended) in met {
             for end in ended {

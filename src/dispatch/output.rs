@@ -1,7 +1,7 @@
 //! What a batch of commands leaves to be done by the driver.
 
-use crate::dispatch::LeaseOwner;
-use crate::model::{AssignedJob, Change, LeaseToken, Marks, Record, RunnerId};
+use crate::dispatch::{LeaseOwner, Promise, Scored};
+use crate::model::{AssignedJob, Change, LeaseToken, Marks, Measure, Record, RunnerId};
 use crate::runner::PollId;
 
 /// Everything that follows from a batch: rows to write first, then things to say.
@@ -13,12 +13,18 @@ pub struct Output {
     pub marks: Marks,
     /// What happened, for streams; those to keep are among the changes too.
     pub records: Vec<Record>,
+    /// What is to be counted.
+    pub measures: Vec<Measure>,
     /// Answers to parked polls.
     pub answers: Vec<Answer>,
     /// Leases that began or ended.
     pub leases: Vec<LeaseChange>,
     /// Runners whose token hash is new, or (`None`) which left.
     pub credentials: Vec<(RunnerId, Option<Box<str>>)>,
+    /// What was said about new jobs, for figures.
+    pub promises: Vec<Promise>,
+    /// What was said and could be compared with what happened, for figures.
+    pub scored: Vec<Scored>,
 }
 
 /// The answer to a parked poll.

@@ -107,6 +107,12 @@ impl Scheduler {
         own.unwrap_or_else(|| self.pool_settings(runner.row.pool_id).cost_micros_per_hour)
     }
 
+    /// The same divided among the runner's slots: what a job there costs that has one of them.
+    pub(super) fn slot_cost_micros_per_hour(&self, id: RunnerId) -> u64 {
+        let slots = self.runners.get(id).map_or(1, |runner| runner.slots().max(1));
+        self.cost_micros_per_hour(id) / u64::from(slots)
+    }
+
     /// How long a job of a class is expected to run.
     pub fn expected_run_ms(&self, class: ClassId) -> i64 {
         self.run_times.class_mean_ms(class)

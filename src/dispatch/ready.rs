@@ -14,8 +14,8 @@ impl Scheduler {
 
     /// The time of a delayed job has come.
     pub(super) fn time_came(&mut self, now: Now, id: JobId) {
-        // That it has asked its group is what a row says by having no time any more.
-        if self.asks_group(&self.jobs[&id].row) {
+        // That its time came is what a row says by having no time any more.
+        if self.time_counts_once(&self.jobs[&id].row) {
             self.edit_job(id, |job| {
                 job.ready_at_ms = job.ready_at_ms.max(job.not_before_ms);
                 job.not_before_ms = 0;
@@ -28,10 +28,17 @@ impl Scheduler {
 
     /// Whether a pending job waits for its time.
     ///
-    /// One that is not in its group waits there even when its time is over: the tick, not a load,
-    /// lets it ask, because then it may drive others out.
+    /// One whose time counts once waits there even when it is over: the tick, not a load, lets it
+    /// go on.
     pub(super) fn is_delayed(&self, now: Now, job: &Job) -> bool {
-        job.not_before_ms > now.wall_ms || (job.not_before_ms != 0 && self.asks_group(job))
+        job.not_before_ms > now.wall_ms || (job.not_before_ms != 0 && self.time_counts_once(job))
+    }
+
+    /// Whether the row must say that a job's time came, or a load after the clock went back would
+    /// find another one: when it asks its group it may drive others out, and at a limit it takes the
+    /// place of another.
+    fn time_counts_once(&self, job: &Job) -> bool {
+        self.asks_group(job) || !self.limits_of(job.id).is_empty()
     }
 
     /// Sets the timer of a pending job that may not wait for ever.

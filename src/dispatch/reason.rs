@@ -5,6 +5,31 @@ use std::fmt;
 use crate::model::{EndReason, JobId, JobStateKind, Mismatch, RunnerId, WorkloadId, WorkloadState};
 use crate::queue::{Member, QuotaReached};
 
+/// Something that a reason names, to people who may not know it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Seen<T> {
+    /// This one.
+    This(T),
+    /// One of another tenant.
+    Another,
+}
+
+impl<T> Seen<T> {
+    /// What people are told who may know it, or may not.
+    pub(super) fn of(it: T, may_know: bool) -> Self {
+        if may_know { Self::This(it) } else { Self::Another }
+    }
+}
+
+impl fmt::Display for Seen<JobId> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::This(id) => write!(f, "job {id}"),
+            Self::Another => f.write_str("another tenant's job"),
+        }
+    }
+}
+
 /// One reason, with the facts that it is made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reason {
@@ -13,7 +38,7 @@ pub enum Reason {
     /// It needs jobs of these names, and they have not joined its workload.
     AwaitsJobs(Vec<Box<str>>),
     /// Workloads that it needs have not ended.
-    BlockedByWorkloads(Vec<(WorkloadId, Box<str>, WorkloadState)>),
+    BlockedByWorkloads(Vec<Seen<(WorkloadId, Box<str>, WorkloadState)>>),
     /// Its time has not come (wall milliseconds).
     DelayedUntil {
         /// When it comes.
@@ -78,9 +103,9 @@ pub enum Reason {
         /// Units that there are.
         units: u32,
         /// Who holds which.
-        held: Vec<(u32, JobId)>,
+        held: Vec<(u32, Seen<JobId>)>,
         /// For whom the next free ones are kept.
-        reserved_for: Option<JobId>,
+        reserved_for: Option<Seen<JobId>>,
     },
     /// The runners of its pool have as many jobs as they may.
     PoolLimit {
@@ -104,6 +129,8 @@ pub enum Reason {
         offline: usize,
         /// Take nothing new.
         cordoned: usize,
+        /// The name of one that is cordoned, and by whom and why.
+        cordon: Option<(Box<str>, Box<str>)>,
         /// Leave when they have finished.
         draining: usize,
         /// Get nothing for a while, because jobs were lost under them.
@@ -145,6 +172,19 @@ pub enum Reason {
 impl Reason {
     /// Positions are counted so far.
     pub const POSITION_MAX: u64 = 1_000;
+
+    /// Which group, pause, quota, resource, pool, limit or runner it is, where a code stands for
+    /// several.
+    pub(super) fn key(&self) -> Option<Box<str>> {
+        match self {
+            Self::GroupHeld { key, .. } => Some(key.clone()),
+            Self::Paused { what, .. } => Some(what.clone()),
+            Self::Quota(reached) => Some(reached.quota.into()),
+            Self::Resource { name, .. } => Some(name.clone()),
+            Self::PoolLimit { pool, .. } => Some(pool.clone()),
+            _ => None,
+        }
+    }
 
     /// The name that programs compare.
     pub fn code(&self) -> &'static str {
@@ -193,7 +233,12 @@ impl fmt::Display for Reason {
             Self::BlockedByWorkloads(workloads) => {
                 let list: Vec<_> = workloads
                     .iter()
-                    .map(|(id, name, state)| format!("{name} (workload {id}, {})", state.as_str()))
+                    .map(|workload| match workload {
+                        Seen::This((id, name, state)) => {
+                            format!("{name} (workload {id}, {})", state.as_str())
+                        }
+                        Seen::Another => "another tenant's workload".to_owned(),
+                    })
                     .collect();
                 write!(f, "blocked by {}", list.join(", "))
             }
@@ -228,11 +273,11 @@ impl fmt::Display for Reason {
                 write!(f, "needs {wanted} of {units} units of {name}")?;
                 if !held.is_empty() {
                     let held: Vec<_> =
-                        held.iter().map(|(at, job)| format!("{at} by job {job}")).collect();
+                        held.iter().map(|(at, job)| format!("{at} by {job}")).collect();
                     write!(f, "; held: {}", held.join(", "))?;
                 }
                 match reserved_for {
-                    Some(job) => write!(f, "; what is freed is kept for job {job}"),
+                    Some(job) => write!(f, "; what is freed is kept for {job}"),
                     None => Ok(()),
                 }
             }
@@ -253,11 +298,14 @@ impl fmt::Display for Reason {
                 }
                 Ok(())
             }
-            Self::NoneAvailable { offline, cordoned, draining, unhealthy } => write!(
-                f,
-                "every runner that could take it is away: {offline} offline, {cordoned} cordoned, \
-                 {draining} draining, {unhealthy} unhealthy"
-            ),
+            Self::NoneAvailable { offline, cordoned, cordon, draining, unhealthy } => {
+                f.write_str("every runner that could take it is away: ")?;
+                write!(f, "{offline} offline, {cordoned} cordoned")?;
+                if let Some((name, why)) = cordon {
+                    write!(f, " ({name} by {why})")?;
+                }
+                write!(f, ", {draining} draining, {unhealthy} unhealthy")
+            }
             Self::Busy { busy, of } => write!(f, "{busy} of {of} runners that fit are busy"),
             Self::AwaitingPoll { runners } => {
                 write!(f, "{runners} runners that fit have room and have not asked for work yet")

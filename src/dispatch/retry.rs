@@ -111,7 +111,7 @@ impl Scheduler {
         let mut live = LiveWorkload::clean(row);
         live.jobs = jobs.iter().map(|job| job.id).collect();
         self.out.changes.push(Change::WorkloadReopened(id, live.jobs.clone()));
-        self.workloads.insert(id, live);
+        self.workloads.insert(id, Box::new(live));
         self.edit_workload(id, |_| {});
         let record = Record {
             workload_id: Some(id),
@@ -133,7 +133,7 @@ impl Scheduler {
             }
             self.dependencies.insert(id, needs, job.needs_workloads(), 0);
             let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
-            self.jobs.insert(id, live);
+            self.jobs.insert(id, Box::new(live));
             return;
         }
         let unended = needs.len() + job.needs_workloads().len() + never_came;

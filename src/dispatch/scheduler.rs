@@ -7,21 +7,24 @@ use rustc_hash::FxHashMap;
 use super::agenda::Agenda;
 use super::classes::Classes;
 use super::command::{Command, Refusal, Reply, Verdict};
+use super::forecast::{PredictionScore, Promised};
 use super::lanes::TriggerGate;
 use super::leases::Leases;
 use super::output::Output;
 use super::policies::PoolPolicies;
 use super::settings::{PoolSettings, Settings};
+use super::unschedulable::Unschedulable;
 use crate::model::{
     Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Now, Pause, PauseScope,
-    Record, RecordName, RunnerId, Workload, WorkloadId, WorkloadState,
+    PoolId, Record, RecordName, RunnerId, TenantId, Workload, WorkloadId, WorkloadState,
 };
 use crate::queue::{
     DependencyTracker, GroupGate, HoldGate, JobQueue, ParallelGate, Place, QueueTimeouts,
     QuotaGate, ResourceGate, Shares, TimeGate, WaitStatistics,
 };
 use crate::runner::{
-    CapabilityIndex, PlacementKey, RunTimes, RunTimesSettings, RunnerRegistry, RunnerSlot,
+    BusyMeter, CapabilityIndex, PlacementKey, RunTimes, RunTimesSettings, RunnerRegistry,
+    RunnerSlot,
 };
 
 /// All decisions about jobs, runners and leases of one database. A clone is a world of its own, in
@@ -35,8 +38,9 @@ pub struct Scheduler {
     pub(super) next_sequence: i64,
     pub(super) marks: Marks,
     pub(super) classes: Classes,
-    pub(super) workloads: FxHashMap<WorkloadId, LiveWorkload>,
-    pub(super) jobs: FxHashMap<JobId, LiveJob>,
+    /// Behind pointers, as jobs are: up to half of a map's places are empty.
+    pub(super) workloads: FxHashMap<WorkloadId, Box<LiveWorkload>>,
+    pub(super) jobs: FxHashMap<JobId, Box<LiveJob>>,
     pub(super) dependencies: DependencyTracker,
     pub(super) groups: GroupGate,
     pub(super) parallel: ParallelGate,
@@ -66,12 +70,17 @@ pub struct Scheduler {
     pub(super) key_runners: FxHashMap<PlacementKey, BTreeSet<RunnerSlot>>,
     pub(super) queue: JobQueue,
     pub(super) waits: WaitStatistics,
+    /// The time of slots that each tenant's jobs use.
+    pub(super) tenant_busy: FxHashMap<TenantId, BusyMeter>,
     pub(super) runners: RunnerRegistry,
     pub(super) run_times: RunTimes,
     /// How many runs were known when run times were last written.
     pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
     pub(super) leases: Leases,
+    pub(super) unschedulable: Unschedulable,
+    /// How often what was said about jobs came true.
+    pub(super) score: PredictionScore,
     /// Classes with a job that became ready since the last [`Scheduler::settle`].
     pub(super) fresh_classes: BTreeSet<ClassId>,
     /// The last `settle` stopped at `max_global_concurrency`: as soon as there is room again the
@@ -99,6 +108,8 @@ pub(super) struct LiveJob {
     pub(super) start_by_ms: Option<i64>,
     /// It was kept back for a runner once.
     pub(super) was_held: bool,
+    /// What was said about its start, until that is scored.
+    pub(super) promised: Option<Box<Promised>>,
     dirty: bool,
 }
 
@@ -108,8 +119,8 @@ impl LiveJob {
             let expected_run_ms = expected_run_ms(row.class_id);
             terms.start_by_ms(row.queued_at_ms, expected_run_ms)
         });
-        let (place, raise_at_ms, was_held) = (None, None, false);
-        Self { row, place, raise_at_ms, start_by_ms, was_held, dirty: false }
+        let (place, raise_at_ms, was_held, promised) = (None, None, false, None);
+        Self { row, place, raise_at_ms, start_by_ms, was_held, promised, dirty: false }
     }
 }
 
@@ -181,11 +192,14 @@ impl Scheduler {
             key_runners: FxHashMap::default(),
             queue: JobQueue::default(),
             waits: WaitStatistics::default(),
+            tenant_busy: FxHashMap::default(),
             runners,
             run_times,
             run_times_saved: 0,
             index: CapabilityIndex::default(),
             leases: Leases::default(),
+            unschedulable: Unschedulable::default(),
+            score: PredictionScore::default(),
             fresh_classes: BTreeSet::new(),
             stopped_at_capacity: false,
             look_everywhere: false,
@@ -213,7 +227,9 @@ impl Scheduler {
             Command::Submit { workload, idempotency_key, ended } => {
                 self.submit(now, *workload, idempotency_key, &ended, verdict)
             }
-            Command::Join { workload_id, jobs, ended } => self.join(now, workload_id, jobs, &ended),
+            Command::Join { workload_id, jobs, idempotency_key, ended } => {
+                self.join(now, workload_id, jobs, idempotency_key, &ended, verdict)
+            }
             Command::Close { workload_id, author } => self.close(now, workload_id, &author),
             Command::Register(register) => self.register(now, *register),
             Command::Poll(poll) => self.poll(now, *poll),
@@ -227,6 +243,9 @@ impl Scheduler {
             Command::Release { lease, reason } => self.release(now, lease, reason),
             Command::PatchRunner { runner_id, capabilities, cordoned, draining, author } => {
                 self.patch_runner(now, runner_id, capabilities, cordoned, draining, author)
+            }
+            Command::PatchPool { pool_id, cordoned, draining, author } => {
+                self.patch_pool(now, pool_id, cordoned, draining, &author)
             }
             Command::Deregister(runner_id) => self.deregister(now, runner_id),
             Command::CancelJob { job_id, author, reason } => {
@@ -247,6 +266,8 @@ impl Scheduler {
             Command::MoveToFront { job_id, author } => self.move_to_front(now, job_id, author),
             Command::Pause(pause) => self.set_pause(now, pause),
             Command::Resume { scope, author } => self.lift_pause(now, scope, author),
+            Command::TrainModel { runs, author } => Ok(self.train_model(now, runs, author)),
+            Command::ResetModel { author } => Ok(self.reset_model(now, author)),
         };
         self.drain(now);
         reply
@@ -315,7 +336,7 @@ impl Scheduler {
         assert!(from.may_become(to), "job {id} cannot go from {from} to {to}");
         let waits = |kind| matches!(kind, JobStateKind::Blocked | JobStateKind::Pending);
         if waits(from) && !waits(to) {
-            self.waits.end(&job.row);
+            self.waits.end(self.first_pool(job.row.class_id), &job.row);
             self.quota.waits_no_longer(job.row.tenant_id);
         }
         let workload_id = job.row.workload_id;
@@ -336,8 +357,13 @@ impl Scheduler {
     /// A job waits from now on, gated or not.
     pub(super) fn begin_wait(&mut self, id: JobId) {
         let job = &self.jobs[&id].row;
-        self.waits.begin(job);
+        self.waits.begin(self.first_pool(job.class_id), job);
         self.quota.waits(job.tenant_id);
+    }
+
+    /// The first pool whose runners may take jobs of a class: where they count as waiting.
+    pub(super) fn first_pool(&self, class: ClassId) -> PoolId {
+        self.index.requirements(class).map_or(PoolId::DEFAULT, |needs| needs.pool_id)
     }
 
     /// Tells the streams, and the history where nothing else says it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::planted::Planted;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
@@ -48,6 +49,9 @@ pub struct Settings {
     pub deadline_raise_ms: i64,
     /// How long a job may be pending where it does not say itself; `None` for ever.
     pub queue_timeout_ms: Option<i64>,
+    /// How long no registered runner may be able to take a class of jobs before these are marked as
+    /// unschedulable.
+    pub unschedulable_after_ms: i64,
     /// How long a job is expected to run while nothing is known of its like.
     pub expected_run_ms: i64,
     /// Whether run times are learned from the attempts that end; without it every job is expected to
@@ -79,6 +83,9 @@ pub struct Settings {
     pub selection_policies: SelectionPolicies,
     /// Names, and the units of resources.
     pub catalogue: Catalogue,
+    /// A fault that a test planted.
+    #[doc(hidden)]
+    pub planted: Option<Planted>,
 }
 
 /// What is set for a tenant. Where a maximum is absent there is none.
@@ -108,12 +115,12 @@ pub struct TenantSettings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MaxWaitPolicy {
-    /// It is queued.
+    /// It is queued; the answer says what is expected.
     #[default]
     Admit,
-    /// It is queued, and the answer warns.
+    /// It is queued, and a record and a metric say so beside the answer.
     Warn,
-    /// It is refused.
+    /// It is refused when it cannot be met, whatever may happen. What is at risk is queued.
     Refuse,
 }
 
@@ -194,6 +201,7 @@ impl Default for Settings {
             aging_ms: 600_000,
             deadline_raise_ms: 60_000,
             queue_timeout_ms: None,
+            unschedulable_after_ms: 60_000,
             expected_run_ms: 60_000,
             learning: true,
             balance_seen_ms: 5_000,
@@ -209,6 +217,7 @@ impl Default for Settings {
             scheduling_policies: SchedulingPolicies::standard(),
             selection_policies: SelectionPolicies::standard(),
             catalogue: Catalogue::default(),
+            planted: None,
         }
     }
 }

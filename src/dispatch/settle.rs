@@ -24,6 +24,6 @@ impl Scheduler {
         self.flush_soft(now);
         self.trim_queue_timeouts();
         let jobs = &self.jobs;
-        self.waits.trim(|id| jobs.get(&id).and_then(|job| super::view::waits_since(&job.row)));
+        self.waits.trim(|id| jobs.get(&id).and_then(|job| super::view::waits(&job.row)));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::forecast::PredictionScore;
 use super::leases::Timer;
 use super::scheduler::Scheduler;
 use crate::model::{Change, Now, PoolId, RunnerId, SoftState};
@@ -12,6 +13,8 @@ use crate::runner::{HealthGate, RunTimes, RunTimesSettings, RunnerHealth, SavedH
 const SHARES: &str = "shares";
 /// How long jobs run.
 const RUN_TIMES: &str = "run_times";
+/// How often what was said about jobs came true.
+const PREDICTIONS: &str = "predictions";
 /// How far runners are trusted.
 const HEALTH: &str = "health";
 
@@ -34,6 +37,9 @@ impl Scheduler {
                 HEALTH => {
                     let _ = serde_json::from_str(&soft.value)
                         .map(|it: BTreeMap<i64, SavedHealth>| self.restore_health(now, &it));
+                }
+                PREDICTIONS => {
+                    self.score = serde_json::from_str(&soft.value).unwrap_or_default();
                 }
                 _ => {}
             }
@@ -66,9 +72,27 @@ impl Scheduler {
 
     /// Adds soft state to what the batch writes: before a hand-over.
     pub fn save_soft(&mut self, now: Now) {
+        let mut kept = self.shares_and_health(now);
         let mut keep = |key: &str, value: String| {
-            let soft = SoftState { key: key.into(), value: value.into(), at_ms: now.wall_ms };
-            self.out.changes.push(Change::SoftSaved(soft));
+            kept.push(SoftState { key: key.into(), value: value.into(), at_ms: now.wall_ms });
+        };
+        if self.score != PredictionScore::default()
+            && let Ok(score) = serde_json::to_string(&self.score)
+        {
+            keep(PREDICTIONS, score);
+        }
+        self.out.changes.extend(kept.into_iter().map(Change::SoftSaved));
+        // The largest of them: only when something was learned.
+        if self.run_times.observed() != self.run_times_saved {
+            self.save_run_times(now);
+        }
+    }
+
+    /// What decides who is next and who gets nothing, beside the rows.
+    pub(super) fn shares_and_health(&self, now: Now) -> Vec<SoftState> {
+        let mut kept = Vec::new();
+        let mut keep = |key: &str, value: String| {
+            kept.push(SoftState { key: key.into(), value: value.into(), at_ms: now.wall_ms });
         };
         if let Ok(shares) = serde_json::to_string(&self.shares.kept()) {
             keep(SHARES, shares);
@@ -80,10 +104,14 @@ impl Scheduler {
         if let Ok(health) = serde_json::to_string(&health) {
             keep(HEALTH, health);
         }
-        // The largest of them: only when something was learned.
-        if self.run_times.observed() != self.run_times_saved {
-            self.run_times_saved = self.run_times.observed();
-            keep(RUN_TIMES, self.run_times.to_json());
-        }
+        kept
+    }
+
+    /// Adds what was learned of run times to what the batch writes.
+    pub(super) fn save_run_times(&mut self, now: Now) {
+        self.run_times_saved = self.run_times.observed();
+        let value = self.run_times.to_json().into();
+        let soft = SoftState { key: RUN_TIMES.into(), value, at_ms: now.wall_ms };
+        self.out.changes.push(Change::SoftSaved(soft));
     }
 }

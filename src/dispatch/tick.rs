@@ -14,20 +14,22 @@ const WALL_LOOK_MS: i64 = 1_000;
 impl Scheduler {
     /// Handles everything that is due; the driver calls it at the start of each batch.
     pub fn tick(&mut self, now: Now, entropy: &mut dyn Entropy) {
+        // First: whoever did not come has missed a hold that is over, also when its job ends now.
+        self.holds_due(now);
         while let Some(id) = self.time_gate.pop_due(now.wall_ms) {
             self.time_came(now, id);
             self.drain(now);
         }
         self.end_overdue(now);
         self.raise_due(now);
-        self.holds_due(now);
+        self.mark_unschedulable(now);
         while let Some(timer) = self.leases.pop_due(now.mono_ms) {
             match timer {
                 Timer::Lease(token) => self.lease_due(now, token, entropy),
                 Timer::Silence(id) => self.silence_due(now, id),
                 Timer::Health(id) => self.health_due(now, id),
                 // Whether that opened anything is seen by looking.
-                Timer::Rate(_) => self.opened_anywhere(),
+                Timer::Rate(tenant) => self.opened_tenant(tenant),
                 Timer::PollEnd(poll_id) => {
                     if let Some(slot) = self.runners.by_poll(poll_id) {
                         self.to_answer.insert(slot);
@@ -41,12 +43,18 @@ impl Scheduler {
     /// In how many milliseconds [`Scheduler::tick`] has something to do, at most; `None` when
     /// only a command can bring something.
     pub fn next_tick_in_ms(&self, now: Now) -> Option<i64> {
+        self.due_in_ms(now, WALL_LOOK_MS)
+    }
+
+    /// The same; times of the wall clock are taken to be at most `wall_look_ms` away.
+    pub(super) fn due_in_ms(&self, now: Now, wall_look_ms: i64) -> Option<i64> {
         let mono = self.leases.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
         let hold = self.holds.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
+        let marks = self.marks_due_ms().map(|at_ms| at_ms.saturating_sub(now.mono_ms));
         let raise = self.raises.first().map(|(at_ms, _)| *at_ms);
         let wall = [self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms(), raise];
-        let wall = wall.into_iter().flatten().map(|at_ms| (at_ms - now.wall_ms).min(WALL_LOOK_MS));
-        mono.into_iter().chain(hold).chain(wall).min().map(|ms| ms.max(0))
+        let wall = wall.into_iter().flatten().map(|at_ms| (at_ms - now.wall_ms).min(wall_look_ms));
+        mono.into_iter().chain(hold).chain(marks).chain(wall).min().map(|ms| ms.max(0))
     }
 
     fn lease_due(&mut self, now: Now, token: LeaseToken, entropy: &mut dyn Entropy) {

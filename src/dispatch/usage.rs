@@ -3,9 +3,10 @@
 
 use super::lanes::KeyKind;
 use super::leases::Timer;
+use super::planted::Planted;
 use super::scheduler::Scheduler;
-use crate::model::{JobId, LeaseToken, Now};
-use crate::runner::RunnerSlot;
+use crate::model::{JobId, LeaseToken, Now, TenantId};
+use crate::runner::{BusyMeter, RunnerSlot};
 
 impl Scheduler {
     /// Charges a tenant for a job that is given to a runner now.
@@ -14,8 +15,12 @@ impl Scheduler {
         let job = &self.jobs[&id].row;
         let (tenant, priority) = (job.tenant_id, job.priority);
         let demand = self.demand(job.class_id);
-        self.shares.charge(tenant, charged_ms);
+        if !self.planted(Planted::ShareNotCharged) {
+            self.shares.charge(tenant, charged_ms);
+        }
         self.quota.given(tenant, demand, priority, Some(now.mono_ms));
+        self.note_busy(now, tenant);
+        let job = &self.jobs[&id].row;
         if let Some(at_ms) = self.quota.rate_opens_at_ms(tenant, now.mono_ms) {
             self.leases.set_timer(at_ms, Timer::Rate(tenant));
         }
@@ -30,11 +35,13 @@ impl Scheduler {
     }
 
     /// A job that was with a runner before a load takes what it had.
-    pub(super) fn take_again(&mut self, id: JobId) {
+    pub(super) fn take_again(&mut self, now: Now, id: JobId) {
         let job = &self.jobs[&id].row;
         self.shares.enter(job.tenant_id);
         let demand = self.demand(job.class_id);
         self.quota.given(job.tenant_id, demand, job.priority, None);
+        self.note_busy(now, job.tenant_id);
+        let job = &self.jobs[&id].row;
         if let Some(units) = &job.units {
             self.resources.hold(units, id);
         }
@@ -96,22 +103,35 @@ impl Scheduler {
     }
 
     /// A job's attempt is over: what it took of its tenant and of resources comes back.
-    pub(super) fn give_back(&mut self, id: JobId, charged_ms: i64, ran_ms: i64) {
+    pub(super) fn give_back(&mut self, now: Now, id: JobId, charged_ms: i64, ran_ms: i64) {
         let job = &self.jobs[&id].row;
         let (tenant, priority) = (job.tenant_id, job.priority);
         let demand = self.demand(job.class_id);
         self.shares.correct(tenant, charged_ms, ran_ms);
         self.shares.leave(tenant);
-        let pool = job.lease().and_then(|lease| self.runners.get(lease.runner_id));
-        let pool_full =
-            pool.is_some_and(|it| self.pool_settings(it.row.pool_id).jobs_max.is_some());
-        let units = job.units.clone();
-        if self.quota.given_back(tenant, demand, priority) || pool_full {
-            self.opened_anywhere();
+        let runner = job.lease().and_then(|lease| self.runners.get(lease.runner_id));
+        // The runner still counts it.
+        let full = runner.map(|it| it.row.pool_id).filter(|pool| self.pool_is_full(*pool));
+        let units = job.units.clone().filter(|_| !self.planted(Planted::UnitsKept));
+        let quota_opened =
+            !self.planted(Planted::QuotaKept) && self.quota.given_back(tenant, demand, priority);
+        if quota_opened {
+            self.opened_tenant(tenant);
         }
+        if let Some(pool) = full {
+            self.opened_pool(pool);
+        }
+        self.note_busy(now, tenant);
         if let Some(units) = units {
             let classes = self.resources.give_back(&units);
             self.opened(classes);
         }
+    }
+
+    /// A tenant has more jobs with runners, or fewer.
+    fn note_busy(&mut self, now: Now, tenant: TenantId) {
+        let running = self.quota.running(tenant);
+        let meter = self.tenant_busy.entry(tenant).or_insert_with(|| BusyMeter::new(now.mono_ms));
+        meter.set(now.mono_ms, running);
     }
 }

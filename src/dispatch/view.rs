@@ -1,11 +1,13 @@
 //! What the scheduler shows of itself: read right after a commit, never changed from outside.
 
+use super::forecast::PredictionScore;
 use super::scheduler::Scheduler;
 use crate::model::{
-    ClassId, Job, JobId, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId, RunnerState,
+    ClassId, Job, JobId, JobPriority, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId,
+    RunnerState,
 };
 use crate::queue::QueueMetrics;
-use crate::runner::LiveRunner;
+use crate::runner::{BusyTime, LiveRunner};
 
 /// The scheduler at a glance.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,8 +24,10 @@ pub struct StatusSnapshot {
     pub parked_polls: u64,
     /// Each pool that has runners; the default pool always.
     pub pools: Vec<PoolUsage>,
-    /// Waiting jobs that no registered runner can take, however long they wait.
+    /// Waiting jobs that are marked, because no registered runner could ever take them.
     pub unschedulable_jobs: u64,
+    /// How often what was said about jobs came true, since that was last lost.
+    pub predictions: PredictionScore,
 }
 
 /// How much of a pool is there and used.
@@ -52,21 +56,39 @@ pub struct RunnerSnapshot {
     pub used: u32,
     /// Jobs that it has from us.
     pub jobs: Vec<JobId>,
+    /// How busy our jobs kept it lately.
+    pub busy: BusyTime,
     /// Whether it has a poll parked.
     pub waiting: bool,
     /// Milliseconds since it was heard of; `None` when not since the last load.
     pub last_seen_ms_ago: Option<i64>,
 }
 
-/// Since when a job waits, if it does.
-pub(super) fn waits_since(job: &Job) -> Option<i64> {
-    matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending).then_some(job.queued_at_ms)
+/// Since when and at which level a job waits, if it does.
+pub(super) fn waits(job: &Job) -> Option<(i64, JobPriority)> {
+    let waiting = matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending);
+    waiting.then_some((job.queued_at_ms, job.priority))
 }
 
 impl Scheduler {
     /// The scheduler at a glance.
     pub fn status(&mut self) -> StatusSnapshot {
         let queue = self.queue_metrics();
+        let pools = self.pool_usage();
+        StatusSnapshot {
+            epoch: self.epoch,
+            queue,
+            running_jobs: self.leases.len() as u64,
+            max_global_concurrency: self.settings.max_global_concurrency,
+            parked_polls: self.runners.parked_len() as u64,
+            pools,
+            unschedulable_jobs: self.unschedulable.len() as u64,
+            predictions: self.score,
+        }
+    }
+
+    /// Each pool that has runners; the default pool always.
+    pub(super) fn pool_usage(&self) -> Vec<PoolUsage> {
         let mut pools = vec![PoolUsage::empty(PoolId::DEFAULT)];
         for (_, runner) in self.runners.iter() {
             let pool_id = runner.row.pool_id;
@@ -76,24 +98,13 @@ impl Scheduler {
             });
             pools[at].count(runner);
         }
-        let unfit = |class: &crate::model::ClassId| self.index.runners_len(*class) == 0;
-        let unschedulable: usize =
-            self.queue.classes().filter(unfit).map(|class| self.queue.class_len(class)).sum();
-        StatusSnapshot {
-            epoch: self.epoch,
-            queue,
-            running_jobs: self.leases.len() as u64,
-            max_global_concurrency: self.settings.max_global_concurrency,
-            parked_polls: self.runners.parked_len() as u64,
-            pools,
-            unschedulable_jobs: unschedulable as u64,
-        }
+        pools
     }
 
     /// Depth and age of the queue.
     pub fn queue_metrics(&mut self) -> QueueMetrics {
         let jobs = &self.jobs;
-        self.waits.metrics(|id| jobs.get(&id).and_then(|job| waits_since(&job.row)))
+        self.waits.metrics(|id| jobs.get(&id).and_then(|job| waits(&job.row)))
     }
 
     /// The first `limit` waiting jobs in dispatch order, then gated ones in the order of ids.
@@ -108,7 +119,7 @@ impl Scheduler {
             let mut gated: Vec<_> = self
                 .jobs
                 .values()
-                .filter(|job| waits_since(&job.row).is_some() && job.place.is_none())
+                .filter(|job| waits(&job.row).is_some() && job.place.is_none())
                 .map(|job| &job.row)
                 .collect();
             gated.sort_unstable_by_key(|job| job.id);
@@ -134,7 +145,7 @@ impl Scheduler {
         });
         let charge_ms = self.settings.expected_run_ms;
         if limit > 0 {
-            self.queue.walk(scenes, self.shares.clone(), charge_ms, |id| {
+            self.queue.walk(scenes, &[], self.shares.clone(), charge_ms, |id| {
                 order.push(id);
                 order.len() < limit && Some(id) != last
             });
@@ -143,21 +154,8 @@ impl Scheduler {
     }
 
     fn queued_job(&self, job: &Job, position: Option<u64>) -> QueuedJob {
-        QueuedJob {
-            job_id: job.id,
-            workload_id: job.workload_id,
-            name: job.name.clone(),
-            priority: job.priority,
-            labels: self
-                .index
-                .requirements(job.class_id)
-                .map_or_else(Vec::new, |needs| needs.labels.clone()),
-            queued_at_ms: job.queued_at_ms,
-            retry_count: job.retry_count,
-            max_retries: job.max_retries,
-            state: job.kind(),
-            position,
-        }
+        let needs = self.index.requirements(job.class_id);
+        QueuedJob::new(job, needs.map_or_else(Vec::new, |needs| needs.labels.clone()), position)
     }
 
     /// Runners with an id below `before`, newest first, at most `limit`.
@@ -174,6 +172,11 @@ impl Scheduler {
         runners.into_iter().take(limit).map(|runner| self.show(now, runner)).collect()
     }
 
+    /// What people call a runner.
+    pub fn runner_name(&self, id: RunnerId) -> Option<&str> {
+        self.runners.get(id).map(|runner| &*runner.row.name)
+    }
+
     /// One runner.
     pub fn runner(&self, now: Now, id: RunnerId) -> Option<RunnerSnapshot> {
         self.runners.get(id).map(|runner| self.show(now, runner))
@@ -186,6 +189,7 @@ impl Scheduler {
             state: runner.state(),
             used: runner.used(),
             jobs: runner.leases.iter().filter_map(job_of).collect(),
+            busy: runner.busy.time(now.mono_ms),
             waiting: runner.parked.is_some(),
             last_seen_ms_ago: runner.heard.then(|| now.mono_ms - runner.seen_at_ms),
         }
@@ -193,7 +197,7 @@ impl Scheduler {
 }
 
 impl PoolUsage {
-    fn empty(pool_id: PoolId) -> Self {
+    pub(super) fn empty(pool_id: PoolId) -> Self {
         Self { pool_id, runners_online: 0, runners_total: 0, slots_used: 0, slots_total: 0 }
     }
 

@@ -7,9 +7,8 @@ use std::panic::AssertUnwindSafe;
 use super::batch::Envelope;
 use super::run::Driver;
 use crate::dispatch::{Output, Refusal, Reply, Verdict};
-use crate::model::{JobStateKind, Now, Record, RecordName, RequeueReason, UniqueKey};
+use crate::model::{Now, UniqueKey};
 use crate::store::{Batch, Claim, StoreError};
-use crate::telemetry::{JobEndLabels, Metrics};
 
 /// What was decided together, and is one transaction: commands with their replies.
 #[derive(Default)]
@@ -111,47 +110,6 @@ pub(super) async fn claim(
         }
     }
     Ok(())
-}
-
-/// Counts what happened, and writes it to the log with the ids of what it is about.
-pub(super) fn tell(metrics: &Metrics, records: &[Record]) {
-    for record in records {
-        log(record);
-        let end = |state: JobStateKind| {
-            metrics.job_ends.get_or_create(&JobEndLabels::from(state)).inc();
-        };
-        match record.name {
-            RecordName::JobAssigned => drop(metrics.assignments.inc()),
-            RecordName::JobCompleted => end(JobStateKind::Completed),
-            RecordName::JobFailed => end(JobStateKind::Failed),
-            RecordName::JobCancelled => end(JobStateKind::Cancelled),
-            RecordName::JobSkipped => end(JobStateKind::Skipped),
-            RecordName::JobRequeued => {
-                if let Some(reason) = RequeueReason::from_name(&record.detail) {
-                    metrics.requeues.get_or_create(&reason.into()).inc();
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// One line; what every job does is for those who look closer, what ends or goes wrong for all.
-fn log(record: &Record) {
-    let (job_id, workload_id) = (record.job_id.map(|id| id.0), record.workload_id.map(|id| id.0));
-    let (runner_id, attempt) = (record.runner_id.map(|id| id.0), record.attempt);
-    let delivery_id = record.delivery_id.map(|id| id.to_string());
-    let (name, detail) = (record.name.as_str(), &*record.detail);
-    match record.name {
-        RecordName::JobQueued
-        | RecordName::JobAssigned
-        | RecordName::JobStarted
-        | RecordName::DeliveryAccepted
-        | RecordName::WorkloadCreated => {
-            tracing::debug!(workload_id, job_id, runner_id, attempt, delivery_id, detail, "{name}");
-        }
-        _ => tracing::info!(workload_id, job_id, runner_id, attempt, delivery_id, detail, "{name}"),
-    }
 }
 
 /// What everybody is told between a failed commit and the next load.

@@ -123,8 +123,11 @@ impl Driver {
     }
 
     /// Applies a command beside a commit, unless it must wait for that or nobody wants it any more.
+    /// New work behind such work waits too, so that it keeps its order.
     fn apply_ahead(&mut self, envelope: Envelope) {
-        if envelope.command.unique_key().is_some() {
+        let command = &envelope.command;
+        let behind = command.is_intake() && !self.inbox.first.is_empty();
+        if behind || command.unique_key().is_some() {
             self.inbox.first.push_back(envelope);
         } else if !envelope.is_unwanted() {
             self.ahead_failed = self.apply(envelope, Verdict::New).err();

@@ -53,6 +53,12 @@ impl Handle {
         &self.views
     }
 
+    /// How many commands wait for the next batch.
+    pub fn waiting(&self) -> usize {
+        let control = self.control.max_capacity() - self.control.capacity();
+        control + self.intake.max_capacity() - self.intake.capacity()
+    }
+
     /// Sends a command and waits for the commit.
     ///
     /// The command is carried out whether or not the caller goes on waiting.

@@ -18,7 +18,7 @@ use crate::dispatch::{Answer, Command, LeaseOwner, Scheduler, Settings};
 use crate::model::{Entropy, Now};
 use crate::runner::PollId;
 use crate::store::Writer;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Meter, Metrics};
 
 /// Looks at each command before it is applied, inside the same guard against panics: how tests
 /// plant a fault in the scheduler.
@@ -75,10 +75,12 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
         first: VecDeque::new(),
         stopping: false,
     };
+    let meter = Meter::new(Arc::clone(&options.metrics), options.settings.catalogue.clone());
     let driver = Driver {
         options,
         inbox,
         questions: question_receiver,
+        meter,
         views,
         scheduler: None,
         ticked_at: None,
@@ -106,6 +108,8 @@ pub(super) struct Driver {
     pub(super) options: DriverOptions,
     pub(super) inbox: Inbox,
     pub(super) questions: mpsc::Receiver<Question>,
+    /// Counts what is spoken of.
+    pub(super) meter: Meter,
     pub(super) views: Arc<Views>,
     /// `None` until loaded, and again from a failed commit to the next load.
     pub(super) scheduler: Option<Scheduler>,
@@ -270,4 +274,3 @@ impl Driver {
         }
     }
 }
-

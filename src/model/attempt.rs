@@ -183,6 +183,16 @@ pub struct Attempt {
     pub pool_id: PoolId,
     /// How long the job could have been given to a runner before it was.
     pub waited_ms: i64,
-    /// What an hour of the runner cost.
+    /// What an hour of one of the runner's slots cost: what an hour of the runner cost, divided
+    /// among its slots.
     pub cost_micros_per_hour: u64,
+}
+
+impl Attempt {
+    /// What the runner's slot cost from assignment to end.
+    pub fn cost_micros(&self) -> u64 {
+        let had_ms = (self.ended_at_ms - self.assigned_at_ms).max(0).unsigned_abs();
+        let cost = u128::from(had_ms) * u128::from(self.cost_micros_per_hour) / 3_600_000;
+        u64::try_from(cost).unwrap_or(u64::MAX)
+    }
 }

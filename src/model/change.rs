@@ -53,7 +53,7 @@ pub enum Change {
     /// Something happened.
     Recorded(Record),
     /// What a claimed key stands for, once that is known.
-    KeyAnswered(UniqueKey, WorkloadId),
+    KeyAnswered(UniqueKey, Box<str>),
 }
 
 /// What a key is unique among.
@@ -61,7 +61,7 @@ pub enum Change {
 pub enum KeyScope {
     /// The delivery ids that a source's provider gave; the key begins with the source's name.
     Delivery = 0,
-    /// `Idempotency-Key` of submissions.
+    /// `Idempotency-Key` of submissions and joins; a join's begins with what it joins.
     Submission = 1,
 }
 

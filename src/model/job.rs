@@ -54,6 +54,9 @@ pub struct Job {
     pub need_failed: bool,
     /// Whether it is in its group; it stays there until it ends.
     pub in_group: bool,
+    /// Whether it waits in its lane and no registered runner could ever take it, as was found out
+    /// some time after that began.
+    pub unschedulable: bool,
     /// The units of resources that it holds, exactly while a runner has it.
     pub units: Option<Box<HeldUnits>>,
     /// How a push executor's backend calls the live attempt.
@@ -120,4 +123,22 @@ pub struct QueuedJob {
     pub state: JobStateKind,
     /// Its place in dispatch order from 1; `None` while a gate holds it.
     pub position: Option<u64>,
+}
+
+impl QueuedJob {
+    /// A waiting job whose runner must have these labels, at its place.
+    pub fn new(job: &Job, labels: Vec<Box<str>>, position: Option<u64>) -> Self {
+        Self {
+            job_id: job.id,
+            workload_id: job.workload_id,
+            name: job.name.clone(),
+            priority: job.priority,
+            labels,
+            queued_at_ms: job.queued_at_ms,
+            retry_count: job.retry_count,
+            max_retries: job.max_retries,
+            state: job.kind(),
+            position,
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod id;
 mod job;
 mod job_state;
 mod lease;
+mod measure;
 mod mismatch;
 mod now;
 mod pause;
@@ -38,10 +39,14 @@ pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId}
 pub use job::{Job, QueuedJob};
 pub use job_state::{EndReason, JobState, JobStateKind};
 pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
+pub use measure::{AssignmentOutcome, Measure, Promise};
 pub use mismatch::Mismatch;
 pub use now::{Entropy, Now};
 pub use pause::{Pause, PauseScope};
-pub use plan::{Plan, PlanError, PlannedJob, PlannedWorkload, TermsFault, find_cycle};
+pub use plan::{
+    Company, Plan, PlanError, PlannedJob, PlannedWorkload, TermsFault, faults_of_jobs, find_cycle,
+    sort_needs,
+};
 pub use priority::JobPriority;
 pub use record::{Record, RecordName};
 pub use requirements::{Class, Preference, ResourceNeed, RunnerCapabilities, RunnerRequirements};

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    JobPriority, JobSpec, JobTerms, RetryPolicy, RunnerRequirements, TenantId, WorkloadKind,
+    JobPriority, JobSpec, JobTerms, RetryPolicy, RunIf, RunnerRequirements, TenantId, WorkloadKind,
     WorkloadTerms,
 };
 
-pub use faults::TermsFault;
+pub use faults::{Company, TermsFault, faults_of_jobs};
 
 /// Everything that one event starts, decided before the writer hears of it. Each workload in it
 /// is all or nothing.
@@ -62,6 +62,19 @@ pub struct PlannedJob {
     pub terms: JobTerms,
     /// What it does; shared, because a batch may have to be decided twice.
     pub spec: Arc<JobSpec>,
+}
+
+impl PlannedJob {
+    /// What is said of a job that [`PlannedJob::waits_for_a_failure_of_nothing`].
+    pub const FAILURE_OF_NOTHING: &str = "`failure` of what? The job needs nothing that can fail";
+
+    /// Whether it runs on failure and needs nothing: it would run every time, and was to report
+    /// failures.
+    pub fn waits_for_a_failure_of_nothing(&self) -> bool {
+        let terms = &self.terms;
+        let needs = self.needs.len() + terms.late_needs.len() + terms.needs_workloads.len();
+        terms.run_if == RunIf::Failure && needs == 0
+    }
 }
 
 /// Why a workload cannot be.
@@ -148,18 +161,25 @@ impl PlannedWorkload {
 
     /// Makes late needs of those needs of an open workload that are none of its jobs yet.
     pub fn split_late_needs(&mut self) {
-        if !self.open {
-            return;
+        if self.open {
+            let names: HashSet<String> = self.jobs.iter().map(|job| job.name.clone()).collect();
+            sort_needs(&mut self.jobs, |name| names.contains(name));
         }
-        let names: HashSet<String> = self.jobs.iter().map(|job| job.name.clone()).collect();
-        for job in &mut self.jobs {
-            let (known, late) = job.needs.drain(..).partition(|need| names.contains(need));
-            job.needs = known;
-            let late: Vec<String> = late;
-            for need in late {
-                if !job.terms.late_needs.iter().any(|known| **known == *need) {
-                    job.terms.late_needs.push(need.into());
-                }
+    }
+}
+
+/// Sorts the needs of jobs into those that `is_known` and those that may join later, and names each
+/// once.
+pub fn sort_needs(jobs: &mut [PlannedJob], is_known: impl Fn(&str) -> bool) {
+    for PlannedJob { needs, terms, .. } in jobs {
+        let mut all: Vec<String> = std::mem::take(needs);
+        all.extend(std::mem::take(&mut terms.late_needs).into_iter().map(String::from));
+        for need in all {
+            match is_known(&need) {
+                true if needs.contains(&need) => {}
+                true => needs.push(need),
+                false if terms.late_needs.iter().any(|late| **late == need) => {}
+                false => terms.late_needs.push(need.into()),
             }
         }
     }

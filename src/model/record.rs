@@ -123,10 +123,10 @@ record_names! {
     JobHeld = 20, "job.held", kept: false;
     /// A job was not with a runner, or had not ended, when it should have; the detail says which.
     JobLate = 21, "job.late", kept: true;
-    /// A job waits, and no registered runner could take it.
-    JobUnschedulable = 22, "job.unschedulable", kept: false;
+    /// A job waits, and no registered runner could take it; the detail names the nearest.
+    JobUnschedulable = 22, "job.unschedulable", kept: true;
     /// A runner that could take it is there again.
-    JobSchedulable = 23, "job.schedulable", kept: false;
+    JobSchedulable = 23, "job.schedulable", kept: true;
     /// Something gives out no jobs for now; the detail says what and why.
     Paused = 24, "dispatch.paused", kept: true;
     /// It does so again.
@@ -139,6 +139,10 @@ record_names! {
     RunnerHealth = 28, "runner.health", kept: false;
     /// What a job waited for waited for it, and it is given up; the detail is the path.
     JobWaitCycle = 29, "job.wait_cycle", kept: true;
+    /// Somebody had run times learned anew, or forgotten; the detail says which.
+    ModelChanged = 30, "model.changed", kept: false;
+    /// A job was admitted whose `max_wait` or deadline may not be met; the detail says what is expected.
+    JobAtRisk = 31, "job.at_risk", kept: true;
 }
 
 impl RecordName {

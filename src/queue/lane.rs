@@ -4,6 +4,7 @@
 //! class for its head: the best of the heads of its lanes that are open. That answer is kept until
 //! something changes it, so that a decision among many classes looks at one value for each.
 
+mod class;
 mod scene;
 mod walk;
 
@@ -11,43 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-pub use scene::{Head, OrderKey, Place, Scene};
+pub use scene::{Head, OrderKey, Place, Scene, Urgency};
+pub use walk::Newcomer;
 
-use crate::model::{ClassId, Job, JobId, JobPriority, PoolId, TenantId};
+use class::ClassLanes;
 
-type Lane = BTreeSet<(i64, JobId)>;
-
-/// The last answer of a class, and how long it holds.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    head: Option<Head>,
-    pool_id: PoolId,
-    openings: u64,
-    /// When the level of some head of the class changes (wall).
-    until_ms: i64,
-    since_ms: i64,
-}
-
-/// The lanes of one class.
-#[derive(Clone, Debug, Default)]
-struct ClassLanes {
-    /// Of each level, the non-empty lanes by tenant.
-    levels: [BTreeMap<TenantId, Lane>; JobPriority::ALL.len()],
-    /// Jobs that some fitting runner may not have. They are few, and each is looked at by itself,
-    /// so that one of them does not block the head of a lane.
-    barred: BTreeSet<(JobPriority, i64, JobId, TenantId)>,
-    /// Jobs in all lanes and in `barred`.
-    len: usize,
-    kept: Option<Kept>,
-}
-
-impl ClassLanes {
-    fn lanes(&self) -> impl Iterator<Item = (JobPriority, TenantId, &Lane)> {
-        JobPriority::ALL.into_iter().zip(&self.levels).flat_map(|(level, lanes)| {
-            lanes.iter().map(move |(tenant, lane)| (level, *tenant, lane))
-        })
-    }
-}
+use crate::model::{ClassId, Job, JobId, JobPriority, TenantId};
 
 /// Every job that could be given to a runner now, in lanes by class, tenant and level.
 #[derive(Clone, Debug, Default)]
@@ -62,9 +32,10 @@ impl JobQueue {
     pub fn push(&mut self, job: &Job, place: Place) {
         let class = self.classes.entry(job.class_id).or_default();
         let added = if place.barred {
+            class.kept.retain(|kept| kept.asker.is_some());
             class.barred.insert((place.level, job.lane_key, job.id, job.tenant_id))
         } else {
-            class.kept = None;
+            class.kept.clear();
             let lane = class.levels[place.level.level()].entry(job.tenant_id).or_default();
             lane.insert((job.lane_key, job.id))
         };
@@ -77,9 +48,10 @@ impl JobQueue {
     pub fn remove(&mut self, job: &Job, place: Place) -> bool {
         let Some(class) = self.classes.get_mut(&job.class_id) else { return false };
         let removed = if place.barred {
+            class.kept.retain(|kept| kept.asker.is_some());
             class.barred.remove(&(place.level, job.lane_key, job.id, job.tenant_id))
         } else {
-            class.kept = None;
+            class.kept.clear();
             let lanes = &mut class.levels[place.level.level()];
             let Some(lane) = lanes.get_mut(&job.tenant_id) else { return false };
             let removed = lane.remove(&(job.lane_key, job.id));
@@ -106,63 +78,76 @@ impl JobQueue {
         open: impl Fn(TenantId, JobPriority, JobId) -> bool,
     ) -> Option<Head> {
         let class = self.classes.get_mut(&class_id)?;
-        if let Some(kept) = class.kept
-            && kept.pool_id == scene.pool_id
-            && kept.openings == scene.openings
-            && (kept.since_ms..kept.until_ms).contains(&scene.wall_ms)
-        {
-            let head = kept.head?;
-            let facts = head.facts;
-            if facts.virtual_time == scene.shares.virtual_time(facts.tenant_id)
-                && facts.runners == scene.runners
-                && open(facts.tenant_id, head.lane, facts.job_id)
-            {
-                return Some(head);
-            }
-        }
-        let mut best: Option<Head> = None;
-        let mut until_ms = i64::MAX;
-        for (level, tenant, lane) in class.lanes() {
-            let Some(&at) = lane.first() else { continue };
-            until_ms = until_ms.min(scene.raising.effective(level, at.0, scene.wall_ms).1);
-            if open(tenant, level, at.1) {
-                let head = scene.head_at(class_id, tenant, level, at);
-                if best.is_none_or(|best| head.key < best.key) {
-                    best = Some(head);
+        class.best(class_id, Some(scene.pool_id), scene, open, |head| head.key)
+    }
+
+    /// The most urgent job of a class, barred ones too, among lanes that are open.
+    pub fn most_urgent(
+        &mut self,
+        class_id: ClassId,
+        scene: &Scene<'_>,
+        open: impl Fn(TenantId, JobPriority, JobId) -> bool,
+    ) -> Option<Head> {
+        self.classes.get_mut(&class_id)?.best(class_id, None, scene, open, Head::urgency)
+    }
+
+    /// Lanes of a tenant may have opened. The classes that have some.
+    pub fn reopen_tenant(&mut self, tenant: TenantId) -> Vec<ClassId> {
+        let mut classes = Vec::new();
+        for (id, class) in self.classes.iter_mut().filter(|(_, class)| class.has(tenant)) {
+            classes.push(*id);
+            for kept in &mut class.kept {
+                if !kept.reopened.contains(&tenant) {
+                    kept.reopened.push(tenant);
                 }
             }
         }
-        class.kept = Some(Kept {
-            head: best,
-            pool_id: scene.pool_id,
-            openings: scene.openings,
-            until_ms,
-            since_ms: scene.wall_ms,
-        });
-        best
+        classes
     }
 
-    /// The heads of all lanes of a class, open or not, and the jobs beside them.
-    pub fn heads(&self, class_id: ClassId, scene: &Scene<'_>) -> Vec<Head> {
-        let Some(class) = self.classes.get(&class_id) else { return Vec::new() };
-        let first = |(level, tenant, lane): (_, _, &Lane)| {
-            Some(scene.head_at(class_id, tenant, level, *lane.first()?))
-        };
-        let mut heads: Vec<_> = class.lanes().filter_map(first).collect();
-        heads.extend(self.barred(class_id, scene));
-        heads
+    /// Lanes of a class may have opened.
+    pub fn reopen_class(&mut self, class_id: ClassId) {
+        if let Some(class) = self.classes.get_mut(&class_id) {
+            class.kept.clear();
+        }
     }
 
     /// Jobs of a class that stand beside their lanes.
     pub fn barred(&self, class_id: ClassId, scene: &Scene<'_>) -> Vec<Head> {
         let Some(class) = self.classes.get(&class_id) else { return Vec::new() };
-        let barred = class.barred.iter();
-        barred.map(|&(level, key, id, it)| scene.head_at(class_id, it, level, (key, id))).collect()
+        let barred = class.beside(None);
+        barred.map(|(level, tenant, at)| scene.head_at(class_id, tenant, level, at)).collect()
+    }
+
+    /// All lanes in no order, jobs beside them counted in: each with its class, level and tenant, how
+    /// many jobs it has, and the first of them.
+    pub fn lanes(&self) -> impl Iterator<Item = (ClassId, JobPriority, TenantId, usize, JobId)> {
+        self.classes.iter().flat_map(|(class, lanes)| {
+            let mut all: BTreeMap<_, (usize, (i64, JobId))> = BTreeMap::new();
+            for (level, tenant, lane) in lanes.lanes() {
+                all.extend(lane.first().map(|first| ((level, tenant), (lane.len(), *first))));
+            }
+            for &(level, key, id, tenant) in &lanes.barred {
+                let lane = all.entry((level, tenant)).or_insert((0, (key, id)));
+                *lane = (lane.0 + 1, lane.1.min((key, id)));
+            }
+            let class = *class;
+            all.into_iter()
+                .map(move |((level, tenant), (jobs, (_, id)))| (class, level, tenant, jobs, id))
+        })
     }
 
     /// Classes with jobs that stand beside their lanes, in no order.
     pub fn barred_classes(&self) -> impl Iterator<Item = ClassId> {
         self.classes.iter().filter(|(_, class)| !class.barred.is_empty()).map(|(id, _)| *id)
+    }
+
+    /// Jobs of a class that could be given out, lane after lane.
+    pub fn jobs_of(&self, class: ClassId) -> impl Iterator<Item = JobId> {
+        let lanes = self.classes.get(&class);
+        let barred = lanes.into_iter().flat_map(|class| class.barred.iter().map(|it| it.2));
+        let plain = lanes.into_iter().flat_map(ClassLanes::lanes);
+        plain.flat_map(|(_, _, lane)| lane.iter().map(|(_, id)| *id)).chain(barred)
     }
 
     /// Classes with at least one job, in no order.
@@ -173,6 +158,14 @@ impl JobQueue {
     /// How many jobs of a class could be given out.
     pub fn class_len(&self, class: ClassId) -> usize {
         self.classes.get(&class).map_or(0, |lanes| lanes.len)
+    }
+
+    /// Of these, those of one tenant.
+    pub fn class_len_of(&self, class: ClassId, tenant: TenantId) -> usize {
+        let Some(class) = self.classes.get(&class) else { return 0 };
+        let lanes = class.levels.iter().filter_map(|lanes| lanes.get(&tenant));
+        let barred = class.barred.iter().filter(|(.., it)| *it == tenant);
+        lanes.map(BTreeSet::len).sum::<usize>() + barred.count()
     }
 
     /// How many jobs could be given out.
@@ -198,7 +191,7 @@ impl JobQueue {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{JobState, WorkloadId};
+    use crate::model::{JobState, PoolId, WorkloadId};
     use crate::queue::{Priority, Raising, Shares};
 
     pub(crate) fn job(id: i64, class: i64, priority: JobPriority, lane_key: i64) -> Job {
@@ -225,6 +218,7 @@ pub(crate) mod tests {
             cancel_requested_at_ms: None,
             need_failed: false,
             in_group: false,
+            unschedulable: false,
             units: None,
             external_ref: None,
         }
@@ -263,7 +257,7 @@ pub(crate) mod tests {
         assert_eq!(head(&mut queue, &shares, 40), Some(3));
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 40)));
-        queue.walk(scenes, shares.clone(), 1, |id| {
+        queue.walk(scenes, &[], shares.clone(), 1, |id| {
             order.push(id.0);
             order.len() < 3
         });
@@ -305,6 +299,54 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn only_the_lanes_of_a_tenant_that_may_have_opened_are_looked_at_again() {
+        let mut queue = JobQueue::default();
+        let shares = Shares::default();
+        let (mine, other) = (TenantId(1), TenantId(2));
+        let first = Job { tenant_id: other, ..job(1, 7, JobPriority::High, 0) };
+        let second = Job { tenant_id: mine, ..job(2, 7, JobPriority::Normal, 0) };
+        queue.push(&first, place(&first));
+        queue.push(&second, place(&second));
+        let looked = std::cell::Cell::new(0);
+        let ask = |queue: &mut JobQueue, closed: Option<TenantId>| {
+            looked.set(0);
+            let open = |tenant, _, _| {
+                looked.set(looked.get() + 1);
+                Some(tenant) != closed
+            };
+            let head = queue.head(ClassId(7), &scene(&shares, 1), open);
+            (head.map(|head| head.facts.job_id.0), looked.get())
+        };
+        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 2));
+        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 1), "the kept one is still open");
+        assert_eq!(queue.reopen_tenant(other), [ClassId(7)]);
+        assert_eq!(ask(&mut queue, None), (Some(1), 2), "the opened lane, and the head again");
+        assert_eq!(queue.reopen_tenant(TenantId(3)), []);
+        queue.reopen_class(ClassId(7));
+        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 2), "looked for among all");
+    }
+
+    #[test]
+    fn the_most_urgent_job_may_be_a_barred_one() {
+        let mut queue = JobQueue::default();
+        let shares = Shares::default();
+        let plain = job(1, 7, JobPriority::Normal, 0);
+        let barred = job(2, 7, JobPriority::High, 5);
+        let beside = Place { level: JobPriority::High, barred: true };
+        queue.push(&plain, place(&plain));
+        let ask = |queue: &mut JobQueue| {
+            let head = queue.most_urgent(ClassId(7), &scene(&shares, 6), |_, _, _| true);
+            head.map(|head| head.facts.job_id.0)
+        };
+        assert_eq!(ask(&mut queue), Some(1));
+        queue.push(&barred, beside);
+        assert_eq!(ask(&mut queue), Some(2));
+        assert_eq!(head(&mut queue, &shares, 6), Some(1));
+        queue.remove(&barred, beside);
+        assert_eq!(ask(&mut queue), Some(1));
+    }
+
+    #[test]
     fn a_barred_job_stands_beside_its_lane() {
         let mut queue = JobQueue::default();
         let shares = Shares::default();
@@ -334,7 +376,7 @@ pub(crate) mod tests {
         }
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 1)));
-        queue.walk(scenes, shares.clone(), 5, |id| {
+        queue.walk(scenes, &[], shares.clone(), 5, |id| {
             order.push(id.0);
             true
         });

@@ -14,6 +14,8 @@ pub struct RunnerSlot(pub usize);
 struct ClassEntry {
     requirements: RunnerRequirements,
     runners: FixedBitSet,
+    /// How many they are.
+    len: usize,
 }
 
 /// For each class the runners that could take its jobs, however busy they are.
@@ -21,6 +23,8 @@ struct ClassEntry {
 pub struct CapabilityIndex {
     classes: FxHashMap<ClassId, ClassEntry>,
     slots: usize,
+    /// Counts changes of runners.
+    version: u64,
 }
 
 impl CapabilityIndex {
@@ -37,7 +41,8 @@ impl CapabilityIndex {
                 fitting.grow_and_insert(slot.0);
             }
         }
-        self.classes.insert(class, ClassEntry { requirements, runners: fitting });
+        let len = fitting.count_ones(..);
+        self.classes.insert(class, ClassEntry { requirements, runners: fitting, len });
     }
 
     /// Forgets a class.
@@ -47,19 +52,24 @@ impl CapabilityIndex {
 
     /// A runner is new or offers something else: looks at every class once.
     pub fn set_runner(&mut self, slot: RunnerSlot, runner: &Runner) {
+        self.version += 1;
         self.slots = self.slots.max(slot.0 + 1);
         for entry in self.classes.values_mut() {
             let fits = runner.capabilities.satisfies(runner.pool_id, &entry.requirements);
             entry.runners.grow(self.slots);
+            entry.len -= usize::from(entry.runners.contains(slot.0));
+            entry.len += usize::from(fits);
             entry.runners.set(slot.0, fits);
         }
     }
 
     /// A runner left.
     pub fn remove_runner(&mut self, slot: RunnerSlot) {
+        self.version += 1;
         for entry in self.classes.values_mut() {
-            if slot.0 < entry.runners.len() {
+            if entry.runners.contains(slot.0) {
                 entry.runners.remove(slot.0);
+                entry.len -= 1;
             }
         }
     }
@@ -74,9 +84,24 @@ impl CapabilityIndex {
         self.classes.get(&class).into_iter().flat_map(|entry| entry.runners.ones().map(RunnerSlot))
     }
 
+    /// The same, as bits by their places.
+    pub fn fitting(&self, class: ClassId) -> Option<&FixedBitSet> {
+        self.classes.get(&class).map(|entry| &entry.runners)
+    }
+
+    /// Whether any runner could take jobs of the class.
+    pub fn has_runner(&self, class: ClassId) -> bool {
+        self.runners_len(class) > 0
+    }
+
+    /// While it is the same, so are the runners and what they offer.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// How many runners could take jobs of the class.
     pub fn runners_len(&self, class: ClassId) -> usize {
-        self.classes.get(&class).map_or(0, |entry| entry.runners.count_ones(..))
+        self.classes.get(&class).map_or(0, |entry| entry.len)
     }
 
     /// What a class requires.
@@ -100,10 +125,13 @@ mod tests {
         index.add_class(ClassId(1), gpu, [(RunnerSlot(0), &plain)].into_iter());
         index.set_runner(RunnerSlot(70), &strong);
         assert_eq!(index.runners(ClassId(1)).collect::<Vec<_>>(), [RunnerSlot(70)]);
+        index.set_runner(RunnerSlot(70), &strong);
+        assert_eq!(index.runners_len(ClassId(1)), 1);
         strong.capabilities.gpu = 0;
         index.set_runner(RunnerSlot(70), &strong);
         assert!(!index.fits(ClassId(1), RunnerSlot(70)));
         index.remove_runner(RunnerSlot(500));
+        assert_eq!(index.runners_len(ClassId(1)), 0);
         assert!(!index.fits(ClassId(1), RunnerSlot(500)));
     }
 }

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{RunnerHealth, RunnerSlot};
+use super::{BusyMeter, RunnerHealth, RunnerSlot};
 use crate::model::{AssignedJob, LeaseToken, PoolId, Runner, RunnerState, TenantId};
 
 /// Names one poll for as long as it is parked.
@@ -62,6 +62,8 @@ pub struct LiveRunner {
     pub unhealthy: bool,
     /// Whether its next job is to show that it is well again, by the same look.
     pub on_probation: bool,
+    /// How busy our jobs kept it lately.
+    pub busy: BusyMeter,
     /// Its pool and its place there among those that wait, while it has room and a poll.
     pub(super) rank: Option<(PoolId, (u64, u64))>,
     /// Its pool and its place there among those that have room and do not wait.

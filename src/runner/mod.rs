@@ -4,6 +4,7 @@
 //! what is known of each runner now; a [`SelectionPolicy`] chooses among waiting runners that fit,
 //! by what [`RunTimes`] learned and [`RunnerHealth`] remembers, among other things.
 
+mod busy;
 mod capability_index;
 mod health;
 mod live;
@@ -11,6 +12,7 @@ mod registry;
 mod run_times;
 mod selection;
 
+pub use busy::{BusyMeter, BusyTime};
 pub use capability_index::{CapabilityIndex, RunnerSlot};
 pub use health::{
     HealthChange, HealthEvent, HealthGate, HealthSettings, RunnerHealth, SavedHealth,
@@ -18,7 +20,8 @@ pub use health::{
 pub use live::{LiveRunner, Parked, PlacementKey, PollId};
 pub use registry::RunnerRegistry;
 pub use run_times::{
-    Estimate, FinishedRun, Prediction, RunTimeRow, RunTimes, RunTimesSettings, UnreadableRunTimes,
+    Estimate, FinishedRun, Prediction, RunTimeRow, RunTimes, RunTimesSettings, Strays,
+    UnreadableRunTimes,
 };
 pub use selection::{
     BestFit, Candidate, Learned, LeastLoaded, Locality, PoolFacts, RoundRobin, Score,

@@ -1,26 +1,20 @@
 //! What is known of each runner now.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod pool;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
 
+use pool::Pool;
+
 use super::{
-    LeastLoaded, LiveRunner, Parked, PollId, RunnerHealth, RunnerSlot, SelectionPolicy, Standing,
+    BusyMeter, LeastLoaded, LiveRunner, Parked, PollId, RunnerHealth, RunnerSlot, SelectionPolicy,
+    Standing,
 };
 use crate::model::{AssignedJob, LeaseToken, PoolId, Runner, RunnerId};
-
-/// The runners of one pool.
-#[derive(Clone, Debug)]
-struct Pool {
-    policy: Arc<dyn SelectionPolicy>,
-    /// Runners that have room and a poll, best first.
-    waiting: BTreeMap<(u64, u64), RunnerSlot>,
-    /// Runners that have room, and no poll just now, least loaded first.
-    absent: BTreeSet<(u64, RunnerSlot)>,
-    /// Jobs that its runners have from us.
-    running: u64,
-}
 
 /// All registered runners, and those of them that wait with room, in order of preference.
 #[derive(Clone, Debug, Default)]
@@ -48,11 +42,9 @@ impl RunnerRegistry {
 
     fn pool_mut(&mut self, id: PoolId) -> &mut Pool {
         let policies = &self.policies;
-        self.pools.entry(id).or_insert_with(|| Pool {
-            policy: policies.get(&id).cloned().unwrap_or_else(|| Arc::new(LeastLoaded)),
-            waiting: BTreeMap::new(),
-            absent: BTreeSet::new(),
-            running: 0,
+        self.pools.entry(id).or_insert_with(|| {
+            let policy = policies.get(&id).cloned();
+            Pool::new(policy.unwrap_or_else(|| Arc::new(LeastLoaded)))
         })
     }
 
@@ -83,6 +75,7 @@ impl RunnerRegistry {
             health: RunnerHealth::default(),
             unhealthy: false,
             on_probation: false,
+            busy: BusyMeter::new(seen_at_ms),
             rank: None,
             absent: None,
         });
@@ -100,7 +93,7 @@ impl RunnerRegistry {
         }
         if let Some((pool, rank)) = runner.rank {
             self.waiting_len -= 1;
-            self.pool_mut(pool).waiting.remove(&rank);
+            self.pool_mut(pool).leave(&rank);
         }
         if let Some((pool, place)) = runner.absent {
             self.pool_mut(pool).absent.remove(&place);
@@ -195,12 +188,11 @@ impl RunnerRegistry {
         if rank != old_rank {
             if let Some((pool, place)) = old_rank {
                 self.waiting_len -= 1;
-                self.pool_mut(pool).waiting.remove(&place);
+                self.pool_mut(pool).leave(&place);
             }
             if let Some((pool, place)) = rank {
                 self.waiting_len += 1;
-                let other = self.pool_mut(pool).waiting.insert(place, slot);
-                debug_assert!(other.is_none(), "two runners have rank {place:?}");
+                self.pool_mut(pool).enter(place, slot);
             }
         }
         // What it has less may be what a job needs that it could not take before.
@@ -256,6 +248,11 @@ impl RunnerRegistry {
     /// How many runners of a pool wait with room.
     pub fn waiting_in(&self, pool: PoolId) -> usize {
         self.pools.get(&pool).map_or(0, |pool| pool.waiting.len())
+    }
+
+    /// The same, as bits by their places.
+    pub fn waiting_slots(&self, pool: PoolId) -> Option<&FixedBitSet> {
+        self.pools.get(&pool).map(|pool| &pool.waiting_slots)
     }
 
     /// Runners of a pool that have room and no poll just now, least loaded first, each with its

@@ -114,8 +114,8 @@ pub(super) async fn apply(to: &mut SqliteConnection, set: WriteSet<'_>) -> Resul
     sql::RECORD_INSERT.execute_exactly(to, records, |row, to| rows::record::bind(row, to)).await?;
     let answers: Vec<_> = set.answers.into_iter().collect();
     sql::UNIQUE_KEY_UPDATE
-        .execute_exactly(to, &answers, |(key, workload_id), to| {
-            to.int(key.scope as i64).text(&*key.key).display(Some(*workload_id));
+        .execute_exactly(to, &answers, |(key, stands_for), to| {
+            to.int(key.scope as i64).text(&*key.key).text(*stands_for);
         })
         .await
 }

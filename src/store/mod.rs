@@ -49,7 +49,8 @@ pub use error::StoreError;
 pub use names::Names;
 pub use options::{StoreOptions, Synchronous};
 pub use read::{
-    DeliveryPage, JobContext, JobPage, LastCommit, LevelUsage, Outputs, Page, WorkloadPage,
+    DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,
+    Outputs, Page, PlaceInTime, WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use writer::Writer;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::columns::Columns;
 use super::connection;
@@ -51,21 +52,34 @@ impl Writer {
             let done = query.execute(&mut connection).await;
             done.map_err(|error| StoreError::database(sql::POOL_UPSERT.name, error))?;
         }
-        let tenants = all(&mut connection, sql::TENANT_LOAD, |row| {
-            let mut columns = Columns::new("tenant", row);
-            let id = TenantId(columns.int("id")?);
-            Ok((columns.text("name")?, id))
-        });
-        let tenants = tenants.await?.into_iter().collect();
-        let pools = all(&mut connection, sql::POOL_LOAD, |row| {
-            let mut columns = Columns::new("pool", row);
-            let (id, name) = (PoolId(columns.int("id")?), columns.text("name")?);
-            let tenant: Option<i64> = columns.get("tenant_id")?;
-            Ok((name, (id, tenant.map(TenantId))))
-        });
-        let pools = pools.await?.into_iter().collect();
+        let tenants = all(&mut connection, sql::TENANT_LOAD, tenant).await?.into_iter().collect();
+        let pools = all(&mut connection, sql::POOL_LOAD, pool).await?.into_iter().collect();
         plain(&mut connection, "COMMIT").await?;
         connection.close().await.map_err(|error| StoreError::database("close", error))?;
         Ok(Names { tenants, pools })
     }
+}
+
+/// A row of `tenant_load`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(super) fn tenant(row: &SqliteRow) -> Result<(Box<str>, TenantId), StoreError> {
+    let mut columns = Columns::new("tenant", row);
+    let id = TenantId(columns.int("id")?);
+    Ok((columns.text("name")?, id))
+}
+
+/// A pool's name, its number, and the only tenant that it is for.
+type NamedPool = (Box<str>, (PoolId, Option<TenantId>));
+
+/// A row of `pool_load`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(super) fn pool(row: &SqliteRow) -> Result<NamedPool, StoreError> {
+    let mut columns = Columns::new("pool", row);
+    let (id, name) = (PoolId(columns.int("id")?), columns.text("name")?);
+    let tenant: Option<i64> = columns.get("tenant_id")?;
+    Ok((name, (id, tenant.map(TenantId))))
 }

@@ -52,8 +52,10 @@ macro_rules! bulk_statements {
 
 // What the writer runs once per load or per batch, and what readers run.
 statements! {
+    ATTEMPT_ENDED_LIST = "attempt_ended_list";
     ATTEMPT_LIST = "attempt_list";
     ATTEMPT_OUTPUTS = "attempt_outputs";
+    ATTEMPT_RUNS = "attempt_runs";
     ATTEMPT_SELECT = "attempt_select";
     CLASS_LOAD = "class_load";
     CLASS_SELECT = "class_select";
@@ -65,6 +67,8 @@ statements! {
     EDGE_LIST = "edge_list";
     EDGE_LOAD = "edge_load";
     EDGE_NEED_NAMES = "edge_need_names";
+    JOB_ENDED_LIST = "job_ended_list";
+    JOB_ENDED_LIVE_LOAD = "job_ended_live_load";
     JOB_LIST = "job_list";
     JOB_LIST_BY_STATE = "job_list_by_state";
     JOB_LIST_BY_WORKLOAD = "job_list_by_workload";

@@ -37,7 +37,7 @@ pub(super) struct WriteSet<'a> {
     /// Only those that are kept.
     pub(super) records: Vec<&'a Record>,
     /// The last answer for each key.
-    pub(super) answers: HashMap<&'a UniqueKey, WorkloadId>,
+    pub(super) answers: HashMap<&'a UniqueKey, &'a str>,
 }
 
 impl<'a> WriteSet<'a> {
@@ -100,9 +100,7 @@ impl<'a> WriteSet<'a> {
             Change::SoftSaved(soft) => drop(self.soft.insert(&soft.key, soft)),
             Change::Recorded(record) if record.name.is_kept() => self.records.push(record),
             Change::Recorded(_) => {}
-            Change::KeyAnswered(key, workload_id) => {
-                self.answers.insert(key, *workload_id);
-            }
+            Change::KeyAnswered(key, stands_for) => drop(self.answers.insert(key, stands_for)),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-use crate::model::{JobPriority, JobStateKind, RequeueReason};
+use crate::model::{JobStateKind, RequeueReason};
 
 /// A delivery's source and what became of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -37,18 +37,6 @@ impl RejectionLabels {
     }
 }
 
-/// A level of priority.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-pub struct PriorityLabels {
-    priority: &'static str,
-}
-
-impl From<JobPriority> for PriorityLabels {
-    fn from(priority: JobPriority) -> Self {
-        Self { priority: priority.as_str() }
-    }
-}
-
 /// The state in which a job ended.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub struct JobEndLabels {
@@ -70,6 +58,46 @@ pub struct RequeueLabels {
 impl From<RequeueReason> for RequeueLabels {
     fn from(reason: RequeueReason) -> Self {
         Self { reason: reason.as_str() }
+    }
+}
+
+/// A start beside what was said of it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct PredictionLabels {
+    outcome: &'static str,
+}
+
+impl PredictionLabels {
+    /// `earlier`, `within` or `later` than the percentiles that were said.
+    pub fn new(outcome: &'static str) -> Self {
+        Self { outcome }
+    }
+}
+
+/// What was said of a new job with `max_wait` or a deadline.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct PromiseLabels {
+    verdict: &'static str,
+}
+
+impl PromiseLabels {
+    /// `met`, `at_risk` or `cannot`.
+    pub fn new(verdict: &'static str) -> Self {
+        Self { verdict }
+    }
+}
+
+/// The same, and how it came.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct PromiseEndLabels {
+    verdict: &'static str,
+    outcome: &'static str,
+}
+
+impl PromiseEndLabels {
+    /// The outcome is `in_time` or `late`.
+    pub fn new(verdict: &'static str, outcome: &'static str) -> Self {
+        Self { verdict, outcome }
     }
 }
 

@@ -27,6 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("telemetry", &[]),
     ("driver", &["queue", "runner", "dispatch", "store", "clock", "telemetry"]),
+    // Measures what is below it, in process; what is measured over HTTP stands in `cli`.
+    ("bench", &["runner", "dispatch", "store", "driver", "clock", "telemetry"]),
     ("log", &[]),
     ("config", &["ask", "trigger", "webhook", "dispatch"]),
     ("api::wire", &["ask"]),
@@ -36,7 +38,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
-    ("cli", &["api::wire", "ask", "clock", "config", "telemetry", "webhook", "app", "agent_runner"]),
+    ("cli", &[
+        "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",
+        "agent_runner",
+    ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "store", "driver", "log", "clock", "telemetry", "config", "api",

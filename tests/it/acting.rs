@@ -75,16 +75,23 @@ async fn a_job_that_is_requeued_away_from_its_runner_goes_to_another_one() {
     let (_, jobs) = server.api.submit(json!([job("a")])).await;
     let first = FakeRunner::register(&server.api, "first", &["x"]).await;
     let second = FakeRunner::register(&server.api, "second", &["x"]).await;
-    first.begin().await;
+    let taken = first.begin().await;
     let request = json!({ "reason": "that machine is odd", "avoid_runner": true });
     let requeued = server.api.post(&format!("/jobs/{}/requeue", jobs[0]), request).await;
     assert_eq!(requeued.status, 200, "{requeued:?}");
+    assert_eq!(first.heartbeat(&[&taken]).await.lost, [taken.lease], "it is told to stop");
+    let late = first.end(&taken, AttemptOutcome::Completed).await;
+    assert_eq!(late.problem(), (409, "lease-lost".into()), "and is fenced");
     assert!(first.look().await.is_empty(), "another runner is online and fits");
     let job = second.begin().await;
     assert_eq!((job.attempt, job.retry_count), (2, 0));
     second.complete(&job).await;
     let detail = server.api.job(jobs[0]).await;
-    assert_eq!(detail.attempts[0].requeue_reason, Some(RequeueReason::Manual));
+    let attempts = detail.attempts.iter().map(|it| (it.number, it.requeue_reason));
+    let attempts: Vec<_> = attempts.collect();
+    assert_eq!(attempts, [(1, Some(RequeueReason::Manual)), (2, None)]);
+    assert_eq!((detail.job.state, detail.job.retry_count), (JobStateKind::Completed, 0));
+    assert!(detail.records.iter().any(|it| it.author.as_deref() == Some("admin")), "{detail:?}");
 }
 
 #[tokio::test]

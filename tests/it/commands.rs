@@ -3,15 +3,10 @@
 use dispatchyard::model::WorkloadState;
 use serde_json::{Value, json};
 
-use crate::support::command::{Said, run};
+use crate::support::command::{cli, run};
 use crate::support::fake_runner::{job, job_with};
 use crate::support::home::{ADMIN_TOKEN, HOOK_SECRET};
 use crate::support::{FakeRunner, RunnerProcess, Server, Setup};
-
-/// The words of a line, with the server's address before them.
-async fn cli(server: &Server, line: &str) -> Said {
-    run(["--server", server.api.base()].into_iter().chain(line.split(' '))).await
-}
 
 async fn json_of(server: &Server, line: &str) -> Value {
     cli(server, &format!("-o json {line}")).await.json()

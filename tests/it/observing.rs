@@ -42,9 +42,11 @@ async fn health_and_metrics_tell_how_the_server_is() {
 
 #[tokio::test]
 async fn status_and_explain_say_what_is_missing() {
-    let server = Server::start(&Setup::default().patient()).await;
+    let setup = Setup::default().patient().scheduler("unschedulable_after_ms", 0);
+    let server = Server::start(&setup).await;
     let jobs = json!([job("a"), job_with("b", json!({ "needs": ["a"] }))]);
     let (_, jobs) = server.api.submit(jobs).await;
+    server.api.job_is_marked(jobs[0]).await;
     let status: StatusView = server.api.get("/status").await;
     assert_eq!((status.state.as_str(), status.queue_size), ("running", 2));
     assert!(status.last_commit_at_ms.is_some());

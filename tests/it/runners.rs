@@ -103,7 +103,7 @@ async fn a_cordoned_runner_gets_nothing_until_it_is_lifted() {
     let view: RunnerView = server.api.ask(Method::PATCH, &path, Some(&patch)).await.json();
     assert_eq!(
         (view.state, view.cordon_reason.as_deref()),
-        (RunnerState::Cordoned, Some("odd disk"))
+        (RunnerState::Cordoned, Some("admin: odd disk"))
     );
     server.api.submit(json!([job("a")])).await;
     assert!(runner.look().await.is_empty());

@@ -9,7 +9,27 @@ use dispatchyard::model::{
     Job, JobId, JobPriority, JobStateKind, Now, PauseScope, RunnerId, TenantId,
 };
 
+use crate::gates::{self, Group, GroupName, Offers};
 use crate::rows::Rows;
+
+/// Whether a runner is trusted with jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Health {
+    #[default]
+    Open,
+    /// It gets nothing until then (mono).
+    Closed(i64),
+    /// One job is to show that it is well again.
+    Probe,
+    /// That job is with it.
+    Probing,
+}
+
+impl Health {
+    pub(crate) fn takes_new(self) -> bool {
+        matches!(self, Self::Open | Self::Probe)
+    }
+}
 
 /// A runner, beside its row.
 #[derive(Clone, Debug, Default)]
@@ -21,12 +41,17 @@ pub(crate) struct KnownRunner {
     /// Heard of since the last load, and when.
     pub(crate) heard: bool,
     pub(crate) seen_at_ms: i64,
+    /// When its last poll was over (mono).
+    pub(crate) unparked_at_ms: i64,
     /// Of the parked poll: its number, which grows, and the most jobs that it takes.
     pub(crate) parked: Option<(u64, u32)>,
     /// Jobs that the parked poll is to be told of.
     pub(crate) given: BTreeSet<JobId>,
     /// It did not come for a job that was kept for it.
     pub(crate) missed: bool,
+    pub(crate) health: Health,
+    /// When it was last given a job, as a count of assignments since the last load.
+    pub(crate) given_at: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,6 +71,11 @@ pub(crate) struct Known {
     pub(crate) near: BTreeMap<(TenantId, Box<str>), RunnerId>,
     /// When jobs of a tenant were given out since the last load (mono).
     pub(crate) starts: BTreeMap<TenantId, Vec<i64>>,
+    /// Who is in which group and who waits, as of the last commit.
+    pub(crate) groups: BTreeMap<GroupName, Group>,
+    /// Which jobs limits let go on, as of the last commit.
+    pub(crate) offers: Offers,
+    assignments: u64,
 }
 
 impl Known {
@@ -56,6 +86,7 @@ impl Known {
             let runner = KnownRunner { slot, seen_at_ms: now.mono_ms, ..KnownRunner::default() };
             known.runners.insert(*id, runner);
         }
+        known.restore_health(rows, now);
         for job in rows.jobs.values() {
             if let (Some(key), Some(lease)) = (affinity(job), job.lease()) {
                 known.near.insert(key, lease.runner_id);
@@ -64,11 +95,54 @@ impl Known {
         known
     }
 
+    /// How far runners are trusted is kept now and then.
+    fn restore_health(&mut self, rows: &Rows, now: Now) {
+        let Some(soft) = rows.soft.get("health") else { return };
+        let kept: serde_json::Value = serde_json::from_str(&soft.value).expect("it is JSON");
+        for (id, health) in kept.as_object().expect("by runner") {
+            let id = RunnerId(id.parse().expect("a number"));
+            let closed_for_ms = health.get("closed_for_ms").and_then(serde_json::Value::as_i64);
+            if let (Some(runner), Some(ms)) = (self.runners.get_mut(&id), closed_for_ms) {
+                runner.health = Health::Closed(now.mono_ms + ms);
+            }
+        }
+        self.follow_health(now);
+    }
+
+    /// Whose cool-off is over is to show that it is well again.
+    fn follow_health(&mut self, now: Now) {
+        for runner in self.runners.values_mut() {
+            if matches!(runner.health, Health::Closed(until_ms) if until_ms <= now.mono_ms) {
+                runner.health = Health::Probe;
+            }
+        }
+    }
+
+    /// A job is given to a runner.
+    pub(crate) fn gave(&mut self, id: RunnerId, job: JobId) {
+        self.assignments += 1;
+        let runner = self.runners.get_mut(&id).expect("it is known");
+        runner.given.insert(job);
+        runner.given_at = self.assignments;
+        if runner.health == Health::Probe {
+            runner.health = Health::Probing;
+        }
+    }
+
     pub(crate) fn registered(&mut self, id: RunnerId, now: Now) {
         let slot = self.free_slots.pop().unwrap_or(self.runners.len());
         let heard =
             KnownRunner { slot, heard: true, seen_at_ms: now.mono_ms, ..KnownRunner::default() };
         self.runners.insert(id, heard);
+    }
+
+    /// Its poll waits no longer.
+    pub(crate) fn unpark(&mut self, id: RunnerId, now: Now) {
+        if let Some(runner) = self.runners.get_mut(&id) {
+            runner.parked = None;
+            runner.given.clear();
+            runner.unparked_at_ms = now.mono_ms;
+        }
     }
 
     pub(crate) fn left(&mut self, id: RunnerId) {
@@ -128,19 +202,25 @@ impl Known {
 
     /// Follows what became of jobs: who waits in a lane now, and at which level.
     pub(crate) fn sync(&mut self, rows: &Rows, settings: &Settings, now: Now) {
+        let pending =
+            |id: &JobId| rows.jobs.get(id).is_some_and(|job| job.kind() == JobStateKind::Pending);
+        self.came.retain(pending);
+        self.follow_health(now);
+        self.follow_groups(rows);
+        let due = rows.jobs.values().filter(|job| {
+            let once = gates::time_counts_once(rows, job);
+            job.not_before_ms <= if once { 0 } else { now.wall_ms }
+        });
+        self.came.extend(due.map(|job| job.id).filter(pending));
+        let came = self.came.iter().map(|id| &rows.jobs[id]);
+        self.offers = gates::offers(rows, came.filter(|job| !gates::waits_for_group(rows, job)));
+        let offers = &self.offers;
         let gone = |id: &JobId| {
-            rows.jobs.get(id).is_none_or(|job| {
-                job.kind() != JobStateKind::Pending || trigger_paused(rows, job).is_some()
-            })
+            !offers.open.contains(id) || trigger_paused(rows, &rows.jobs[id]).is_some()
         };
         self.ready.retain(|id, _| !gone(id));
         self.held.retain(|id, _| !gone(id));
         self.was_held.retain(|id| rows.jobs.contains_key(id));
-        let pending =
-            |id: &JobId| rows.jobs.get(id).is_some_and(|job| job.kind() == JobStateKind::Pending);
-        self.came.retain(pending);
-        let due = rows.jobs.values().filter(|job| job.not_before_ms <= now.wall_ms);
-        self.came.extend(due.map(|job| job.id).filter(pending));
         let held = &self.held;
         self.ready.retain(|id, _| !held.contains_key(id));
         for job in rows.jobs.values() {
@@ -148,14 +228,25 @@ impl Known {
                 continue;
             }
             let level = lane_level(job, settings, now);
-            match self.ready.get_mut(&job.id) {
-                // A level that a due start brought is not lost when the clock goes back.
-                Some(known) => *known = level.min(*known),
-                None if !self.came.contains(&job.id) => {}
-                None => drop(self.ready.insert(job.id, level)),
-            }
+            // A level that a due start brought is not lost when the clock goes back.
+            let known = self.ready.entry(job.id).or_insert(level);
+            *known = level.min(*known);
         }
         self.forget_overtaken();
+    }
+
+    /// Jobs of a workload that is in its group now are placed anew: one whose time had come is
+    /// delayed again when the clock went back meanwhile.
+    fn follow_groups(&mut self, rows: &Rows) {
+        let groups = gates::groups(rows);
+        for (name, group) in &groups {
+            let before = self.groups.get(name).map(|group| &group.inside);
+            let entered = group.inside.iter().filter(|it| before.is_none_or(|on| !on.contains(it)));
+            for (workload, _) in entered.filter(|(_, job)| job.is_none()) {
+                self.came.retain(|id| rows.jobs[id].workload_id != *workload);
+            }
+        }
+        self.groups = groups;
     }
 }
 

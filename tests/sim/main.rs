@@ -3,7 +3,7 @@
 //! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a
 //! database in memory, written from the meaning of each change; `known` is what the checker
 //! remembers by itself; `naive` is a matcher that looks at everything. After each batch the world
-//! checks the laws. `soak` has long worlds about fair shares and aging.
+//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `soak` has long worlds about fair shares and aging.
 //!
 //! `SIM_SEEDS=n` plays so many worlds, `SIM_SEED=n` only that one. Worlds that found bugs are in
 //! `regressions`.
@@ -11,11 +11,16 @@
 #![expect(clippy::unwrap_used, reason = "a world that does not fit together is a failed test")]
 
 mod dice;
+mod faulty;
+mod fleets;
+mod gates;
 mod known;
 mod naive;
+mod own_policies;
 mod reached;
 mod rows;
 mod setup;
+mod shapes;
 mod soak;
 mod world;
 
@@ -28,7 +33,7 @@ use world::World;
 /// Worlds that are played when nobody says how many.
 const SEEDS: u64 = 2_000;
 /// What happens in each of them, before everything is to end.
-const STEPS: usize = 150;
+pub(crate) const STEPS: usize = 150;
 
 /// Worlds that found bugs: a seed, how many steps, then what was wrong.
 const REGRESSIONS: &str = include_str!("regressions");
@@ -47,9 +52,8 @@ fn play(seed: u64, steps: usize) -> Reached {
 fn play_all(worlds: &[(u64, usize)]) -> Reached {
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let all = Mutex::new(Reached::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 while let Some(&(seed, steps)) =
                     worlds.get(next.fetch_add(1, Ordering::Relaxed) as usize)
@@ -78,6 +82,10 @@ fn play_all(worlds: &[(u64, usize)]) -> Reached {
     all.into_inner().unwrap()
 }
 
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -92,6 +100,7 @@ fn every_world_keeps_the_laws_and_ends() {
     }
     let count = number("SIM_SEEDS").unwrap_or(SEEDS);
     let reached = play_all(&(0..count).map(|seed| (seed, STEPS)).collect::<Vec<_>>());
+    println!("{reached:?}; never: {:?}", reached.missing());
     if count >= SEEDS {
         reached.assert_all();
     }

@@ -21,33 +21,50 @@ pub(crate) struct Rows {
     pub(crate) pauses: BTreeMap<PauseScope, Pause>,
     pub(crate) soft: BTreeMap<Box<str>, SoftState>,
     pub(crate) attempts: BTreeMap<LeaseToken, Attempt>,
+    /// Of each job, ever, which jobs it needs; the same as the edges.
+    pub(crate) needs: BTreeMap<JobId, Vec<JobId>>,
+}
+
+/// Rows as they were before a commit, of what the commit changed: absent, live or ended.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) jobs: BTreeMap<JobId, Option<Job>>,
+    pub(crate) workloads: BTreeMap<WorkloadId, Option<Workload>>,
 }
 
 impl Rows {
-    pub(crate) fn apply(&mut self, changes: Vec<Change>, marks: Marks) {
+    /// Writes changes; what their rows were before.
+    pub(crate) fn apply(&mut self, changes: Vec<Change>, marks: Marks) -> Before {
+        let mut before = Before::default();
         self.marks = marks;
         for change in changes {
             match change {
                 Change::DeliveryInserted(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
                 Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
-                Change::EdgeInserted(edge) => self.edges.push(edge),
+                Change::EdgeInserted(edge) => self.add_edge(edge),
                 Change::Paused(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),
                 Change::Resumed(scope) => assert!(self.pauses.remove(&scope).is_some()),
                 Change::ClassInserted(class) => {
                     assert!(self.classes.insert(class.id, class).is_none());
                 }
                 Change::WorkloadInserted(row) => {
+                    before.workloads.insert(row.id, None);
                     assert!(self.workloads.insert(row.id, row).is_none());
                 }
                 Change::WorkloadUpdated(row) => {
-                    assert!(self.workloads.insert(row.id, row).is_some());
+                    let (id, old) = (row.id, self.workloads.insert(row.id, row));
+                    assert!(old.is_some(), "workload {id} is not live");
+                    before.workloads.entry(id).or_insert(old);
                 }
                 Change::JobInserted { job, edges, .. } => {
-                    self.edges.extend(edges);
+                    edges.into_iter().for_each(|edge| self.add_edge(edge));
+                    before.jobs.insert(job.id, None);
                     assert!(self.jobs.insert(job.id, job).is_none());
                 }
                 Change::JobUpdated(job) => {
-                    assert!(self.jobs.insert(job.id, job).is_some());
+                    let (id, old) = (job.id, self.jobs.insert(job.id, job));
+                    assert!(old.is_some(), "job {id} is not live");
+                    before.jobs.entry(id).or_insert(old);
                 }
                 Change::AttemptEnded(attempt) => {
                     assert!(self.attempts.insert(attempt.token, *attempt).is_none());
@@ -64,9 +81,12 @@ impl Rows {
                 }
                 Change::WorkloadReopened(id, jobs) => {
                     let row = self.done_workloads.remove(&id).expect("was archived");
+                    before.workloads.insert(id, Some(row.clone()));
                     self.workloads.insert(id, row);
                     for id in jobs {
-                        self.jobs.insert(id, self.done_jobs.remove(&id).expect("was archived"));
+                        let job = self.done_jobs.remove(&id).expect("was archived");
+                        before.jobs.insert(id, Some(job.clone()));
+                        self.jobs.insert(id, job);
                     }
                 }
                 Change::RunnerInserted(row) => {
@@ -80,6 +100,22 @@ impl Rows {
                 }
             }
         }
+        before
+    }
+
+    fn add_edge(&mut self, edge: Edge) {
+        self.needs.entry(edge.job_id).or_default().push(edge.needs_job_id);
+        self.edges.push(edge);
+    }
+
+    /// The jobs that a job needs.
+    pub(crate) fn needs_of(&self, id: JobId) -> &[JobId] {
+        self.needs.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// A job's row, live or ended.
+    pub(crate) fn any_job(&self, id: JobId) -> &Job {
+        self.jobs.get(&id).or_else(|| self.done_jobs.get(&id)).expect("it was made")
     }
 
     pub(crate) fn snapshot(&self, epoch: i64) -> Snapshot {

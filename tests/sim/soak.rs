@@ -12,7 +12,7 @@ use dispatchyard::model::{
 use dispatchyard::runner::PollId;
 
 use crate::dice::Dice;
-use crate::setup;
+use crate::{setup, shapes};
 
 const EXPECTED_MS: i64 = 1_000;
 const LONGEST_MS: i64 = 3_000;
@@ -68,7 +68,7 @@ impl Shop {
             retry: RetryPolicy { max_retries: 0, backoff_ms: 0 },
             not_before_ms: 0,
             terms: Default::default(),
-            spec: setup::spec(),
+            spec: shapes::spec(),
         };
         let workload = PlannedWorkload {
             kind: WorkloadKind::Workflow,

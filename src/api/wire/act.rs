@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! POST /api/v1/workloads                       SubmitRequest      -> SubmitResponse     (Idempotency-Key)
+//! POST /api/v1/workloads/{id}/jobs             JoinRequest        -> JoinResponse       (Idempotency-Key)
+//! POST /api/v1/workloads/{id}/close            {}                 -> WorkloadView
 //! POST /api/v1/events                          EventRequest       -> DeliveryAccepted   (Idempotency-Key)
 //! POST /api/v1/workflows/{name}/run            RunRequest         -> DeliveryAccepted
 //! POST /api/v1/deliveries/{id}/replay          {}                 -> DeliveryAccepted
@@ -16,9 +18,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::TriggerVerdictView;
+use super::{OutlookView, TriggerVerdictView};
 use crate::ask::Ask;
-use crate::model::{DeliveryId, JobWork, MatrixTerms, WorkloadId, WorkloadKind};
+use crate::model::{DeliveryId, JobId, JobWork, MatrixTerms, WorkloadId, WorkloadKind};
 
 /// One workload, submitted without an event.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -102,6 +104,32 @@ pub struct SubmitResponse {
     pub workload_id: WorkloadId,
     /// Whether it was there already.
     pub duplicate: bool,
+    /// What is expected of its jobs with `max_wait` or a deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlooks: Vec<OutlookView>,
+}
+
+/// Jobs for a workload that is open.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// The jobs, as those of a submission; all join, or none. A need may name any job of the
+    /// workload, and one that joins later.
+    pub jobs: Vec<SubmitJob>,
+}
+
+/// What joined.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JoinResponse {
+    /// The workload.
+    pub workload_id: WorkloadId,
+    /// The jobs, in the order of the request; with a repeated `Idempotency-Key` the first ones.
+    pub jobs: Vec<JobId>,
+    /// Whether they were there already.
+    pub duplicate: bool,
+    /// What is expected of those with `max_wait` or a deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlooks: Vec<OutlookView>,
 }
 
 /// An event of one's own, run through the triggers.
@@ -170,7 +198,15 @@ pub struct DeliveryAccepted {
     /// What each trigger said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<TriggerVerdictView>,
+    /// What is expected of jobs with `max_wait` or a deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlooks: Vec<OutlookView>,
 }
+
+/// Nothing more to say: `{}`, or no body at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// Why somebody asks for it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -3,13 +3,25 @@
 //! are to be ignored by clients. Times are wall milliseconds (`*_at_ms`), tokens are strings.
 
 mod act;
+mod batch;
+mod control;
+mod forecast;
 mod log;
 mod problem;
+mod queue;
+mod report;
 mod runner;
 mod view;
+mod why;
 
 pub use act::*;
+pub use batch::*;
+pub use control::*;
+pub use forecast::*;
 pub use log::*;
 pub use problem::*;
+pub use queue::*;
+pub use report::*;
 pub use runner::*;
 pub use view::*;
+pub use why::*;

@@ -262,7 +262,7 @@ pub struct RunnerPatch {
     /// Finish what it has and leave (admin only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<bool>,
-    /// Why, for people.
+    /// Why it is cordoned, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -2,20 +2,20 @@
 //!
 //! ```text
 //! GET /api/v1/status                           StatusView
-//! GET /api/v1/queue                            QueueView
 //! GET /api/v1/deliveries  ?limit&before&state  List<DeliveryView>;  /{id} -> DeliveryView, /{id}/body -> raw
 //! GET /api/v1/workloads   ?limit&before&state  List<WorkloadView>;  /{id} -> WorkloadDetail
 //! GET /api/v1/jobs        ?limit&before&state  List<JobView>;       /{id} -> JobDetail
 //! GET /api/v1/jobs/{id}/explain                ExplainView
 //! GET /api/v1/jobs/{id}/logs   ?attempt        text/plain, or SSE with Accept: text/event-stream
 //! GET /api/v1/runners                          List<RunnerView>;    /{id} -> RunnerView
-//! GET /api/v1/stream                           SSE of RecordView; id `epoch-sequence`; event `resync` when too far behind
+//! GET /api/v1/stream      ?job&workload        SSE of RecordView; id `epoch-sequence`; event `resync` when too far behind
 //! ```
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ForecastView, PredictionsView, QueueMetrics};
 use crate::model::{
     AttemptOutcome, DeliveryId, EndReason, HeldUnits, JobId, JobPriority, JobStateKind, JobTerms,
     LeaseToken, RequeueReason, RunnerCapabilities, RunnerId, RunnerRequirements, RunnerState,
@@ -43,6 +43,9 @@ pub struct StatusView {
     pub epoch: i64,
     /// Jobs that wait, gated ones too.
     pub queue_size: u64,
+    /// Depth and age of the queue.
+    #[serde(default)]
+    pub queue: QueueMetrics,
     /// Jobs that runners have.
     pub running_jobs: u64,
     /// Most jobs that may run at once.
@@ -52,6 +55,9 @@ pub struct StatusView {
     /// When the last batch was committed, wall milliseconds.
     #[serde(default)]
     pub last_commit_at_ms: Option<i64>,
+    /// How often what was said about jobs came true; for callers who see all.
+    #[serde(default)]
+    pub predictions: Option<PredictionsView>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
 }
@@ -67,73 +73,23 @@ pub struct PoolView {
     pub runners_total: u64,
     /// How much of it is used.
     pub utilization: RunnerUtilization,
+    /// Jobs for which it is the first pool that may take them; absent for a caller who is limited
+    /// to a tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueMetrics>,
 }
 
 /// How much of one runner, or of a pool, is used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct RunnerUtilization {
     /// Slots with a job.
     pub slots_used: u64,
     /// All slots of runners that were heard of lately.
     pub slots_total: u64,
-}
-
-/// Depth and age of the queue.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct QueueMetrics {
-    /// Jobs that wait, gated ones too.
-    pub total_jobs: u64,
-    /// Of these, by level.
-    pub critical_jobs: u64,
-    /// Of these, by level.
-    pub high_jobs: u64,
-    /// Of these, by level.
-    pub normal_jobs: u64,
-    /// Of these, by level.
-    pub low_jobs: u64,
-    /// Of these, by level.
-    pub background_jobs: u64,
-    /// Age of the job that waits longest.
-    pub oldest_job_age_seconds: f64,
-    /// Mean of the waits that ended lately (the last 1,024 assignments); for a caller who is limited
-    /// to a tenant, of that tenant's jobs that runners have now.
-    pub average_wait_time_seconds: f64,
-}
-
-/// The queue: its figures, and who waits in dispatch order.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct QueueView {
-    /// Depth and age.
-    #[serde(flatten)]
-    pub metrics: QueueMetrics,
-    /// Waiting jobs in the order in which they would be given out, then gated ones.
-    pub waiting: Vec<QueuedJobView>,
-}
-
-/// One job that waits.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct QueuedJobView {
-    /// The job.
-    pub job_id: JobId,
-    /// Its workload.
-    pub workload_id: WorkloadId,
-    /// Its name.
-    pub name: String,
-    /// The level it was queued at.
-    pub priority: JobPriority,
-    /// Labels that a runner must have.
-    pub labels: Vec<String>,
-    /// Wall milliseconds.
-    pub queued_at_ms: i64,
-    /// Tries charged to the job so far.
-    pub retry_count: u32,
-    /// Charged tries that may be followed by another.
-    pub max_retries: u32,
-    /// Blocked or pending.
-    pub state: JobStateKind,
-    /// Its place in dispatch order from 1; absent while a gate holds it.
+    /// The part of all slots' time that had a job of this server in the last five minutes, or since
+    /// the server started, 0 to 1.
     #[serde(default)]
-    pub position: Option<u64>,
+    pub busy_share: f64,
 }
 
 /// One delivery.
@@ -224,6 +180,9 @@ pub struct JobView {
     /// Why it ended so.
     #[serde(default)]
     pub reason: Option<EndReason>,
+    /// Whether it waits and no registered runner could ever take it.
+    #[serde(default)]
+    pub unschedulable: bool,
     /// The level it was queued at.
     pub priority: JobPriority,
     /// Tries so far.
@@ -286,6 +245,19 @@ pub struct AttemptView {
     pub lease: LeaseToken,
     /// Who tried.
     pub runner_id: RunnerId,
+    /// The name of that runner's pool.
+    #[serde(default)]
+    pub pool: String,
+    /// How long the job could have been given to a runner before it was.
+    #[serde(default)]
+    pub waited_ms: i64,
+    /// From start to end; absent when it never started.
+    #[serde(default)]
+    pub ran_ms: Option<i64>,
+    /// What the runner's slot cost from assignment to end, by `cost_per_hour`, in millionths of your
+    /// currency.
+    #[serde(default)]
+    pub cost_micros: u64,
     /// Wall milliseconds.
     pub assigned_at_ms: i64,
     /// Wall milliseconds; absent when it never started.
@@ -315,6 +287,9 @@ pub struct ExplainView {
     pub state: JobStateKind,
     /// Each reason in order: closed gates first, then the runner side.
     pub reasons: Vec<ExplainReason>,
+    /// When it is expected to start, while it waits.
+    #[serde(flatten)]
+    pub forecast: ForecastView,
 }
 
 /// One reason.
@@ -337,7 +312,7 @@ pub struct RunnerView {
     pub pool: String,
     /// Online, busy, draining, cordoned or offline.
     pub state: RunnerState,
-    /// Why it is cordoned.
+    /// By whom and why it is cordoned: `ops: disk is full`.
     #[serde(default)]
     pub cordon_reason: Option<String>,
     /// What it offers; `current_jobs` is what it has now.

@@ -1,11 +1,11 @@
 //! Nothing waits beside a runner that could take it, whatever else waits: cases that the simulator
 //! found.
 
-use super::yard::{Yard, job, labelled, names, slots};
+use super::yard::{Yard, job, labelled, names, slots, workload};
 use crate::dispatch::{Command, PoolSettings, Reason, Register, Reply};
 use crate::model::{
-    JobTerms, Pause, PauseScope, Placement, PlannedJob, PoolId, RequeueReason, ResourceNeed,
-    RunnerCapabilities, RunnerId, RunnerRequirements,
+    JobPriority, JobTerms, Pause, PauseScope, Placement, PlannedJob, PlannedWorkload, PoolId,
+    RequeueReason, ResourceNeed, RunnerCapabilities, RunnerId, RunnerRequirements, WorkloadTerms,
 };
 
 const FAST: PoolId = PoolId(2);
@@ -206,17 +206,44 @@ fn one_paused_pool_and_one_full_one_are_both_said_to_close_the_way() {
 
 #[test]
 fn a_clock_that_goes_back_does_not_delay_a_job_again() {
+    for paused in [false, true] {
+        let mut yard = Yard::new();
+        let not_before_ms = yard.now.wall_ms + 50;
+        let trigger = PauseScope::Trigger(workload(vec![]).trigger.into());
+        if paused {
+            let (author, reason, at_ms) = ("ada".into(), "upgrade".into(), yard.now.wall_ms);
+            let pause = Pause { scope: trigger.clone(), author, reason, at_ms };
+            yard.apply(Command::Pause(pause)).unwrap();
+        }
+        let id = yard.submit(vec![PlannedJob { not_before_ms, ..job("a") }])[0];
+        let delayed = |yard: &Yard| {
+            let reasons = yard.scheduler.explain(yard.now, id).unwrap().reasons;
+            reasons.iter().any(|reason| matches!(reason, Reason::DelayedUntil { .. }))
+        };
+        assert!(delayed(&yard));
+        yard.pass(50);
+        yard.now.wall_ms -= 50;
+        assert!(!delayed(&yard), "paused: {paused}");
+        if paused {
+            yard.apply(Command::Resume { scope: trigger, author: "ada".into() }).unwrap();
+        }
+        let runner = yard.register("r", slots(1));
+        assert_eq!(names(&yard.take(runner)), ["a"]);
+    }
+}
+
+/// The yard compares memory with a load after each batch.
+#[test]
+fn who_is_offered_at_a_limit_stays_so_when_the_clock_goes_back() {
     let mut yard = Yard::new();
     let not_before_ms = yard.now.wall_ms + 50;
-    let id = yard.submit(vec![PlannedJob { not_before_ms, ..job("a") }])[0];
-    let delayed = |yard: &Yard| {
-        let reasons = yard.scheduler.explain(yard.now, id).unwrap().reasons;
-        reasons.iter().any(|reason| matches!(reason, Reason::DelayedUntil { .. }))
-    };
-    assert!(delayed(&yard));
+    let urgent = PlannedJob { not_before_ms, priority: JobPriority::High, ..job("urgent") };
+    let terms = WorkloadTerms { max_parallel: Some(1), ..WorkloadTerms::default() };
+    yard.submit_whole(PlannedWorkload { terms, ..workload(vec![urgent, job("other")]) });
     yard.pass(50);
     yard.now.wall_ms -= 50;
-    assert!(!delayed(&yard));
-    let runner = yard.register("r", slots(1));
-    assert_eq!(names(&yard.take(runner)), ["a"]);
+    yard.pass(0);
+    yard.restart();
+    let runner = yard.register("r", slots(2));
+    assert_eq!(names(&yard.take(runner)), ["urgent"]);
 }

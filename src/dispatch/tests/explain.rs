@@ -52,15 +52,16 @@ fn a_job_whose_runners_are_all_away_counts_them() {
     let id = yard.submit(vec![labelled("a", "x")])[0];
     let [_silent, cordoned, draining] =
         ["a", "b", "c"].map(|name| yard.register(name, with_label("x")));
-    yard.patch(cordoned, Some(Some("why")), None);
+    yard.patch(cordoned, Some(Some("ada: disk")), None);
     yard.patch(draining, None, Some(true));
     yard.pass(yard.settings.heartbeat_timeout_ms - 1);
     for runner in [cordoned, draining] {
         yard.beat(runner, &[]);
     }
     yard.pass(1);
-    let away = Reason::NoneAvailable { offline: 1, cordoned: 1, draining: 1, unhealthy: 0 };
-    assert_eq!(reasons(&yard, id), [away, Reason::Position(1)]);
+    let away = "every runner that could take it is away: 1 offline, 1 cordoned (b by ada: disk), 1 \
+                draining, 0 unhealthy";
+    assert_eq!(said(&yard, id), [away, "position 1 in the queue"]);
 }
 
 #[test]

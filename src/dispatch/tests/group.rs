@@ -333,3 +333,20 @@ fn a_retry_that_the_group_refuses_is_answered_with_its_end() {
     assert_eq!((row.state, row.run), (WorkloadState::Cancelled, 2));
     assert_eq!(yard.end_of(first), EndReason::GroupReplaced);
 }
+
+#[test]
+fn people_see_who_is_in_a_group_and_the_first_of_those_that_wait() {
+    let mut yard = Yard::new();
+    for _ in 0..3 {
+        yard.submit_whole(whole(vec![job("a")], group("busy")));
+    }
+    yard.submit(vec![grouped(job("b"), group("idle"))]);
+    let (total, groups) = yard.scheduler.groups(None, 1, 1);
+    let found = groups.iter().map(|it| (&*it.key.key, it.limit, it.waiting_len));
+    assert_eq!((total, found.collect::<Vec<_>>()), (2, vec![("busy", 1, 2)]));
+    assert_eq!(&*groups[0].holders[0].1, "build (workload 1)");
+    assert_eq!(groups[0].waiting.len(), 1, "no more than was asked for");
+    assert_eq!(&*groups[0].waiting[0].1, "build (workload 2)");
+    assert_eq!(&*yard.scheduler.groups(None, 9, 1).1[1].holders[0].1, "b (job 4)");
+    assert_eq!(yard.scheduler.groups(Some(TenantId(2)), 9, 9).0, 0);
+}

@@ -39,7 +39,8 @@ fn a_runner_that_loses_jobs_gets_nothing_until_its_probe_went_well() {
     let poll = yard.poll(runner);
     assert_eq!(yard.answer(poll), None);
     let reasons = yard.scheduler.explain(yard.now, ids[0]).unwrap().reasons;
-    let away = Reason::NoneAvailable { offline: 0, cordoned: 0, draining: 0, unhealthy: 1 };
+    let away =
+        Reason::NoneAvailable { offline: 0, cordoned: 0, cordon: None, draining: 0, unhealthy: 1 };
     assert_eq!(reasons[0], away);
     yard.pass(COOL_OFF_MS / 2);
     let poll = yard.poll(runner);
@@ -107,7 +108,7 @@ fn a_pool_that_learns_prefers_the_runner_that_was_faster() {
     yard.submit(vec![job("b")]);
     assert_eq!(names(&yard.given(polls[1])), ["b"]);
     assert_eq!(yard.answer(polls[0]), None);
-    let class = yard.scheduler.learned()[0].class_id;
+    let class = yard.scheduler.learned(None, 1).classes[0][0].class_id;
     assert_eq!(yard.scheduler.predicted_run(class).runs, 60);
 }
 

@@ -2,7 +2,7 @@
 
 use super::yard::{Yard, job, names, slots};
 use crate::dispatch::{Poll, PoolSettings, Reason};
-use crate::model::{PoolId, RunnerId};
+use crate::model::{JobTerms, PlannedJob, PoolId, RunnerId};
 
 const HOLD_MS: i64 = 50;
 
@@ -50,6 +50,19 @@ fn the_busier_runner_gets_it_when_the_other_does_not_come() {
     assert_eq!(glance(&mut yard, busy), [""; 0]);
     yard.pass(1);
     assert_eq!(glance(&mut yard, busy), ["e"]);
+}
+
+#[test]
+fn a_hold_that_is_over_was_missed_although_its_job_is_given_up_at_the_same_moment() {
+    let (mut yard, busy, free) = two_runners();
+    let terms = JobTerms { queue_timeout_ms: Some(HOLD_MS), ..JobTerms::default() };
+    yard.submit(vec![PlannedJob { terms, ..job("e") }]);
+    assert_eq!(glance(&mut yard, busy), [""; 0], "it is kept for the other");
+    yard.pass(HOLD_MS);
+    yard.submit(vec![job("f")]);
+    assert_eq!(glance(&mut yard, busy), ["f"], "nothing is kept for who did not come");
+    yard.submit(vec![job("g")]);
+    assert_eq!(glance(&mut yard, free), ["g"]);
 }
 
 #[test]

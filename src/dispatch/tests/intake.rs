@@ -116,11 +116,17 @@ fn a_second_submission_with_a_key_is_answered_with_the_first() {
         ended: Vec::new(),
     };
     let first = yard.apply(submit());
-    assert_eq!(first, Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false }));
+    assert_eq!(
+        first,
+        Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false, outlooks: vec![] })
+    );
     let key = UniqueKey { scope: KeyScope::Submission, key: "once".into() };
-    assert!(yard.changes.contains(&Change::KeyAnswered(key, WorkloadId(1))));
+    assert!(yard.changes.contains(&Change::KeyAnswered(key, "1".into())));
     let again = yard.batch_with(vec![(submit(), Verdict::Duplicate("1".into()))]).remove(0);
-    assert_eq!(again, Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: true }));
+    assert_eq!(
+        again,
+        Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: true, outlooks: vec![] })
+    );
     assert_eq!(yard.changes, []);
 }
 
@@ -135,7 +141,10 @@ fn a_key_whose_first_use_was_refused_can_be_used_again() {
         ended: Vec::new(),
     };
     let reply = yard.batch_with(vec![(command, Verdict::Duplicate("".into()))]).remove(0);
-    assert_eq!(reply, Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false }));
+    assert_eq!(
+        reply,
+        Ok(Reply::Submitted { workload_id: WorkloadId(1), duplicate: false, outlooks: vec![] })
+    );
     assert!(yard.changes.iter().any(|change| matches!(change, Change::KeyAnswered(..))));
 }
 

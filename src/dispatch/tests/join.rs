@@ -1,10 +1,10 @@
 //! Open workloads: who joins, who waits for whom, and what closing decides.
 
 use super::yard::{Yard, after, job, slots, workload};
-use crate::dispatch::{Command, Refusal, Reply};
+use crate::dispatch::{Command, Refusal, Reply, Verdict};
 use crate::model::{
-    EndReason, JobId, JobStateKind, JobTerms, MatrixTerms, PlannedJob, PlannedWorkload, RecordName,
-    RunIf, WorkloadId, WorkloadState, WorkloadTerms,
+    Change, EndReason, JobId, JobStateKind, JobTerms, MatrixTerms, PlannedJob, PlannedWorkload,
+    RecordName, RunIf, WorkloadId, WorkloadState, WorkloadTerms,
 };
 
 use JobStateKind::{Blocked, Cancelled, Completed, Failed, Pending, Skipped};
@@ -25,7 +25,7 @@ fn after_workload(name: &str, id: WorkloadId) -> PlannedJob {
 }
 
 fn join(jobs: Vec<PlannedJob>) -> Command {
-    Command::Join { workload_id: FIRST, jobs, ended: Vec::new() }
+    Command::Join { workload_id: FIRST, jobs, idempotency_key: None, ended: Vec::new() }
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_matrix_is_the_same_for_all_its_jobs() {
     yard.submit_whole(open(vec![of("a", Some(1))]));
     assert_eq!(
         yard.refused(join(vec![of("b", Some(2))])).to_string(),
-        "job `b` says otherwise than another job what holds for matrix `m`"
+        "job `b`: matrix: `m` has different terms in two jobs"
     );
     yard.join(FIRST, vec![of("b", Some(1))]);
 }
@@ -258,4 +258,29 @@ fn whoever_joins_when_its_need_has_completed_runs_at_once() {
     let new = yard.join(FIRST, vec![after("b", &["a"])]);
     assert_eq!(yard.given(waiting)[0].job_id, new[0]);
     assert_eq!(yard.state(ids[0]), Completed);
+}
+
+#[test]
+fn a_second_join_with_a_key_is_answered_with_the_first_also_when_nothing_joins_any_more() {
+    let mut yard = Yard::new();
+    yard.submit_whole(open(vec![job("a")]));
+    let join = || Command::Join {
+        workload_id: FIRST,
+        jobs: vec![job("b"), after("c", &["b"])],
+        idempotency_key: Some("once".into()),
+        ended: Vec::new(),
+    };
+    let (key, _) = join().unique_key().unwrap();
+    // The first use was refused, in a batch that was committed for others.
+    let refused = yard.batch_with(vec![(join(), Verdict::Duplicate("".into()))]).remove(0);
+    let joined = |duplicate| {
+        let jobs = vec![JobId(2), JobId(3)];
+        Ok(Reply::Joined { workload_id: FIRST, jobs, duplicate, outlooks: Vec::new() })
+    };
+    assert_eq!(refused, joined(false));
+    assert!(yard.changes.contains(&Change::KeyAnswered(key, "2-3".into())));
+    yard.close(FIRST).unwrap();
+    let again = yard.batch_with(vec![(join(), Verdict::Duplicate("2-3".into()))]).remove(0);
+    assert_eq!(again, joined(true));
+    assert_eq!(yard.changes, []);
 }

@@ -3,12 +3,17 @@
 //! The laws that hold after every batch are properties in `tests/sim`; here each rule has its
 //! plainest example.
 
+mod advise;
 mod attempt;
 mod beside;
 mod cancel;
+mod control;
 mod end;
 mod explain;
+mod figures;
+mod fit;
 mod fleet;
+mod forecast;
 mod group;
 mod health;
 mod hold;
@@ -19,6 +24,7 @@ mod load;
 mod loss;
 mod needs;
 mod order;
+mod outlook;
 mod parallel;
 mod pauses;
 mod placement;
@@ -29,9 +35,11 @@ mod ready;
 mod resources;
 mod retry;
 mod settle;
+mod summary;
 mod tangle;
 mod terms;
 mod tick;
+mod unschedulable;
 mod view;
 mod wait_graph;
 pub(crate) mod yard;

@@ -3,7 +3,8 @@
 use super::yard::{Yard, after, job, slots, workload};
 use crate::dispatch::{Command, Refusal, Reply};
 use crate::model::{
-    EndReason, JobId, JobStateKind, JobTerms, PlannedJob, RunIf, WorkloadId, WorkloadState,
+    EndReason, JobId, JobStateKind, JobTerms, PlannedJob, PlannedWorkload, RunIf, WorkloadId,
+    WorkloadState,
 };
 
 use JobStateKind::{Blocked, Cancelled, Completed, Failed, Pending, Skipped};
@@ -252,4 +253,25 @@ fn a_retry_judges_needed_workloads_by_the_facts_too() {
     assert_eq!(yard.refused(blind), Refusal::LookUp(vec![needed]));
     yard.retry(third).unwrap();
     assert_eq!(yard.states(&ids), [Pending, Pending]);
+}
+
+#[test]
+fn a_job_that_runs_on_failure_of_nothing_is_refused() {
+    let mut yard = Yard::new();
+    let report = when("report", RunIf::Failure, &[]);
+    let open = PlannedWorkload { open: true, ..workload(vec![job("a")]) };
+    yard.submit_whole(open);
+    let jobs = vec![report.clone()];
+    let join = Command::Join {
+        workload_id: WorkloadId(1),
+        jobs,
+        idempotency_key: None,
+        ended: Vec::new(),
+    };
+    let workload = Box::new(workload(vec![report]));
+    let submit = Command::Submit { workload, idempotency_key: None, ended: Vec::new() };
+    for command in [join, submit] {
+        let refusal = yard.apply(command).unwrap_err();
+        assert!(refusal.to_string().contains("needs nothing that can fail"), "{refusal}");
+    }
 }

@@ -181,6 +181,10 @@ fn a_workload_that_fails_fast_spares_what_is_to_run_after_a_failure() {
         after("c", &["b"]),
         when("sweep", RunIf::Always),
         when("report", RunIf::Failure),
+        PlannedJob {
+            terms: JobTerms { run_if: RunIf::Failure, ..JobTerms::default() },
+            ..after("tell", &["a"])
+        },
     ];
     let ids = yard.submit_whole(PlannedWorkload { terms, ..workload(jobs) });
     let runner = yard.register("r", slots(1));
@@ -188,11 +192,13 @@ fn a_workload_that_fails_fast_spares_what_is_to_run_after_a_failure() {
     yard.fail(&given);
     assert_eq!(
         yard.states(&ids),
-        [Failed, Cancelled, Cancelled, Pending, JobStateKind::Skipped],
-        "b was cancelled, so nothing that `report` needs has failed"
+        [Failed, Cancelled, Cancelled, Pending, JobStateKind::Skipped, Pending],
+        "b was cancelled, so nothing that `report` needs has failed; what `tell` needs has"
     );
-    let given = yard.run(runner);
-    yard.succeed(&given);
+    for _ in ["sweep", "tell"] {
+        let given = yard.run(runner);
+        yard.succeed(&given);
+    }
     assert_eq!(yard.workload_of(ids[0]).state, WorkloadState::Failed);
     yard.retry(yard.jobs[&ids[0]].workload_id).unwrap();
     assert_eq!(yard.states(&ids)[..3], [Pending, Pending, Blocked]);

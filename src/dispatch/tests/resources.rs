@@ -1,8 +1,8 @@
 //! Resources: all or nothing, with indexes, over a restart, and nobody is overtaken for ever.
 
 use super::yard::{Yard, job, names, slots, workload};
-use crate::dispatch::Reason;
-use crate::model::{PlannedJob, ResourceNeed, RunnerRequirements};
+use crate::dispatch::{Reason, Seen};
+use crate::model::{PlannedJob, ResourceNeed, RunnerRequirements, TenantId};
 
 fn needing(name: &str, needs: &[(&str, u32)]) -> PlannedJob {
     let need = |(name, units): &(&str, u32)| ResourceNeed { name: (*name).into(), units: *units };
@@ -101,7 +101,7 @@ fn a_reservation_is_explained() {
     yard.succeed(&given[0]);
     let reasons = yard.scheduler.explain(yard.now, small[1]).unwrap().reasons;
     let Reason::Resource { reserved_for, .. } = &reasons[0] else { panic!("{reasons:?}") };
-    assert_eq!(*reserved_for, Some(big));
+    assert_eq!(*reserved_for, Some(Seen::This(big)));
 }
 
 #[test]
@@ -113,4 +113,25 @@ fn more_units_than_there_are_and_unknown_resources_are_refused() {
     assert_eq!(refuse(&[("db", 3)]), "job `a`: it needs 3 units of resource `db`, and there are 2");
     assert_eq!(refuse(&[("db", 0)]), "job `a`: resources: 0 units of `db`");
     assert_eq!(refuse(&[("gpu", 1)]), "job `a`: there is no resource `gpu`");
+}
+
+#[test]
+fn people_see_who_holds_which_unit_and_a_tenant_only_what_it_has_a_part_in() {
+    let mut yard = yard(9);
+    let runner = yard.register("r", slots(4));
+    let mine = yard.submit(vec![needing("a", &[("db", 1), ("repo:acme/a", 1)])])[0];
+    yard.take(runner);
+    let other = TenantId(2);
+    let jobs = vec![needing("b", &[("db", 2)]), needing("c", &[("db", 2)])];
+    yard.submit_as(other, jobs);
+    let names = |of| -> Vec<_> {
+        yard.scheduler.resources(of).into_iter().map(|it| String::from(it.name)).collect()
+    };
+    assert_eq!(names(None), ["db", "repo:acme/a"]);
+    assert_eq!(names(Some(TenantId::DEFAULT)), ["db", "repo:acme/a"]);
+    assert_eq!(names(Some(other)), ["db"]);
+    let db = yard.scheduler.resource("db", Some(other)).unwrap();
+    assert_eq!((db.units, db.held, db.waiting), (2, vec![(0, mine)], 2));
+    assert_eq!(yard.scheduler.resource("repo:acme/a", Some(other)), None);
+    assert_eq!(yard.scheduler.resource("port", None), None, "nobody needs it");
 }

@@ -118,7 +118,12 @@ impl Tangle {
                 let jobs = self.jobs(a, b, &known, true);
                 // Refused when it is not open, and when it would close a circle.
                 let ended = self.ended();
-                let _ = self.yard.apply(Command::Join { workload_id, jobs, ended });
+                let _ = self.yard.apply(Command::Join {
+                    workload_id,
+                    jobs,
+                    idempotency_key: None,
+                    ended,
+                });
             }
             6 => drop(self.any_workload(a).map(|id| self.yard.close(id))),
             7..=9 => self.take(),

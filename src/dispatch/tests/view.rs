@@ -48,7 +48,7 @@ fn the_status_counts_slots_polls_and_what_nobody_can_take() {
     let given = yard.take(one);
     yard.poll(two);
     let status = yard.scheduler.status();
-    assert_eq!((status.running_jobs, status.parked_polls, status.unschedulable_jobs), (1, 1, 1));
+    assert_eq!((status.running_jobs, status.parked_polls, status.unschedulable_jobs), (1, 1, 0));
     let pool = PoolUsage {
         pool_id: PoolId::DEFAULT,
         runners_online: 2,

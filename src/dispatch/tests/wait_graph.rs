@@ -78,18 +78,6 @@ fn those_that_stand_behind_a_circle_are_spared() {
 }
 
 #[test]
-fn a_job_that_wants_the_group_of_its_own_workload_is_given_up() {
-    let mut yard = Yard::new();
-    let replacing = GroupTerms { cancel_in_progress: true, ..group("g") };
-    let open = PlannedWorkload { open: true, ..whole(vec![job("a")], group("g")) };
-    let first = yard.submit_whole(open)[0];
-    let joined = yard.join(WorkloadId(1), vec![grouped(job("b"), replacing)])[0];
-    let states = yard.states(&[first, joined]);
-    assert_eq!(states, [Pending, Failed], "and it cancels nothing of its own");
-    assert_eq!(yard.end_of(joined), EndReason::WaitCycle);
-}
-
-#[test]
 fn a_workload_that_waits_for_a_group_whose_member_waits_for_it_is_given_up_as_a_whole() {
     let mut yard = Yard::new();
     let first = PlannedWorkload { open: true, ..whole(vec![job("a")], group("g")) };
@@ -179,7 +167,9 @@ fn what_needs_a_job_that_was_given_up_goes_by_its_condition() {
     let report = PlannedJob { terms, ..after("report", &["b"]) };
     let open = PlannedWorkload { open: true, ..whole(vec![job("d")], group("g")) };
     yard.submit_whole(open);
-    let jobs = vec![grouped(job("b"), group("g")), after("c", &["b"]), report];
+    let second = yard.submit_whole(whole(vec![job("e")], group("g")))[0];
+    let second = yard.jobs[&second].workload_id;
+    let jobs = vec![after_workload("b", second), after("c", &["b"]), report];
     let ids = yard.join(WorkloadId(1), jobs);
     assert_eq!(yard.states(&ids), [Failed, Skipped, Pending]);
 }

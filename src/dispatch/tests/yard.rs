@@ -9,7 +9,7 @@ use crate::dispatch::{
 };
 use crate::model::{
     Archived, AssignedJob, Attempt, Change, Class, Edge, Entropy, Job, JobId, JobResult, JobState,
-    JobStateKind, LeaseRef, LeaseToken, Now, PlannedJob, PlannedWorkload, PoolId, Record,
+    JobStateKind, LeaseRef, LeaseToken, Measure, Now, PlannedJob, PlannedWorkload, PoolId, Record,
     RunnerCapabilities, RunnerId, Snapshot, SoftState, TenantId, Workload, WorkloadId,
 };
 use crate::runner::PollId;
@@ -40,6 +40,8 @@ pub(crate) struct Yard {
     pub(crate) edges: Vec<Edge>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) records: Vec<Record>,
+    /// What was counted.
+    pub(crate) measures: Vec<Measure>,
     /// Soft state, as it was last written.
     pub(crate) soft: Vec<SoftState>,
     /// The changes of the last batch.
@@ -109,6 +111,7 @@ impl Yard {
             edges: Vec::new(),
             attempts: Vec::new(),
             records: Vec::new(),
+            measures: Vec::new(),
             soft: Vec::new(),
             changes: Vec::new(),
             answers: BTreeMap::new(),
@@ -141,6 +144,7 @@ impl Yard {
         }
         self.changes = output.changes;
         self.records.extend(output.records);
+        self.measures.extend(output.measures);
         self.answers.extend(output.answers.into_iter().map(|it| (it.poll_id, it)));
         assert_eq!(
             self.loaded().durable(),
@@ -209,7 +213,9 @@ impl Yard {
     /// A new workload with terms of its own.
     pub(crate) fn submit_whole(&mut self, workload: PlannedWorkload) -> Vec<JobId> {
         let reply = self.apply(Self::submission(workload)).expect("a good workload");
-        let Reply::Submitted { workload_id, duplicate: false } = reply else { panic!("{reply:?}") };
+        let Reply::Submitted { workload_id, duplicate: false, .. } = reply else {
+            panic!("{reply:?}")
+        };
         let jobs = self.jobs.values().filter(|job| job.workload_id == workload_id);
         jobs.map(|job| job.id).collect()
     }
@@ -381,7 +387,8 @@ impl Yard {
 
     /// Jobs that join an open workload.
     pub(crate) fn join(&mut self, id: WorkloadId, jobs: Vec<PlannedJob>) -> Vec<JobId> {
-        let command = Command::Join { workload_id: id, jobs, ended: Vec::new() };
+        let command =
+            Command::Join { workload_id: id, jobs, idempotency_key: None, ended: Vec::new() };
         match self.apply(command) {
             Ok(Reply::Joined { jobs, .. }) => jobs,
             other => panic!("{other:?}"),

@@ -7,7 +7,7 @@ use crate::driver::CommandError;
 use crate::model::WorkloadId;
 
 fn submitted(number: i64, duplicate: bool) -> Result<Reply, CommandError> {
-    Ok(Reply::Submitted { workload_id: WorkloadId(number), duplicate })
+    Ok(Reply::Submitted { workload_id: WorkloadId(number), duplicate, outlooks: Vec::new() })
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl Rig {
 
     pub(super) async fn submit(&self, jobs: Vec<PlannedJob>) -> Result<WorkloadId, CommandError> {
         match self.send(submission(jobs, None)).await? {
-            Reply::Submitted { workload_id, duplicate: false } => Ok(workload_id),
+            Reply::Submitted { workload_id, duplicate: false, .. } => Ok(workload_id),
             other => panic!("{other:?}"),
         }
     }

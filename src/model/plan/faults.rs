@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{PlanError, PlannedJob, PlannedWorkload};
-use crate::model::{GroupTerms, MatrixTerms, RunnerRequirements};
+use crate::model::{GroupTerms, MatrixTerms, PendingPolicy, RunnerRequirements};
 
 /// The longest name of a group, resource, region, key or label, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -33,79 +33,117 @@ impl fmt::Display for TermsFault {
     }
 }
 
+/// What holds already where jobs come to: the group of the whole workload, and of the jobs that are
+/// there the terms that several share.
+#[derive(Clone, Debug, Default)]
+pub struct Company<'a> {
+    /// The group of the workload as a whole.
+    pub whole: Option<&'a GroupTerms>,
+    /// Groups of jobs that are there, each once.
+    groups: Vec<&'a GroupTerms>,
+    /// Matrices of jobs that are there, each once.
+    matrices: Vec<&'a MatrixTerms>,
+}
+
+impl<'a> Company<'a> {
+    /// Of a workload with this group and these jobs' groups and matrices.
+    pub fn new(
+        whole: Option<&'a GroupTerms>,
+        groups: impl Iterator<Item = &'a GroupTerms>,
+        matrices: impl Iterator<Item = &'a MatrixTerms>,
+    ) -> Self {
+        let mut company = Self { whole, ..Self::default() };
+        for group in groups {
+            company.group(group);
+        }
+        for matrix in matrices {
+            company.matrix(matrix);
+        }
+        company
+    }
+
+    /// What is known of the group of that key: this, when nothing is.
+    fn group(&mut self, group: &'a GroupTerms) -> &'a GroupTerms {
+        let known = self.groups.iter().find(|known| known.key == group.key).copied();
+        known.unwrap_or_else(|| {
+            self.groups.push(group);
+            group
+        })
+    }
+
+    /// The same of a matrix.
+    fn matrix(&mut self, matrix: &'a MatrixTerms) -> &'a MatrixTerms {
+        let known = self.matrices.iter().find(|known| known.key == matrix.key).copied();
+        known.unwrap_or_else(|| {
+            self.matrices.push(matrix);
+            matrix
+        })
+    }
+}
+
+/// Everything that is wrong with the terms of jobs that come into a company: of a new workload, or
+/// of one that is open.
+pub fn faults_of_jobs<'a>(
+    jobs: &'a [PlannedJob],
+    open: bool,
+    mut company: Company<'a>,
+) -> Vec<TermsFault> {
+    let mut faults = Faults { job: None, found: Vec::new() };
+    for job in jobs {
+        faults.job = Some(job);
+        faults.requirements(&job.requirements);
+        faults.terms(job);
+        if !open && !job.terms.late_needs.is_empty() {
+            let late = job.terms.late_needs.join(", ");
+            faults.add("needs", format!("`{late}` can only join a workload that is open"));
+        }
+    }
+    for job in jobs {
+        faults.job = Some(job);
+        faults.shared(job, &mut company);
+    }
+    faults.found
+}
+
+impl PlannedJob {
+    /// Whether its deadline is after `now_ms`, wall milliseconds: for work that somebody submits
+    /// and can submit otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::Terms`] when it is not.
+    pub fn check_deadline(&self, now_ms: i64) -> Result<(), PlanError> {
+        let past = self.terms.deadline_ms.filter(|at_ms| *at_ms <= now_ms);
+        let Some(at_ms) = past else { return Ok(()) };
+        let at = jiff::Timestamp::from_millisecond(at_ms)
+            .map_or_else(|_| format!("{at_ms} ms"), |at| at.to_string());
+        let message = format!("{at} is not in the future");
+        let job = Some(self.name.clone());
+        Err(PlanError::Terms(TermsFault { job, key: "deadline", message }))
+    }
+}
+
 impl PlannedWorkload {
     /// Everything that is wrong with its terms and those of its jobs.
     pub fn faults(&self) -> Vec<TermsFault> {
         let mut faults = Faults { job: None, found: Vec::new() };
-        if let Some(group) = &self.terms.group {
+        let whole = self.terms.group.as_ref();
+        if let Some(group) = whole {
             faults.group(group);
         }
         faults.parallel(self.terms.max_parallel);
-        for job in &self.jobs {
-            faults.job = Some(job);
-            faults.requirements(&job.requirements);
-            faults.terms(job);
-            if !self.open && !job.terms.late_needs.is_empty() {
-                let late = job.terms.late_needs.join(", ");
-                faults.add("needs", format!("`{late}` can only join a workload that is open"));
-            }
-        }
-        self.shared(&mut faults);
+        let company = Company { whole, ..Company::default() };
+        faults.found.extend(faults_of_jobs(&self.jobs, self.open, company));
         faults.found
     }
 
-    /// Whether every deadline is after `now_ms`, wall milliseconds: for work that somebody submits
-    /// and can submit otherwise.
+    /// Whether every deadline is after `now_ms`: see [`PlannedJob::check_deadline`].
     ///
     /// # Errors
     ///
     /// [`PlanError::Terms`] for the first that is not.
     pub fn check_deadlines(&self, now_ms: i64) -> Result<(), PlanError> {
-        let past = self.jobs.iter().find_map(|job| {
-            let at_ms = job.terms.deadline_ms.filter(|at_ms| *at_ms <= now_ms)?;
-            Some((job.name.clone(), at_ms))
-        });
-        let Some((job, at_ms)) = past else { return Ok(()) };
-        let at = jiff::Timestamp::from_millisecond(at_ms)
-            .map_or_else(|_| format!("{at_ms} ms"), |at| at.to_string());
-        let message = format!("{at} is not in the future");
-        Err(PlanError::Terms(TermsFault { job: Some(job), key: "deadline", message }))
-    }
-
-    /// Terms that several jobs share must be the same for all of them.
-    fn shared<'a>(&'a self, faults: &mut Faults<'a>) {
-        let whole = self.terms.group.as_ref();
-        let (mut groups, mut matrices): (Vec<&GroupTerms>, Vec<&MatrixTerms>) = Default::default();
-        for job in &self.jobs {
-            faults.job = Some(job);
-            if let Some(group) = &job.terms.group {
-                if whole.is_some_and(|whole| whole.key == group.key) {
-                    let key = &group.key;
-                    faults.add(
-                        "group",
-                        format!("it would wait for its workload, which is in `{key}`"),
-                    );
-                }
-                match groups.iter().find(|known| known.key == group.key) {
-                    None => groups.push(group),
-                    Some(known) if known.limit != group.limit => {
-                        let (key, one, other) = (&group.key, known.limit, group.limit);
-                        faults.add("group", format!("`{key}` has the limits {one} and {other}"));
-                    }
-                    Some(_) => {}
-                }
-            }
-            if let Some(matrix) = &job.terms.matrix {
-                match matrices.iter().find(|known| known.key == matrix.key) {
-                    None => matrices.push(matrix),
-                    Some(known) if *known != matrix => {
-                        let message = format!("`{}` has different terms in two jobs", matrix.key);
-                        faults.add("matrix", message);
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
+        self.jobs.iter().try_for_each(|job| job.check_deadline(now_ms))
     }
 }
 
@@ -141,6 +179,30 @@ impl Faults<'_> {
         if group.limit == 0 {
             self.add("group", "the limit 0 lets nothing run");
         }
+        if group.cancel_in_progress && group.pending == (PendingPolicy::Queue { max: 0 }) {
+            self.add("group", "it cancels what runs in order to wait, and lets nobody wait");
+        }
+    }
+
+    /// Terms that several jobs share must be the same for all of them.
+    fn shared<'a>(&mut self, job: &'a PlannedJob, company: &mut Company<'a>) {
+        if let Some(group) = &job.terms.group {
+            let key = &group.key;
+            if company.whole.is_some_and(|whole| whole.key == *key) {
+                let message = format!("it would wait for its workload, which is in `{key}`");
+                self.add("group", message);
+            }
+            let known = company.group(group);
+            if known.limit != group.limit {
+                let (one, other) = (known.limit, group.limit);
+                self.add("group", format!("`{key}` has the limits {one} and {other}"));
+            }
+        }
+        if let Some(matrix) = &job.terms.matrix
+            && company.matrix(matrix) != matrix
+        {
+            self.add("matrix", format!("`{}` has different terms in two jobs", matrix.key));
+        }
     }
 
     fn parallel(&mut self, max_parallel: Option<u32>) {
@@ -151,6 +213,9 @@ impl Faults<'_> {
 
     fn terms(&mut self, job: &PlannedJob) {
         let terms = &job.terms;
+        if job.waits_for_a_failure_of_nothing() {
+            self.add("run_if", PlannedJob::FAILURE_OF_NOTHING);
+        }
         if let Some(group) = &terms.group {
             self.group(group);
         }
@@ -259,137 +324,4 @@ fn label_fault(term: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::workload;
-    use super::*;
-    use crate::model::{JobTerms, PendingPolicy, Preference, ResourceNeed, WorkloadTerms};
-
-    fn group(key: &str, limit: u32) -> Option<GroupTerms> {
-        let pending = PendingPolicy::Latest;
-        Some(GroupTerms { key: key.into(), limit, cancel_in_progress: false, pending })
-    }
-
-    /// What is said of a workload of two jobs whose first one was changed.
-    fn said(change: impl FnOnce(&mut PlannedWorkload)) -> Vec<String> {
-        let mut planned = workload(&[("a", &[]), ("b", &[])]);
-        change(&mut planned);
-        let said: Vec<_> = planned.faults().iter().map(ToString::to_string).collect();
-        let checked = planned.check(9);
-        assert_eq!(matches!(checked, Err(PlanError::Terms(_))), !said.is_empty());
-        said
-    }
-
-    fn requires(change: impl FnOnce(&mut RunnerRequirements)) -> Vec<String> {
-        said(|planned| {
-            let needs = &mut planned.jobs[0].requirements;
-            change(needs);
-            *needs = needs.clone().normalised();
-        })
-    }
-
-    fn terms(change: impl FnOnce(&mut JobTerms)) -> Vec<String> {
-        said(|planned| change(&mut planned.jobs[0].terms))
-    }
-
-    #[test]
-    fn a_group_needs_a_key_and_a_limit() {
-        let whole =
-            |group| said(|planned| planned.terms = WorkloadTerms { group, ..Default::default() });
-        assert_eq!(whole(group("", 1)), ["group: a group needs a key"]);
-        assert_eq!(
-            terms(|it| it.group = group("g", 0)),
-            ["job `a`: group: the limit 0 lets nothing run"]
-        );
-        assert_eq!(whole(group("g", 1)), [""; 0]);
-    }
-
-    #[test]
-    fn one_group_has_one_limit_and_a_job_does_not_wait_for_its_own_workload() {
-        let two = said(|planned| {
-            planned.jobs[0].terms.group = group("g", 1);
-            planned.jobs[1].terms.group = group("g", 2);
-        });
-        assert_eq!(two, ["job `b`: group: `g` has the limits 1 and 2"]);
-        let own = said(|planned| {
-            planned.terms.group = group("g", 1);
-            planned.jobs[0].terms.group = group("g", 1);
-        });
-        assert_eq!(own, ["job `a`: group: it would wait for its workload, which is in `g`"]);
-    }
-
-    #[test]
-    fn jobs_of_one_matrix_agree() {
-        let matrix =
-            |max_parallel| Some(MatrixTerms { key: "m".into(), max_parallel, fail_fast: false });
-        let differ = said(|planned| {
-            planned.jobs[0].terms.matrix = matrix(Some(1));
-            planned.jobs[1].terms.matrix = matrix(Some(2));
-        });
-        assert_eq!(differ, ["job `b`: matrix: `m` has different terms in two jobs"]);
-        let zero = ["job `a`: matrix: max_parallel 0 lets nothing run"];
-        assert_eq!(terms(|it| it.matrix = matrix(Some(0))), zero);
-        let whole = said(|planned| planned.terms.max_parallel = Some(0));
-        assert_eq!(whole, ["max_parallel: 0 lets nothing run"]);
-    }
-
-    #[test]
-    fn spans_are_at_least_a_millisecond() {
-        assert_eq!(
-            terms(|it| it.max_wait_ms = Some(0)),
-            ["job `a`: max_wait: 0 ms is less than 1 ms"]
-        );
-        let timeout = terms(|it| it.queue_timeout_ms = Some(-5));
-        assert_eq!(timeout, ["job `a`: queue_timeout: -5 ms is less than 1 ms"]);
-    }
-
-    #[test]
-    fn a_label_term_names_a_label_and_is_not_required_and_forbidden() {
-        let labels = |labels: &[&str]| {
-            requires(|it| it.labels = labels.iter().map(|label| (*label).into()).collect())
-        };
-        assert_eq!(
-            labels(&["linux", "disk=ssd", "disk=*", "!spot", "!gpu=*", "!disk=hdd"]),
-            [""; 0]
-        );
-        assert_eq!(labels(&["!"]), ["job `a`: labels: `!` names no label"]);
-        assert_eq!(labels(&["=*"]), ["job `a`: labels: `=*` has no key before `=*`"]);
-        assert_eq!(labels(&["!!x"]), ["job `a`: labels: `!!x` has `!` twice"]);
-        let both = "is required, and";
-        for pair in [["x", "!X"], ["disk=ssd", "!disk=*"], ["disk=*", "!disk=*"], ["a=b", "!a=b"]] {
-            let said = labels(&pair);
-            assert!(said.len() == 1 && said[0].contains(both), "{said:?}");
-        }
-    }
-
-    #[test]
-    fn weights_regions_and_resources_are_bounded() {
-        let preferred = Preference { label: "ssd".into(), weight: -101 };
-        assert_eq!(
-            requires(|it| it.preferred = vec![preferred]),
-            ["job `a`: preferred: the weight -101 is not from -100 to 100"]
-        );
-        assert_eq!(
-            requires(|it| it.required_regions = vec!["".into()]),
-            ["job `a`: region: a name is empty"]
-        );
-        let need = |name: &str, units| ResourceNeed { name: name.into(), units };
-        assert_eq!(
-            requires(|it| it.resources = vec![need("gpu", 0)]),
-            ["job `a`: resources: 0 units of `gpu`"]
-        );
-        assert_eq!(
-            requires(|it| it.resources = vec![need("gpu", 1), need("gpu", 2)]),
-            ["job `a`: resources: `gpu` is named twice"]
-        );
-    }
-
-    #[test]
-    fn lists_and_names_have_an_end() {
-        let many = requires(|it| it.labels = (0..257).map(|at| format!("l{at}").into()).collect());
-        assert_eq!(many, ["job `a`: labels: 257 entries, at most 256"]);
-        let long = terms(|it| it.group = group(&"x".repeat(201), 1));
-        assert_eq!(long, ["job `a`: group: a name has 201 characters, at most 200"]);
-        let odd = terms(|it| it.placement.affinity = Some("a\nb".into()));
-        assert_eq!(odd, ["job `a`: affinity: `a\\nb` has control characters"]);
-    }
-}
+mod tests;

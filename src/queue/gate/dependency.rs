@@ -160,6 +160,11 @@ impl DependencyTracker {
         self.unended.get(&job).copied().unwrap_or(0)
     }
 
+    /// Jobs that wait for something that they need, in no order.
+    pub fn blocked(&self) -> impl ExactSizeIterator<Item = JobId> {
+        self.unended.keys().copied()
+    }
+
     /// A job has ended: nothing that it needs matters any more.
     pub fn settle(&mut self, job: JobId) {
         self.unended.remove(&job);

@@ -210,6 +210,11 @@ impl GroupGate {
         self.groups.get(key).into_iter().flat_map(|group| &group.waiting).map(|turn| turn.member)
     }
 
+    /// How many wait.
+    pub fn waiting_len(&self, key: &GroupKey) -> usize {
+        self.groups.get(key).map_or(0, |group| group.waiting.len())
+    }
+
     /// How many may be in.
     pub fn limit(&self, key: &GroupKey) -> usize {
         self.groups.get(key).map_or(0, Group::limit)

@@ -35,6 +35,16 @@ impl HoldGate {
         true
     }
 
+    /// How many jobs are held.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Takes out the next job whose hold is over, with the runner that did not come.
     pub fn pop_due(&mut self, mono_ms: i64) -> Option<(JobId, RunnerId)> {
         let &(until_ms, job) = self.by_time.first()?;
@@ -54,6 +64,11 @@ impl HoldGate {
     /// Jobs that are held for a runner.
     pub fn of_runner(&self, runner: RunnerId) -> Vec<JobId> {
         self.by_runner.get(&runner).into_iter().flatten().copied().collect()
+    }
+
+    /// All jobs that are held, by the runner for which they are, in no order.
+    pub fn by_runner(&self) -> impl Iterator<Item = (RunnerId, &BTreeSet<JobId>)> {
+        self.by_runner.iter().map(|(runner, jobs)| (*runner, jobs))
     }
 
     /// How many jobs are held for a runner.

@@ -102,6 +102,11 @@ impl ParallelGate {
         self.limits.get(key).map_or(0, |limit| limit.taken + limit.offered.len())
     }
 
+    /// How many jobs wait for their offer, by limit, in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = (&ParallelKey, usize)> {
+        self.limits.iter().map(|(key, limit)| (key, limit.waiting.len()))
+    }
+
     /// Of each limit: how many jobs runners have, and which are offered.
     pub fn view(&self) -> BTreeMap<ParallelKey, (usize, Vec<JobId>)> {
         let jobs =

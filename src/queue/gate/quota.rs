@@ -73,6 +73,8 @@ pub struct QuotaGate {
     limits: FxHashMap<TenantId, QuotaLimits>,
     usage: FxHashMap<TenantId, Usage>,
     waiting: u64,
+    /// The most of each amount that jobs of any class require.
+    largest: [u64; 3],
 }
 
 impl QuotaGate {
@@ -83,6 +85,13 @@ impl QuotaGate {
 
     fn limits(&self, tenant: TenantId) -> QuotaLimits {
         self.limits.get(&tenant).copied().unwrap_or_default()
+    }
+
+    /// Jobs of some class require so much.
+    pub fn expect(&mut self, demand: Demand) {
+        for (largest, amount) in self.largest.iter_mut().zip(demand.amounts) {
+            *largest = u64::from(amount).max(*largest);
+        }
     }
 
     /// A job begins to wait, gated or not.
@@ -100,6 +109,11 @@ impl QuotaGate {
     /// How many jobs wait, of all tenants.
     pub fn waiting(&self) -> u64 {
         self.waiting
+    }
+
+    /// How many jobs of a tenant wait.
+    pub fn waiting_of(&self, tenant: TenantId) -> u64 {
+        self.usage.get(&tenant).map_or(0, |usage| usage.waiting)
     }
 
     /// A runner gets a job; `started_ms` (mono) counts for the rate, and is absent for a job that
@@ -123,19 +137,24 @@ impl QuotaGate {
         }
     }
 
-    /// A runner has it no longer. Whether that may open a lane.
+    /// A runner has it no longer. Whether that may open a lane: something that comes back was used
+    /// up, or there was too little left of it for some job.
     #[must_use]
     pub fn given_back(&mut self, tenant: TenantId, demand: Demand, priority: JobPriority) -> bool {
         let limits = self.limits(tenant);
         let usage = self.usage.entry(tenant).or_default();
+        let critical = priority == JobPriority::Critical;
+        let reached = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used >= limit);
+        let mut opens = reached(usage.running, limits.running_max)
+            || (critical && reached(usage.critical, limits.critical_running_max));
         usage.running -= 1;
-        usage.critical -= u64::from(priority == JobPriority::Critical);
-        for (held, amount) in usage.held.iter_mut().zip(demand.amounts) {
-            *held -= u64::from(amount);
+        usage.critical -= u64::from(critical);
+        for (at, amount) in demand.amounts.into_iter().enumerate() {
+            let short = |limit: u64| usage.held[at] + self.largest[at] > limit;
+            opens |= amount > 0 && limits.held_max[at].is_some_and(short);
+            usage.held[at] -= u64::from(amount);
         }
-        limits.running_max.is_some()
-            || limits.critical_running_max.is_some()
-            || limits.held_max.iter().any(Option::is_some)
+        opens
     }
 
     /// The first quota that keeps a job back, if one does.
@@ -165,7 +184,9 @@ impl QuotaGate {
         }
         found.or_else(|| {
             let limit = limits.starts_per_minute_max?;
-            let starts = usage.starts.iter().filter(|at| mono_ms - **at < WINDOW_MS).count();
+            // Oldest first.
+            let over = usage.starts.partition_point(|at| mono_ms - at >= WINDOW_MS);
+            let starts = usage.starts.len() - over;
             reached("starts_per_minute_max", starts as u64, 1, Some(u64::from(limit)))
         })
     }
@@ -187,7 +208,7 @@ impl QuotaGate {
     ///
     /// [`QuotaReached`].
     pub fn may_wait(&self, tenant: TenantId, jobs: u64) -> Result<(), QuotaReached> {
-        let used = self.usage.get(&tenant).map_or(0, |usage| usage.waiting);
+        let used = self.waiting_of(tenant);
         match self.limits(tenant).queued_max {
             Some(limit) if used + jobs > limit => {
                 Err(QuotaReached { quota: "queued_max", used, limit })
@@ -204,6 +225,31 @@ impl QuotaGate {
             let (limit, used) = (limits.held_max[at]?, u64::from(demand.amounts[at]));
             (used > limit).then_some(QuotaReached { quota, used, limit })
         })
+    }
+
+    /// Jobs of the tenant that runners have.
+    pub fn running(&self, tenant: TenantId) -> u64 {
+        self.usage.get(&tenant).map_or(0, |usage| usage.running)
+    }
+
+    /// The quotas that are set for the tenant, each with what is used of it.
+    pub fn used(&self, tenant: TenantId, mono_ms: i64) -> Vec<QuotaReached> {
+        let (limits, none) = (self.limits(tenant), Usage::default());
+        let usage = self.usage.get(&tenant).unwrap_or(&none);
+        let starts = usage.starts.iter().filter(|at| mono_ms - **at < WINDOW_MS).count() as u64;
+        let [cpu, memory, gpu] = limits.held_max;
+        [
+            ("running_max", usage.running, limits.running_max),
+            ("critical_running_max", usage.critical, limits.critical_running_max),
+            ("queued_max", usage.waiting, limits.queued_max),
+            ("starts_per_minute_max", starts, limits.starts_per_minute_max.map(u64::from)),
+            ("cpu_cores_max", usage.held[0], cpu),
+            ("memory_gb_max", usage.held[1], memory),
+            ("gpu_max", usage.held[2], gpu),
+        ]
+        .into_iter()
+        .filter_map(|(quota, used, limit)| Some(QuotaReached { quota, used, limit: limit? }))
+        .collect()
     }
 
     /// Jobs that runners have and jobs that wait, of each tenant, by id.

@@ -72,6 +72,13 @@ impl ResourceGate {
         })
     }
 
+    /// Whether there are enough free units of all of these, reserved or not.
+    pub fn has_free(&self, needs: &[ResourceNeed]) -> bool {
+        needs.iter().all(|need| {
+            self.resources.get(&need.name).is_some_and(|resource| resource.free() >= need.units)
+        })
+    }
+
     /// Takes the free units with the smallest indexes. The caller has asked
     /// [`ResourceGate::admits`].
     pub fn take(&mut self, needs: &[ResourceNeed], job: JobId) -> HeldUnits {

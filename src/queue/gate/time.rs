@@ -21,6 +21,11 @@ impl TimeGate {
         self.waiting.remove(&(not_before_ms, job))
     }
 
+    /// Whether a job waits for its time.
+    pub fn holds(&self, not_before_ms: i64, job: JobId) -> bool {
+        self.waiting.contains(&(not_before_ms, job))
+    }
+
     /// Takes out the next job whose time has come.
     pub fn pop_due(&mut self, wall_ms: i64) -> Option<JobId> {
         let &(at_ms, job) = self.waiting.first()?;
@@ -29,6 +34,11 @@ impl TimeGate {
         }
         self.waiting.pop_first();
         Some(job)
+    }
+
+    /// The jobs that it holds, in the order of their time.
+    pub fn jobs(&self) -> impl ExactSizeIterator<Item = JobId> {
+        self.waiting.iter().map(|&(_, job)| job)
     }
 
     /// When the next job's time comes (wall).
@@ -47,7 +57,9 @@ mod tests {
         gate.insert(20, JobId(1));
         gate.insert(10, JobId(2));
         gate.insert(30, JobId(3));
+        assert!(gate.holds(30, JobId(3)));
         assert!(gate.remove(30, JobId(3)));
+        assert!(!gate.holds(30, JobId(3)));
         assert_eq!(gate.pop_due(9), None);
         assert_eq!(gate.next_due_ms(), Some(10));
         assert_eq!(gate.pop_due(20), Some(JobId(2)));

@@ -26,6 +26,17 @@ pub struct Head {
     pub key: OrderKey,
 }
 
+/// The order between pools: level, share, lane key, job.
+pub type Urgency = (JobPriority, u64, i64, JobId);
+
+impl Head {
+    /// Its place among the heads of all pools, whatever their policies: smaller goes first.
+    pub fn urgency(&self) -> Urgency {
+        let facts = self.facts;
+        (facts.level, facts.virtual_time, facts.lane_key, facts.job_id)
+    }
+}
+
 /// What the place of a head follows from, beside its row.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {

@@ -4,16 +4,33 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{JobQueue, Scene};
-use crate::model::{ClassId, JobId};
+use crate::model::{ClassId, JobId, JobPriority, TenantId};
 use crate::queue::Shares;
+
+/// A job that is in no lane, where it would stand if it were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Newcomer {
+    /// Its number, or any that no other has.
+    pub job_id: JobId,
+    /// Its class, or any.
+    pub class_id: ClassId,
+    /// Who would be charged.
+    pub tenant_id: TenantId,
+    /// The level of its lane.
+    pub level: JobPriority,
+    /// Its lane key.
+    pub lane_key: i64,
+}
 
 impl JobQueue {
     /// Jobs of some classes in the order in which they would be given out if any runner could have
     /// them, each charged `charge_ms` to its tenant; as long as `visit` says so. It looks at the
-    /// head of every lane once, and then at one lane for each job.
+    /// head of every lane once, and then at one lane for each job. `newcomers` are met as if each
+    /// stood in a lane of its own.
     pub fn walk<'a>(
         &'a self,
         scenes: impl Iterator<Item = (ClassId, Scene<'a>)>,
+        newcomers: &[(Newcomer, Scene<'a>)],
         mut shares: Shares,
         charge_ms: i64,
         mut visit: impl FnMut(JobId) -> bool,
@@ -33,6 +50,12 @@ impl JobQueue {
                 let one = Box::new(std::iter::once((key, id)));
                 lanes.push(((class_id, tenant, level, scene_at), one));
             }
+        }
+        for (new, scene) in newcomers {
+            let one: Box<dyn Iterator<Item = (i64, JobId)> + 'a> =
+                Box::new(std::iter::once((new.lane_key, new.job_id)));
+            lanes.push(((new.class_id, new.tenant_id, new.level, known.len()), one));
+            known.push(*scene);
         }
         let place = |shares: &Shares, (class, tenant, level, scene): (_, _, _, usize), at| {
             Scene { shares, ..known[scene] }.head_at(class, tenant, level, at).key

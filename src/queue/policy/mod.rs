@@ -5,6 +5,9 @@
 //!
 //! A rank may get worse while a tenant's virtual time grows, and must not get better by that: the
 //! queue relies on it to look again only at what may have changed.
+//!
+//! To add one: implement [`SchedulingPolicy`], [`SchedulingPolicies::register`] it under a key, and give
+//! the set to [`crate::dispatch::Settings`], or, for a whole server, to `app::AppOptions`.
 
 mod fair_share;
 mod fifo;
@@ -44,7 +47,31 @@ pub struct LaneHead {
 /// A rank: compared from left to right, the smallest first.
 pub type Rank = [u64; 3];
 
-/// Says which job is next. Pure: the same heads, the same order.
+/// Says which job is next. Pure: the same heads, the same order, whatever the time and whoever asks.
+///
+/// A rank is asked for often, so it is to be a few comparisons. It orders heads of lanes only: inside
+/// a lane, that is among jobs of one class, tenant and level, the lane key orders always. With the same
+/// head but a greater [`LaneHead::virtual_time`] it must be the same or greater.
+///
+/// ```
+/// use dispatchyard::model::TenantId;
+/// use dispatchyard::queue::{LaneHead, Rank, SchedulingPolicies, SchedulingPolicy};
+///
+/// /// One tenant's jobs before all others of their level.
+/// #[derive(Debug)]
+/// struct HouseFirst(TenantId);
+///
+/// impl SchedulingPolicy for HouseFirst {
+///     fn rank(&self, head: &LaneHead) -> Rank {
+///         let guest = u64::from(head.tenant_id != self.0);
+///         [head.level as u64, guest, head.virtual_time]
+///     }
+/// }
+///
+/// let mut policies = SchedulingPolicies::standard();
+/// policies.register("house_first", HouseFirst(TenantId::DEFAULT));
+/// assert!(policies.get("house_first").is_ok());
+/// ```
 pub trait SchedulingPolicy: Debug + Send + Sync {
     /// The place of a head among all.
     fn rank(&self, head: &LaneHead) -> Rank;

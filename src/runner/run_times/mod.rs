@@ -18,12 +18,14 @@
 //! runs; and there is no logarithm, because those differ from machine to machine.
 
 mod saved;
+mod strays;
 mod tails;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 pub use saved::UnreadableRunTimes;
+pub use strays::Strays;
 
 use rustc_hash::FxHashMap;
 use tails::Tails;
@@ -272,15 +274,22 @@ impl RunTimes {
         self.prediction(class_id, self.mean(class_id, None), runs)
     }
 
-    /// Everything that was learned, for people: each class, then it on each of its runners.
-    pub fn rows(&self) -> Vec<RunTimeRow> {
-        let ids = self.classes.iter().flat_map(|(&class_id, class)| {
-            let on = class.on.keys().map(|&runner_id| Some(runner_id));
-            std::iter::once(None).chain(on).map(move |runner_id| (class_id, runner_id))
-        });
-        let mut ids: Vec<_> = ids.collect();
-        ids.sort_unstable();
-        let row = |(class_id, runner_id): (ClassId, Option<RunnerId>)| RunTimeRow {
+    /// Classes with an id below `before` of which something is known, newest first.
+    pub fn classes(&self, before: Option<ClassId>, limit: usize) -> Vec<ClassId> {
+        let known = self.classes.keys().copied();
+        let mut ids: Vec<_> = known.filter(|id| before.is_none_or(|before| *id < before)).collect();
+        ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+        ids.truncate(limit);
+        ids
+    }
+
+    /// What was learned of a class, for people: the class, then it on each of its runners.
+    pub fn rows_of(&self, class_id: ClassId) -> Vec<RunTimeRow> {
+        let Some(class) = self.classes.get(&class_id) else { return Vec::new() };
+        let mut runners: Vec<_> = class.on.keys().map(|&runner_id| Some(runner_id)).collect();
+        runners.push(None);
+        runners.sort_unstable();
+        let row = |runner_id: Option<RunnerId>| RunTimeRow {
             class_id,
             runner_id,
             prediction: match runner_id {
@@ -289,7 +298,7 @@ impl RunTimes {
             },
             failure_permille: permille(self.failures(class_id, runner_id)),
         };
-        ids.into_iter().map(row).collect()
+        runners.into_iter().map(row).collect()
     }
 
     /// How long each runner takes in percent of what is usual, for people: 300 is three times as

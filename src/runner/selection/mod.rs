@@ -11,6 +11,10 @@
 //! the first `selection_candidates_max` of that order that fit. Policies are made by key
 //! ([`SelectionPolicies`]), and a user of the library adds his own. Pure: the same facts, the same
 //! choice. What a job requires is no concern of policies: candidates fit.
+//!
+//! To add one: implement [`SelectionPolicy`], [`SelectionPolicies::register`] it under a key, and give the
+//! set to [`crate::dispatch::Settings`], or, for a whole server, to `app::AppOptions`.
+//! `examples/selection_policy.rs` is one.
 
 mod best_fit;
 #[cfg(test)]
@@ -118,7 +122,34 @@ impl Wanted<'_> {
     }
 }
 
-/// Chooses among runners.
+/// Chooses among runners. Every method has a default, and with all of them it is `least_loaded`. One that
+/// goes by the load alone writes [`SelectionPolicy::standing`]; one that compares a job with each
+/// runner writes [`SelectionPolicy::score`] and says so by [`SelectionPolicy::looks_at_jobs`].
+///
+/// Pure: what it goes by is in its arguments, or in the [`PoolFacts`] that it was made with. It is
+/// asked on the thread that decides, for each candidate of each job, so it should not allocate.
+///
+/// ```
+/// use dispatchyard::runner::{Candidate, Score, SelectionPolicies, SelectionPolicy, Wanted};
+///
+/// /// The runner with the most memory left.
+/// #[derive(Debug)]
+/// struct Roomiest;
+///
+/// impl SelectionPolicy for Roomiest {
+///     fn looks_at_jobs(&self) -> bool {
+///         true
+///     }
+///
+///     fn score(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Score {
+///         let (_, memory_gb, _) = candidate.left;
+///         Score::new(wanted, candidate, i64::from(memory_gb))
+///     }
+/// }
+///
+/// let mut policies = SelectionPolicies::standard();
+/// policies.register("roomiest", |_| Box::new(Roomiest));
+/// ```
 pub trait SelectionPolicy: std::fmt::Debug + Send + Sync {
     /// The place of a waiting runner among all: the smallest is the best. Ranks of different
     /// runners must differ, so end with [`Standing::parked_at`]. The default is that of

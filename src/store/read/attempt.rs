@@ -4,12 +4,28 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::ROWS_MAX;
 use super::reader::Reader;
-use crate::model::{Attempt, JobId, LeaseToken};
+use crate::model::{Attempt, AttemptOutcome, ClassId, JobId, LeaseToken, RunnerId};
 use crate::store::Store;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
 use crate::store::rows;
 use crate::store::statement as sql;
+
+/// The most attempts that one read for learning returns.
+const RUNS_MAX: u32 = 100_000;
+
+/// An attempt that ended by itself, as far as something can be learned from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndedRun {
+    /// The class of the job.
+    pub class_id: ClassId,
+    /// Who ran it.
+    pub runner_id: RunnerId,
+    /// From start to end.
+    pub run_ms: i64,
+    /// Completed, failed or timed out.
+    pub outcome: AttemptOutcome,
+}
 
 /// Named results of one job.
 pub type Outputs = BTreeMap<String, String>;
@@ -24,6 +40,27 @@ impl Store {
         let limit = i64::from(ROWS_MAX);
         let rows = reader.all(sql::ATTEMPT_LIST, |query| query.bind(id.0).bind(limit)).await?;
         rows.iter().map(rows::attempt::read).collect()
+    }
+
+    /// The last attempts that ended at `until_ms` (wall) or before, by themselves and after they
+    /// were started, oldest first: at most `limit`, and at most 100,000.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn ended_runs(&self, until_ms: i64, limit: u32) -> Result<Vec<EndedRun>, StoreError> {
+        let mut reader = self.reader().await?;
+        let limit = i64::from(limit.min(RUNS_MAX));
+        let rows = reader.all(sql::ATTEMPT_RUNS, |query| query.bind(until_ms).bind(limit)).await?;
+        let read = |row| {
+            let mut columns = Columns::new("attempt", row);
+            Ok(EndedRun {
+                class_id: ClassId(columns.int("class_id")?),
+                runner_id: RunnerId(columns.int("runner_id")?),
+                run_ms: columns.int("run_ms")?,
+                outcome: columns.code("outcome", AttemptOutcome::from_code)?,
+            })
+        };
+        rows.iter().rev().map(read).collect()
     }
 
     /// The ended attempt that held this lease: what a repeated completion is answered from.

@@ -6,6 +6,7 @@ mod delivery;
 mod job;
 mod reader;
 mod record;
+mod report;
 mod tenant;
 mod workload;
 
@@ -13,9 +14,10 @@ use crate::model::{
     DeliveryId, DeliveryState, JobId, JobStateKind, TenantId, WorkloadId, WorkloadState,
 };
 
-pub use attempt::Outputs;
+pub use attempt::{EndedRun, Outputs};
 pub use context::JobContext;
 pub use record::LastCommit;
+pub use report::{EndedAttempt, EndedJob, PlaceInTime};
 pub use tenant::LevelUsage;
 
 /// The most rows that one read returns, whatever was asked for.

@@ -22,13 +22,15 @@ pub struct LevelUsage {
 }
 
 impl Store {
-    /// What a tenant has waiting and running, by level; levels without live jobs are not in it.
+    /// What a tenant, or all of them, have waiting and running, by level; levels without live jobs
+    /// are not in it.
     ///
     /// # Errors
     /// As every read.
-    pub async fn tenant_usage(&self, id: TenantId) -> Result<Vec<LevelUsage>, StoreError> {
+    pub async fn usage(&self, of: Option<TenantId>) -> Result<Vec<LevelUsage>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows = reader.all(sql::TENANT_USAGE_LOAD, |query| query.bind(id.0)).await?;
+        let rows =
+            reader.all(sql::TENANT_USAGE_LOAD, |query| query.bind(of.map(|id| id.0))).await?;
         let read = |row| {
             let mut columns = Columns::new("job", row);
             Ok(LevelUsage {

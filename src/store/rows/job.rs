@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 /// Bits of the column `flags`.
 const NEED_FAILED: i64 = 1;
 const IN_GROUP: i64 = 2;
+const UNSCHEDULABLE: i64 = 4;
 
 /// The values of a whole row, as in `job_insert` and `job_done_insert`.
 pub(in crate::store) fn bind(job: &Job, to: &mut Bind) {
@@ -62,7 +63,9 @@ fn bind_state(job: &Job, to: &mut Bind) {
 }
 
 fn bind_rest(job: &Job, to: &mut Bind) {
-    let flags = NEED_FAILED * i64::from(job.need_failed) + IN_GROUP * i64::from(job.in_group);
+    let flags = NEED_FAILED * i64::from(job.need_failed)
+        + IN_GROUP * i64::from(job.in_group)
+        + UNSCHEDULABLE * i64::from(job.unschedulable);
     to.int(job.ready_at_ms).int(flags).opt_json(job.units.as_deref());
 }
 
@@ -104,12 +107,14 @@ pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Job
         ready_at_ms: columns.int("ready_at_ms")?,
         need_failed: false,
         in_group: false,
+        unschedulable: false,
         units: None,
     };
     let flags = columns.int("flags")?;
     Ok(Job {
         need_failed: flags & NEED_FAILED != 0,
         in_group: flags & IN_GROUP != 0,
+        unschedulable: flags & UNSCHEDULABLE != 0,
         units: columns.opt_json("units")?.map(Box::new),
         ..row
     })

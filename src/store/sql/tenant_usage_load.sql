@@ -1,4 +1,4 @@
--- What one tenant has waiting and running, by level. Safe: scans what is live, bounded in time.
+-- What one tenant, or all, have waiting and running, by level. Safe: scans what is live, bounded in time.
 SELECT
     priority,
     SUM(state < 2) AS waiting,
@@ -6,5 +6,5 @@ SELECT
     MIN(CASE WHEN state < 2 THEN queued_at_ms END) AS oldest_queued_at_ms,
     SUM(CASE WHEN state IN (2, 3) THEN assigned_at_ms - ready_at_ms ELSE 0 END) AS waited_ms
 FROM job
-WHERE tenant_id = $1
+WHERE ($1 IS NULL OR tenant_id = $1)
 GROUP BY priority

@@ -1,7 +1,7 @@
 //! Keys that may be used once, and the fence.
 
 use super::fixture::Opened;
-use crate::model::{Change, KeyScope, Marks, UniqueKey, WorkloadId};
+use crate::model::{Change, KeyScope, Marks, UniqueKey};
 use crate::store::{Claim, StoreError};
 
 fn key(scope: KeyScope, key: &str, reference: &str) -> (UniqueKey, Box<str>) {
@@ -23,7 +23,7 @@ async fn a_key_is_new_once_and_then_names_the_first() {
     let mut batch = opened.begin().await.unwrap();
     let claims = batch.claim(&keys, 5).await.unwrap();
     assert_eq!(claims, [Claim::New, Claim::New, taken("d1")]);
-    let answer = Change::KeyAnswered(keys[1].0.clone(), WorkloadId(77));
+    let answer = Change::KeyAnswered(keys[1].0.clone(), "77".into());
     let lent = batch.commit(opened.epoch, &[answer], Marks::default(), 5).await.unwrap();
     opened.writer.take_back(lent);
 

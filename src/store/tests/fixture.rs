@@ -143,6 +143,7 @@ pub(in crate::store) fn job(id: i64, workload_id: i64) -> Job {
         ready_at_ms: 0,
         need_failed: false,
         in_group: false,
+        unschedulable: false,
         units: None,
         external_ref: None,
     }

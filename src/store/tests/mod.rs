@@ -7,6 +7,7 @@ pub(super) mod fixture;
 mod names;
 mod open;
 mod reads;
+mod report;
 mod round_trip;
 mod statements;
 mod tenant;

@@ -63,7 +63,7 @@ async fn usage_is_counted_by_level_over_what_is_live() {
         oldest_queued_at_ms,
         waited_ms,
     };
-    let usage = opened.store.tenant_usage(OTHER).await.unwrap();
+    let usage = opened.store.usage(Some(OTHER)).await.unwrap();
     assert_eq!(usage, [level(high, 2, 1, Some(20)), level(JobPriority::Low, 0, 1, None)]);
-    assert!(opened.store.tenant_usage(TenantId(77)).await.unwrap().is_empty());
+    assert!(opened.store.usage(Some(TenantId(77))).await.unwrap().is_empty());
 }

@@ -157,6 +157,14 @@ impl Api {
         .await
     }
 
+    /// Waits until a job has the mark that nobody could take it.
+    pub(crate) async fn job_is_marked(&self, id: JobId) {
+        until(&format!("job {id} is marked"), async || {
+            self.job(id).await.job.unschedulable.then_some(())
+        })
+        .await;
+    }
+
     /// The workload, once it has this state.
     pub(crate) async fn workload_is(&self, id: WorkloadId, state: WorkloadState) -> WorkloadDetail {
         until(&format!("workload {id} is {}", state.as_str()), async || {

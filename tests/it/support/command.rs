@@ -4,6 +4,7 @@ use std::process::ExitStatus;
 
 use serde_json::Value;
 
+use super::Server;
 use super::process::program;
 use super::wait::within;
 
@@ -32,4 +33,9 @@ pub(crate) async fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<
     let output = within("the end of a command", program().args(arguments).output()).await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Said { status: output.status, out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// Runs the words of a line, with the server's address before them.
+pub(crate) async fn cli(server: &Server, line: &str) -> Said {
+    run(["--server", server.api.base()].into_iter().chain(line.split(' '))).await
 }

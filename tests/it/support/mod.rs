@@ -11,6 +11,7 @@ pub(crate) mod raw;
 pub(crate) mod runner;
 pub(crate) mod server;
 pub(crate) mod sse;
+pub(crate) mod store;
 pub(crate) mod wait;
 
 pub(crate) use api::{Answer, Api};

@@ -2,20 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dispatchyard::dispatch::Scheduler;
 use dispatchyard::model::{Job, JobPriority, JobStateKind, TenantId};
 
 use super::World;
 
 impl World {
     pub(super) fn check(&mut self) {
-        let live = self.scheduler.durable();
-        let snapshot = self.rows.snapshot(self.rows.epoch);
-        let loaded = Scheduler::load(snapshot, self.settings.clone(), self.now).durable();
-        assert_eq!(loaded, live, "memory is not an index over the rows");
-        for workload in live.workloads.values() {
-            assert!(!workload.state.is_terminal());
-        }
         let leased = || self.rows.jobs.values().filter(|job| job.lease().is_some());
         let leases: BTreeMap<_, _> =
             leased().map(|job| (job.id, job.lease().unwrap().token)).collect();
@@ -26,8 +18,26 @@ impl World {
         self.check_quotas(&leased().collect::<Vec<_>>());
         self.check_units(&leased().collect::<Vec<_>>());
         self.check_apart(&leased().collect::<Vec<_>>());
+        self.check_terms();
         self.check_shares();
         self.check_explanations();
+        self.check_memory();
+    }
+
+    /// The fourth law: memory is an index over the rows, and can be built from them at any time.
+    fn check_memory(&self) {
+        let live = self.scheduler.durable();
+        for workload in live.workloads.values() {
+            assert!(!workload.state.is_terminal());
+        }
+        let rows = &self.rows;
+        let snapshot = rows.snapshot(rows.epoch);
+        assert!(live.jobs == rows.jobs, "memory has other jobs than the rows");
+        assert!(live.workloads == rows.workloads, "memory has other workloads than the rows");
+        assert!(live.runners == rows.runners, "memory has other runners than the rows");
+        assert!(live.pauses == rows.pauses, "memory has other pauses than the rows");
+        let loaded = self.scheduler.loaded(snapshot, self.settings.clone(), self.now).durable();
+        assert_eq!(loaded, live, "memory is not an index over the rows");
     }
 
     fn check_quotas(&self, leased: &[&Job]) {
@@ -92,6 +102,8 @@ impl World {
         for share in usage {
             let own = self.used_ms.get(&share.tenant_id).copied().unwrap_or(0);
             assert_eq!(share.used_ms, own, "charged to {:?}", share.tenant_id);
+            let weight = self.settings.tenants.get(&share.tenant_id).map_or(1, |it| it.weight);
+            assert_eq!(share.weight, weight, "weight of {:?}", share.tenant_id);
         }
         let counts = self.scheduler.tenant_counts();
         for (tenant, running, waiting) in counts {

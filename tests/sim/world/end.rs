@@ -6,7 +6,7 @@ use dispatchyard::runner::PollId;
 
 use super::World;
 use super::operators::patch;
-use crate::setup;
+use crate::{setup, shapes};
 
 /// Rounds in which each runner polls once and finishes what it gets.
 const ROUNDS_MAX: usize = 300;
@@ -15,8 +15,9 @@ impl World {
     /// Every pause is lifted, every runner is well and can do everything: all work ends.
     pub(crate) fn run_dry(&mut self) {
         self.resume_all();
+        self.close_all();
         for process in 0..setup::PROCESSES {
-            let all = setup::capabilities(&mut self.dice, true);
+            let all = shapes::capabilities(&mut self.dice, true);
             self.register_as(process, setup::home(process), all, false);
             let id = self.processes[process].id.expect("there is room");
             self.send(patch(id, Some(None), Some(false))).expect("it is registered");

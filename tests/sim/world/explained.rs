@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dispatchyard::dispatch::{Command, Poll, Reason, Register, Reply, Verdict};
+use dispatchyard::dispatch::{Command, Poll, Reason, Register, Reply, Seen};
 use dispatchyard::model::{
     Job, JobId, JobStateKind, PauseScope, PoolId, RecordName, RunnerCapabilities,
 };
@@ -12,6 +12,7 @@ use super::World;
 use super::operators::patch;
 use crate::known::trigger_paused;
 use crate::naive::Naive;
+use crate::{gates, setup, shapes};
 
 impl World {
     pub(super) fn check_explanations(&mut self) {
@@ -53,14 +54,48 @@ impl World {
     }
 
     fn check_blocked(&self, job: &Job, reasons: &[Reason]) {
-        let needs = self.rows.edges.iter().filter(|edge| edge.job_id == job.id);
-        let needs = needs.map(|edge| &self.rows.jobs[&edge.needs_job_id]);
-        let open = needs.filter(|need| need.kind() != JobStateKind::Completed);
-        let open: BTreeSet<_> = open.map(|need| (need.id, need.kind())).collect();
-        assert!(!open.is_empty(), "job {} is blocked by nothing", job.id);
-        let [Reason::BlockedBy(said)] = reasons else { panic!("{reasons:?}") };
-        let said: BTreeSet<_> = said.iter().map(|(id, _, kind)| (*id, *kind)).collect();
-        assert_eq!(said, open, "what blocks job {}", job.id);
+        let needs = gates::needs(&self.rows, job);
+        let list = |ids: Vec<String>| ids.join(",");
+        let mut expected = BTreeSet::new();
+        if !needs.unended_jobs.is_empty() {
+            let jobs = needs.unended_jobs.iter().map(|id| &self.rows.jobs[id]);
+            let jobs = jobs.map(|need| format!("{} {}", need.id, need.kind()));
+            expected.insert(format!("blocked by {}", list(jobs.collect())));
+        }
+        if !needs.awaited.is_empty() {
+            let names = needs.awaited.iter().map(ToString::to_string);
+            expected.insert(format!("awaits {}", list(names.collect())));
+        }
+        if !needs.unended_workloads.is_empty() {
+            let ids = needs.unended_workloads.iter().map(ToString::to_string);
+            expected.insert(format!("after {}", list(ids.collect())));
+        }
+        expected.extend(group_held(&self.naive(), job));
+        let sorted = |ids: Vec<String>| list(BTreeSet::from_iter(ids).into_iter().collect());
+        let said = reasons.iter().map(|reason| match reason {
+            Reason::BlockedBy(jobs) => {
+                let mut jobs: Vec<_> = jobs.iter().map(|(id, _, kind)| (*id, *kind)).collect();
+                jobs.sort_unstable_by_key(|(id, _)| *id);
+                let jobs = jobs.into_iter().map(|(id, kind)| format!("{id} {kind}"));
+                format!("blocked by {}", list(jobs.collect()))
+            }
+            Reason::AwaitsJobs(names) => {
+                format!("awaits {}", sorted(names.iter().map(ToString::to_string).collect()))
+            }
+            Reason::BlockedByWorkloads(said) => {
+                let mut said: Vec<_> = said
+                    .iter()
+                    .map(|it| match it {
+                        Seen::This((id, ..)) => *id,
+                        Seen::Another => panic!("who asks may know everything"),
+                    })
+                    .collect();
+                said.sort_unstable();
+                format!("after {}", list(said.iter().map(ToString::to_string).collect()))
+            }
+            other => held_said(other).unwrap_or_else(|| other.code().to_owned()),
+        });
+        assert_eq!(said.collect::<BTreeSet<_>>(), expected, "what blocks job {}", job.id);
     }
 
     /// In a copy, a runner that fits everything polls alone: the job is given out after at most
@@ -69,7 +104,7 @@ impl World {
         let job = self.rows.jobs[&id].clone();
         let pool_id = self.rows.classes[&job.class_id].requirements.pool_id;
         let mut copy = self.scheduler.clone();
-        let mut apply = |command| copy.apply(self.now, command, Verdict::New, &mut self.entropy);
+        let mut apply = |command| copy.apply(self.now, command, &mut self.entropy);
         for runner in self.rows.runners.keys() {
             apply(patch(*runner, Some(Some("alone".into())), None)).expect("it is registered");
         }
@@ -84,6 +119,7 @@ impl World {
                 cpu_cores: 1_000,
                 gpu: 1_000,
                 max_parallel_jobs: 1_000,
+                region: Some(setup::REGIONS[0].into()),
                 ..RunnerCapabilities::default()
             },
             version: "sim".into(),
@@ -145,32 +181,61 @@ fn check_pending(naive: &Naive<'_>, job: &Job, reasons: &[Reason]) {
             Reason::HeldFor { runner_id, in_ms } => format!("held for {runner_id} {in_ms}"),
             Reason::Quota(reached) => format!("quota {}", reached.quota),
             Reason::Resource { name, held, reserved_for, .. } => {
+                let this = |seen: &Seen<JobId>| match seen {
+                    Seen::This(id) => *id,
+                    Seen::Another => panic!("nobody is limited here"),
+                };
+                let held: Vec<_> = held.iter().map(|(at, job)| (*at, this(job))).collect();
+                let reserved_for = reserved_for.as_ref().map(this);
                 format!("resource {name} {held:?} {reserved_for:?}")
             }
             Reason::PoolLimit { pool, running, .. } => format!("pool {pool} {running}"),
-            Reason::NoneAvailable { offline, cordoned, draining, .. } => {
-                format!("away {offline} {cordoned} {draining}")
+            Reason::NoneAvailable { offline, cordoned, draining, unhealthy, .. } => {
+                format!("away {offline} {cordoned} {draining} {unhealthy}")
             }
             Reason::NotNow { runners } => format!("not now {runners}"),
             Reason::Busy { busy, of } => format!("busy {busy} of {of}"),
             Reason::AwaitingPoll { runners } => format!("awaiting poll {runners}"),
             Reason::DelayedUntil { at_ms, .. } => format!("delayed {at_ms}"),
-            other => other.code().to_owned(),
+            Reason::MatrixLimit { matrix, used, max } => format!("limit {matrix:?} {used} {max}"),
+            other => held_said(other).unwrap_or_else(|| other.code().to_owned()),
         })
     });
     let said: BTreeSet<_> = said.collect();
     assert_eq!(said, expected, "reasons (left) of job {}: {job:?}", job.id);
 }
 
+/// The group for which a job waits, or its workload: who is in, and its place among those that wait.
+fn group_held(naive: &Naive<'_>, job: &Job) -> Option<String> {
+    let members = [(job.workload_id, None), (job.workload_id, Some(job.id))];
+    members.into_iter().find_map(|member| {
+        let mut groups = naive.known.groups.iter();
+        let (name, group) = groups.find(|(_, group)| group.waiting.contains_key(&member))?;
+        let own = group.waiting[&member];
+        let ahead = group.waiting.values().filter(|turn| **turn < own).count();
+        let (limit, _) = shapes::group_terms(&name.1);
+        Some(format!("group {} {member:?} {:?} {limit} {}", name.1, group.inside, ahead + 1))
+    })
+}
+
+fn held_said(reason: &Reason) -> Option<String> {
+    let Reason::GroupHeld { key, member, holders, limit, position } = reason else { return None };
+    let member = (member.workload_id, member.job_id);
+    let holders = holders.iter().map(|(it, _)| (it.workload_id, it.job_id));
+    let holders: BTreeSet<gates::Member> = holders.collect();
+    Some(format!("group {key} {member:?} {holders:?} {limit} {position}"))
+}
+
 /// Every closed gate of a job.
 fn gates(naive: &Naive<'_>, job: &Job) -> BTreeSet<String> {
     let mut gates = BTreeSet::new();
     let held = naive.known.held.get(&job.id);
-    if held.is_none()
-        && !naive.known.ready.contains_key(&job.id)
-        && job.not_before_ms > naive.now.wall_ms
-    {
+    if !naive.known.came.contains(&job.id) && job.not_before_ms > naive.now.wall_ms {
         gates.insert(format!("delayed {}", job.not_before_ms));
+    }
+    gates.extend(group_held(naive, job));
+    if let Some(((_, matrix), used, max)) = naive.known.offers.at.get(&job.id) {
+        gates.insert(format!("limit {matrix:?} {used} {max}"));
     }
     let name = |pool: PoolId| naive.settings.catalogue.pool_name(pool).to_owned();
     if naive.paused(&PauseScope::Everything) {
@@ -217,13 +282,14 @@ fn runners(naive: &Naive<'_>, job: &Job) -> BTreeSet<String> {
     if job.avoid_runner_id.is_some() {
         said.insert("avoids_runner".into());
     }
-    let (mut away, mut busy, mut not_now, mut idle, mut avoided) = ([0; 3], 0, 0, 0, 0);
+    let (mut away, mut busy, mut not_now, mut idle, mut avoided) = ([0; 4], 0, 0, 0, 0);
     for runner in naive.fitting(job) {
         let known = &naive.known.runners[&runner.id];
         match naive.barrier(job, runner) {
             _ if known.offline => away[0] += 1,
             _ if runner.cordoned.is_some() => away[1] += 1,
             _ if runner.draining => away[2] += 1,
+            _ if !known.health.takes_new() => away[3] += 1,
             _ if naive.free(runner) == 0 => busy += 1,
             Some("avoided") => avoided += 1,
             Some(_) => not_now += 1,
@@ -241,10 +307,10 @@ fn runners(naive: &Naive<'_>, job: &Job) -> BTreeSet<String> {
         said.insert(format!("awaiting poll {idle}"));
     }
     if there + avoided == 0 {
-        let [offline, cordoned, draining] = away;
+        let [offline, cordoned, draining, unhealthy] = away;
         said.insert(match away {
-            [0, 0, 0] => "no_compatible_runner".into(),
-            _ => format!("away {offline} {cordoned} {draining}"),
+            [0, 0, 0, 0] => "no_compatible_runner".into(),
+            _ => format!("away {offline} {cordoned} {draining} {unhealthy}"),
         });
     }
     said

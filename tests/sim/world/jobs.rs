@@ -1,62 +1,22 @@
-//! Senders and whoever asks for something about a job.
+//! Whoever asks for something about a job or a workload that there is.
 
-use dispatchyard::dispatch::{Command, Refusal};
-use dispatchyard::model::{
-    JobId, JobPriority, JobStateKind, PlannedWorkload, WorkloadId, WorkloadKind,
-};
+use dispatchyard::dispatch::Command;
+use dispatchyard::model::{JobId, JobPriority, JobStateKind, WorkloadId};
 
 use super::World;
-use crate::setup;
 
 impl World {
-    pub(super) fn submit(&mut self) {
-        let jobs = 1 + self.dice.roll(4) as usize;
-        let wall_ms = self.now.wall_ms;
-        let tenant_id = self.dice.pick(&setup::TENANTS);
-        let workload = PlannedWorkload {
-            kind: WorkloadKind::Workflow,
-            name: "w".into(),
-            trigger: self.dice.pick(&setup::TRIGGERS).to_owned(),
-            tenant_id,
-            session_key: None,
-            terms: Default::default(),
-            open: false,
-            jobs: (0..jobs).map(|at| setup::job(&mut self.dice, at, wall_ms)).collect(),
-        };
-        let waits = |job: &&dispatchyard::model::Job| {
-            matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending)
-        };
-        // Time may have ended some of them before the command is heard.
-        self.idle_batch();
-        let waiting: Vec<_> = self.rows.jobs.values().filter(waits).collect();
-        let own = waiting.iter().filter(|job| job.tenant_id == tenant_id).count();
-        let all_full = waiting.len() + jobs > self.settings.queue_jobs_max as usize;
-        let queued_max = self.settings.tenants.get(&tenant_id).and_then(|it| it.queued_max);
-        let own_full = queued_max.is_some_and(|max| own + jobs > max as usize);
-        let command = Command::Submit {
-            workload: Box::new(workload),
-            idempotency_key: None,
-            ended: Vec::new(),
-        };
-        match self.send(command) {
-            Ok(_) => assert!(!all_full && !own_full, "taken over a limit"),
-            Err(Refusal::TooMany { limit: "classes_max", .. }) => {}
-            Err(Refusal::TooMany { limit, .. }) => {
-                let full = if limit == "queued_max" { own_full } else { all_full };
-                assert!(full, "refused under the limit {limit}");
-                self.reached.mark("refused over a limit");
-            }
-            Err(other) => panic!("{other}"),
-        }
-    }
-
     pub(super) fn some_job(&mut self) -> Option<JobId> {
         let jobs: Vec<_> = self.rows.jobs.keys().copied().collect();
         (!jobs.is_empty()).then(|| self.dice.pick(&jobs))
     }
 
     pub(super) fn cancel(&mut self) {
-        let Some(job_id) = self.some_job() else { return };
+        let Some(mut job_id) = self.some_job() else { return };
+        let runs = self.rows.jobs.values().find(|job| job.kind() == JobStateKind::Running);
+        if let Some(job) = runs.filter(|_| self.dice.once_in(3)) {
+            job_id = job.id;
+        }
         let running = self.rows.jobs[&job_id].kind() == JobStateKind::Running;
         let (author, reason) = ("op".into(), "sim".into());
         let command = if self.dice.once_in(3) {
@@ -76,7 +36,10 @@ impl World {
             let Some(job_id) = self.some_job() else { return };
             let avoid_runner = self.dice.once_in(2);
             let reason = "sim".into();
-            let _ = self.send(Command::Requeue { job_id, avoid_runner, author, reason });
+            let command = Command::Requeue { job_id, avoid_runner, author, reason };
+            if self.send(command).is_ok() {
+                self.reached.mark("requeued from a runner");
+            }
             return;
         }
         let done: Vec<WorkloadId> = self.rows.done_workloads.keys().copied().collect();
@@ -85,7 +48,8 @@ impl World {
         }
         let workload_id = self.dice.pick(&done);
         let archived = self.rows.archived(workload_id).map(Box::new);
-        if self.send(Command::Retry { workload_id, archived, ended: Vec::new(), author }).is_ok() {
+        let ended = self.ended();
+        if self.send(Command::Retry { workload_id, archived, ended, author }).is_ok() {
             self.reached.mark("retried by hand");
         }
     }

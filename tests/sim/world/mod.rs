@@ -7,21 +7,25 @@
 mod checks;
 mod end;
 mod explained;
-mod faults;
 mod jobs;
+mod judge;
+mod leases;
 mod observe;
 mod operators;
 mod rare;
 mod runners;
+mod senders;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Scheduler, Settings, Verdict};
+use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Settings};
 use dispatchyard::model::{AssignedJob, JobId, LeaseToken, Now, RecordName, RunnerId, TenantId};
 use dispatchyard::runner::PollId;
 
 use crate::dice::Dice;
+use crate::faulty::{Core, Fault};
 use crate::known::Known;
 use crate::naive::{Decision, Naive};
 use crate::reached::Reached;
@@ -40,7 +44,7 @@ struct Process {
 }
 
 pub(crate) struct World {
-    scheduler: Scheduler,
+    scheduler: Core,
     settings: Settings,
     rows: Rows,
     /// The scheduler's own chance.
@@ -55,7 +59,15 @@ pub(crate) struct World {
     /// The checker's own view of live attempts: never the product's.
     live: BTreeMap<JobId, LeaseToken>,
     ended: BTreeSet<(JobId, u32)>,
+    /// Jobs of which something that they need was seen to fail while they were blocked.
+    failures: BTreeSet<JobId>,
     tokens: BTreeSet<LeaseToken>,
+    /// When attempts end by themselves.
+    dues: BTreeMap<JobId, leases::Due>,
+    /// Jobs whose runners were lost, until that is judged.
+    lost: BTreeSet<JobId>,
+    /// How often a job that failed was to wait before its next try, and how often it hardly did.
+    backoffs: (u32, u32),
     /// Jobs that a quota kept back at the last match, and which.
     closed: BTreeMap<JobId, &'static str>,
     /// Time of runners that each tenant was charged, by the checker's own sums.
@@ -67,12 +79,23 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::with_fault(seed, None)
+    }
+
+    /// A world in which something goes wrong.
+    pub(crate) fn with_fault(seed: u64, fault: Option<Fault>) -> Self {
+        Self::with(seed, fault, |_| {})
+    }
+
+    /// A world in which something goes wrong, or some things are set otherwise.
+    pub(crate) fn with(seed: u64, fault: Option<Fault>, set: impl FnOnce(&mut Settings)) -> Self {
         let mut dice = Dice(!seed);
-        let settings = setup::settings(&mut dice);
+        let mut settings = setup::settings(&mut dice);
+        set(&mut settings);
         let rows = Rows { epoch: 1, ..Rows::default() };
         let now = Now { mono_ms: 1_000, wall_ms: 1_700_000_000_000 };
         Self {
-            scheduler: Scheduler::load(rows.snapshot(1), settings.clone(), now),
+            scheduler: Core::load(rows.snapshot(1), settings.clone(), now, fault),
             known: Known::loaded(&rows, now),
             settings,
             rows,
@@ -84,7 +107,11 @@ impl World {
             next_poll: 1,
             live: BTreeMap::new(),
             ended: BTreeSet::new(),
+            failures: BTreeSet::new(),
             tokens: BTreeSet::new(),
+            dues: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            backoffs: (0, 0),
             closed: BTreeMap::new(),
             used_ms: BTreeMap::new(),
             history: None,
@@ -105,7 +132,9 @@ impl World {
     /// One thing happens, then everything is checked.
     pub(crate) fn step(&mut self) {
         let process = self.dice.roll(setup::PROCESSES as u64) as usize;
-        match self.dice.roll(40) {
+        match self.dice.roll(44) {
+            40..=42 => self.join(),
+            43 => self.close(),
             0..=6 => self.submit(),
             7 | 8 => self.register(process),
             9..=17 => self.poll(process),
@@ -121,7 +150,10 @@ impl World {
             31 | 32 => self.pause_or_resume(),
             33..=35 => self.time_passes(),
             36 => self.clocks_part(),
-            37 => self.stale(process),
+            37 => match self.dice.once_in(4) {
+                true => self.guess(process),
+                false => self.stale(process),
+            },
             38 => self.client_leaves(process),
             _ => self.trouble(),
         }
@@ -147,12 +179,13 @@ impl World {
             self.reached.mark("hold missed");
         }
         self.commit();
+        self.check_dues();
     }
 
     fn apply(&mut self, command: Command) -> Result<Reply, Refusal> {
         let before = self.scheduler.durable();
         let about = command.clone();
-        let reply = self.scheduler.apply(self.now, command, Verdict::New, &mut self.entropy);
+        let reply = self.scheduler.apply(self.now, command, &mut self.entropy);
         if let Ok(reply) = &reply {
             self.learn(&about, reply, &before);
         }
@@ -161,32 +194,24 @@ impl World {
     }
 
     /// Writes what was decided, speaks, and follows it.
-    fn commit(&mut self) -> Output {
+    fn commit(&mut self) {
         let output = self.scheduler.take_output();
         if let Some(history) = &mut self.history {
             format!("{output:?}").hash(history);
         }
+        self.write(output);
+    }
+
+    /// Commits what was decided, then speaks.
+    fn write(&mut self, output: Output) {
         self.observe(&output);
-        self.deliver(&output);
-        self.rows.apply(output.changes.clone(), output.marks);
-        self.known.sync(&self.rows, &self.settings, self.now);
-        output
+        let before = self.rows.apply(output.changes, output.marks);
+        self.deliver(output.answers);
+        self.follow(&before);
     }
 
     fn finish(&mut self, idle: bool) {
-        let mut naive = self.naive();
-        let reached = rare::before(&naive);
-        let closed: BTreeMap<_, _> = naive
-            .known
-            .ready
-            .keys()
-            .filter_map(|id| Some((*id, naive.quota(naive.job(*id))?)))
-            .collect();
-        let expected = naive.decide();
-        let (known, units) = (naive.known.clone(), naive.units.clone());
-        for what in reached {
-            self.reached.mark(what);
-        }
+        let shares = self.scheduler.share_usage();
         self.scheduler.settle(self.now, &mut self.entropy);
         let output = self.scheduler.take_output();
         let decided = output.records.iter().filter_map(|record| match record.name {
@@ -200,6 +225,18 @@ impl World {
             _ => None,
         });
         let decided: Vec<_> = decided.collect();
+        let known = self.known.clone();
+        let mut naive = Naive::new(&self.rows, &self.settings, self.now, known, shares);
+        naive.guide.clone_from(&decided);
+        let reached = rare::before(&naive);
+        let ready = naive.known.ready.keys();
+        let closed = ready.filter_map(|id| Some((*id, naive.quota(naive.job(*id))?)));
+        let closed: BTreeMap<_, _> = closed.collect();
+        let expected = naive.decide();
+        let (known, units) = (naive.known.clone(), naive.units.clone());
+        for what in reached {
+            self.reached.mark(what);
+        }
         assert_eq!(decided, expected, "the naive matcher (right) chooses otherwise");
         self.note_decisions(&decided, &closed, idle);
         self.closed.extend(closed);
@@ -207,10 +244,7 @@ impl World {
         if let Some(history) = &mut self.history {
             format!("{output:?}").hash(history);
         }
-        self.observe(&output);
-        self.deliver(&output);
-        self.rows.apply(output.changes, output.marks);
-        self.known.sync(&self.rows, &self.settings, self.now);
+        self.write(output);
         assert_eq!(self.naive().units, units, "units of resources are taken otherwise");
     }
 

@@ -1,11 +1,16 @@
 //! Follows what was said and written with the checker's own tables.
 
-use dispatchyard::dispatch::{Command, Durable, LeaseChange, Output, Poll, Reply};
+use std::collections::BTreeSet;
+
+use dispatchyard::dispatch::{Answer, Command, Durable, LeaseChange, Output, Poll, Reply};
 use dispatchyard::model::{
-    Change, EndReason, JobId, JobState, JobStateKind, LeaseToken, Record, RecordName, TenantId,
+    Change, JobId, JobState, JobStateKind, LeaseToken, Record, RecordName, RequeueReason, TenantId,
 };
 
 use super::World;
+use super::leases::Due;
+use crate::known::Health;
+use crate::setup;
 
 impl World {
     /// What the world itself knows after a command was accepted.
@@ -23,17 +28,18 @@ impl World {
             }
             Command::Poll(poll) => self.learn_poll(poll, before),
             Command::PollGone(poll_id) => {
-                let of = |(_, known): &(_, &mut crate::known::KnownRunner)| {
-                    known.parked.is_some_and(|(parked, _)| parked == poll_id.0)
-                };
-                if let Some((_, known)) = self.known.runners.iter_mut().find(of) {
-                    known.parked = None;
-                    known.given.clear();
+                let parked = self.known.runners.iter();
+                let mut of = parked.filter(|(_, it)| it.parked.is_some_and(|it| it.0 == poll_id.0));
+                if let Some(id) = of.next().map(|(id, _)| *id) {
+                    self.known.unpark(id, now);
                 }
             }
             Command::Heartbeat { runner_id, leases, current_jobs, .. } => {
                 self.known.heard(*runner_id, now);
                 self.learn_foreign(*runner_id, *current_jobs, leases.len(), before);
+                if let Reply::Heartbeat { lost, .. } = reply {
+                    self.due_when_renewed(leases, lost);
+                }
             }
             Command::Start(lease)
             | Command::Complete { lease, .. }
@@ -56,7 +62,7 @@ impl World {
                 && !poll.known.contains(token)
                 && before.jobs[job].kind() == JobStateKind::Claimed
         });
-        let again: std::collections::BTreeSet<JobId> = again.map(|(_, (job, _))| *job).collect();
+        let again: BTreeSet<JobId> = again.map(|(_, (job, _))| *job).collect();
         if !again.is_empty() {
             self.reached.mark("given again");
         }
@@ -90,12 +96,29 @@ impl World {
 
     /// Follows leases, records and ends.
     pub(super) fn observe(&mut self, output: &Output) {
+        for change in &output.changes {
+            if let Change::AttemptEnded(attempt) = change
+                && self.dues[&attempt.job_id].stop_by_ms <= self.now.mono_ms
+            {
+                self.reached.mark("cancel fenced");
+            }
+            if let Change::AttemptEnded(attempt) = change
+                && attempt.requeue_reason == Some(RequeueReason::LeaseLost)
+            {
+                self.lost.insert(attempt.job_id);
+                let due = &self.dues[&attempt.job_id];
+                let early = due.at_ms() > self.now.mono_ms;
+                assert!(!early, "job {} was taken back too soon: {due:?}", attempt.job_id);
+            }
+        }
+        self.follow_health(output);
         for change in &output.leases {
             match change {
                 LeaseChange::Began(token, owner) => {
                     assert!(self.tokens.insert(*token), "token {token} was used before");
                     let other = self.live.insert(owner.job_id, *token);
                     assert_eq!(other, None, "two live attempts of job {}", owner.job_id);
+                    self.dues.insert(owner.job_id, Due::given(&self.settings, self.now));
                     let expected = self.settings.expected_run_ms as u64;
                     *self.used_ms.entry(self.tenant_of(owner.job_id)).or_default() += expected;
                 }
@@ -107,19 +130,46 @@ impl World {
             self.observe_record(record);
         }
         for change in &output.changes {
-            match change {
-                Change::JobUpdated(job) => {
-                    if let JobState::Ended { reason: EndReason::Poisoned, .. } = job.state {
-                        self.reached.mark("poisoned");
-                    }
+            if let Change::WorkloadReopened(_, jobs) = change {
+                for id in jobs {
+                    self.known.was_held.remove(id);
                 }
-                Change::WorkloadReopened(_, jobs) => {
-                    for id in jobs {
-                        self.known.was_held.remove(id);
-                    }
-                }
-                _ => {}
             }
+        }
+    }
+
+    /// What ended under a runner that was on trial says whether it is well again; where it says
+    /// nothing, the next job is to show it.
+    fn follow_health(&mut self, output: &Output) {
+        for change in &output.changes {
+            let Change::AttemptEnded(attempt) = change else { continue };
+            let Some(known) = self.known.runners.get_mut(&attempt.runner_id) else { continue };
+            if known.health == Health::Probing {
+                known.health = Health::Probe;
+                self.reached.mark("probe ended");
+            }
+        }
+        let health = output.records.iter().filter(|it| it.name == RecordName::RunnerHealth);
+        for record in health {
+            let id = record.runner_id.expect("it is about a runner");
+            let least = self.settings.pools[&setup::GENERAL].health_min_percent;
+            assert!(least > 0, "nobody looks at health");
+            let ms = record.detail.split_whitespace().find_map(|word| word.parse::<i64>().ok());
+            let percent = ms.expect("the health in percent");
+            let Some(known) = self.known.runners.get_mut(&id) else { continue };
+            if record.detail.ends_with("gets jobs again") {
+                assert_eq!(known.health, Health::Probe, "runner {id} was closed");
+                known.health = Health::Open;
+                self.reached.mark("runner well again");
+                continue;
+            }
+            let rest = record.detail.split_once("for ").expect("for how long").1;
+            let ms: i64 = rest.split_once(' ').expect("a unit").0.parse().expect("a number");
+            let probe = known.health == Health::Probe;
+            assert!(probe || percent < i64::from(least), "runner {id} is well: {percent} %");
+            known.health = Health::Closed(self.now.mono_ms + ms);
+            self.known.release_holds(id);
+            self.reached.mark("runner unhealthy");
         }
     }
 
@@ -130,6 +180,7 @@ impl World {
     /// The charge is corrected by the time that the attempt really took.
     fn lease_ended(&mut self, token: LeaseToken, id: JobId) {
         assert_eq!(self.live.remove(&id), Some(token));
+        self.dues.remove(&id);
         for runner in self.known.runners.values_mut() {
             runner.given.remove(&id);
         }
@@ -161,6 +212,7 @@ impl World {
                 "failed" | "timed_out" => self.reached.mark("retried by itself"),
                 _ => {}
             },
+            RecordName::JobStarted => self.due_when_started(record.job_id.unwrap()),
             RecordName::JobSkipped => self.reached.mark("skipped"),
             RecordName::JobCompleted => {
                 let (job, attempt) = (record.job_id.unwrap(), record.attempt.unwrap());
@@ -174,15 +226,21 @@ impl World {
         }
     }
 
-    /// Polls are answered.
-    pub(super) fn deliver(&mut self, output: &Output) {
-        for answer in &output.answers {
+    /// Polls are answered. What a runner hears of is in the rows by then.
+    pub(super) fn deliver(&mut self, answers: Vec<Answer>) {
+        for answer in answers {
+            for job in &answer.jobs {
+                let lease = self.rows.jobs.get(&job.job_id).and_then(|row| row.lease());
+                let token = lease.map(|lease| lease.token);
+                assert_eq!(token, Some(job.lease.token), "a runner hears of what is not written");
+            }
             let Some((process, id)) = self.polls.remove(&answer.poll_id) else { continue };
-            if let Some(known) = self.known.runners.get_mut(&id)
+            if let Some(known) = self.known.runners.get(&id)
                 && known.parked.is_some_and(|(poll, _)| poll == answer.poll_id.0)
             {
-                known.parked = None;
-                known.given.clear();
+                let told: BTreeSet<_> = answer.jobs.iter().map(|job| job.job_id).collect();
+                assert_eq!(told, known.given, "runner {id} is told of (left) what it has");
+                self.known.unpark(id, self.now);
             }
             for job in &answer.jobs {
                 let held = &mut self.processes[process].held;

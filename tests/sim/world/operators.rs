@@ -4,7 +4,7 @@ use dispatchyard::dispatch::Command;
 use dispatchyard::model::{Pause, PauseScope, RunnerId};
 
 use super::World;
-use crate::setup;
+use crate::{setup, shapes};
 
 impl World {
     pub(super) fn operate(&mut self, process: usize) {
@@ -14,7 +14,7 @@ impl World {
             1 => patch(runner_id, Some(Some("sim".into())), None),
             2 => patch(runner_id, None, Some(true)),
             3 => {
-                let capabilities = setup::capabilities(&mut self.dice, false);
+                let capabilities = shapes::capabilities(&mut self.dice, false);
                 Command::PatchRunner {
                     runner_id,
                     capabilities: Some(Box::new(capabilities)),

@@ -1,14 +1,14 @@
 //! Runners: they come and go, poll, work, lose answers, and speak of what is theirs no longer.
 
-use dispatchyard::dispatch::{Command, HeldLease, Poll, Refusal, Register, Reply, Verdict};
+use dispatchyard::dispatch::{Command, HeldLease, Poll, Refusal, Register, Reply};
 use dispatchyard::model::{
-    AssignedJob, AttemptOutcome, JobResult, LeaseRef, LeaseToken, PoolId, RequeueReason,
-    RunnerCapabilities,
+    AssignedJob, AttemptOutcome, JobResult, JobStateKind, LeaseRef, LeaseToken, Nonce, PoolId,
+    RequeueReason, RunnerCapabilities,
 };
 use dispatchyard::runner::PollId;
 
 use super::World;
-use crate::setup;
+use crate::{setup, shapes};
 
 impl World {
     pub(super) fn register(&mut self, process: usize) {
@@ -16,7 +16,7 @@ impl World {
             true => self.dice.pick(&[setup::GENERAL, setup::TIGHT]),
             false => setup::home(process),
         };
-        let offers = setup::capabilities(&mut self.dice, false);
+        let offers = shapes::capabilities(&mut self.dice, false);
         let replaced = self.dice.once_in(3);
         self.register_as(process, pool, offers, replaced);
     }
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// A poll of a process; now and then it lost the last answer, or has jobs from elsewhere.
-    fn poll_of(&mut self, process: usize) -> Option<Poll> {
+    pub(super) fn poll_of(&mut self, process: usize) -> Option<Poll> {
         let runner_id = self.processes[process].id?;
         if self.dice.once_in(8) {
             self.processes[process].held.pop();
@@ -75,7 +75,7 @@ impl World {
             jobs_max: self.dice.once_in(4).then_some(1),
             current_jobs: (!self.dice.once_in(6)).then_some(known.len() as u32 + foreign),
             known,
-            capabilities: changed.then(|| Box::new(setup::capabilities(&mut self.dice, false))),
+            capabilities: changed.then(|| Box::new(shapes::capabilities(&mut self.dice, false))),
         })
     }
 
@@ -120,8 +120,12 @@ impl World {
         }
         if let Some(job) = self.processes[process].held.pop() {
             let token = job.lease.token;
+            let id = job.job_id;
             self.processes[process].stale.push(job);
             self.send(Command::Undelivered(vec![token])).expect("it is taken back or not");
+            let row = self.rows.any_job(id);
+            let kept = row.kind() == JobStateKind::Claimed && row.lease().unwrap().token == token;
+            assert!(!kept, "job {} stays with a client that is gone", row.id);
         }
     }
 
@@ -174,7 +178,7 @@ impl World {
         let foreign = u32::from(self.dice.once_in(3));
         let current_jobs = self.dice.once_in(2).then_some(leases.len() as u32 + foreign);
         let changed = self.dice.once_in(4);
-        let capabilities = changed.then(|| Box::new(setup::capabilities(&mut self.dice, false)));
+        let capabilities = changed.then(|| Box::new(shapes::capabilities(&mut self.dice, false)));
         let command = Command::Heartbeat { runner_id, leases, capabilities, current_jobs };
         if let Ok(Reply::Heartbeat { lost, .. }) = self.send(command) {
             for token in lost {
@@ -195,15 +199,30 @@ impl World {
         if self.live.get(&job.job_id) == Some(&job.lease.token) {
             return;
         }
-        let before = self.scheduler.durable();
-        let lease = reference(&job);
-        let result = Box::new(JobResult::success());
-        let command = Command::Complete { lease, result };
-        let reply = self.scheduler.apply(self.now, command, Verdict::New, &mut self.entropy);
-        assert_eq!(reply, Err(Refusal::LeaseLost(job.lease.token)));
-        assert_eq!(self.scheduler.durable(), before);
+        self.refused(reference(&job));
         self.reached.mark("stale lease refused");
         self.idle_batch();
+    }
+
+    /// Whoever knows the token of a lease and not its nonce may do nothing.
+    pub(super) fn guess(&mut self, process: usize) {
+        let Some(job) = self.held(process) else { return };
+        let lease = reference(&job);
+        self.refused(LeaseRef { nonce: Nonce(!lease.nonce.0), ..lease });
+        self.reached.mark("wrong nonce refused");
+        self.idle_batch();
+    }
+
+    fn refused(&mut self, lease: LeaseRef) {
+        let before = self.scheduler.durable();
+        let result = Box::new(JobResult::success());
+        let command = match self.dice.once_in(2) {
+            true => Command::Start(lease),
+            false => Command::Complete { lease, result },
+        };
+        let reply = self.scheduler.apply(self.now, command, &mut self.entropy);
+        assert_eq!(reply, Err(Refusal::LeaseLost(lease.token)), "it is not the caller's");
+        assert_eq!(self.scheduler.durable(), before);
     }
 
     pub(super) fn about(&mut self, process: usize, job: &AssignedJob, command: Command) -> bool {

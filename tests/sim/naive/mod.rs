@@ -1,13 +1,17 @@
 //! A matcher that looks at every job, every pool and every runner before each decision, to compare
 //! the real one with. It counts everything anew from the rows.
+//!
+//! What is next is decided here, who gets it in `who`. Two selection policies weigh so much that the
+//! naive matcher would be a copy of them: there any runner will do that may have the job, and it
+//! goes on from the one that was really chosen.
 
-use std::cmp::Reverse;
+mod who;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dispatchyard::dispatch::{PoolSettings, Settings};
 use dispatchyard::model::{
-    Job, JobId, JobPriority, Now, PauseScope, PoolId, Runner, RunnerId, RunnerRequirements,
-    TenantId,
+    Job, JobId, JobPriority, Now, PauseScope, PoolId, RunnerId, RunnerRequirements, TenantId,
 };
 use dispatchyard::queue::ShareUsage;
 
@@ -33,6 +37,9 @@ pub(crate) struct Naive<'a> {
     /// The jobs that each runner has.
     pub(crate) has: BTreeMap<RunnerId, BTreeSet<JobId>>,
     pub(crate) units: BTreeMap<(Box<str>, u32), JobId>,
+    /// What was really decided, where that is known.
+    pub(crate) guide: Vec<Decision>,
+    decided: usize,
 }
 
 impl<'a> Naive<'a> {
@@ -53,7 +60,7 @@ impl<'a> Naive<'a> {
             }
         }
         let shares = shares.into_iter().map(|share| (share.tenant_id, share)).collect();
-        Self { rows, settings, now, known, shares, has, units }
+        Self { rows, settings, now, known, shares, has, units, guide: Vec::new(), decided: 0 }
     }
 
     /// What is decided now, in order.
@@ -68,6 +75,7 @@ impl<'a> Naive<'a> {
             let firsts = pools.into_iter().filter_map(|pool| self.first_of(pool));
             let Some((_, pool, id)) = firsts.min() else { break };
             decisions.push(self.carry_out(pool, id));
+            self.decided += 1;
             self.check_reservations();
         }
         decisions
@@ -102,14 +110,14 @@ impl<'a> Naive<'a> {
             "fifo" => [0; 3],
             "fair_share" => [time, level, 0],
             "skill" => [self.fitting(job).count() as u64, level, time],
-            other => panic!("no policy {other}"),
+            _ => self.rank_of_own(job, pool),
         };
         (rank, job.lane_key, job.id)
     }
 
     fn carry_out(&mut self, pool: PoolId, id: JobId) -> Decision {
         let job = &self.rows.jobs[&id];
-        let runner = self.best(job, pool).expect("it was chosen for somebody");
+        let runner = self.chosen(job, pool).expect("it was chosen for somebody");
         if let Some(other) = self.worth_waiting_for(job, pool, runner) {
             let until_ms = self.now.mono_ms + self.settings.pools[&pool].balance_hold_ms;
             self.known.held.insert(id, (other, until_ms));
@@ -136,7 +144,7 @@ impl<'a> Naive<'a> {
         self.known.ready.remove(&id);
         self.known.overtaken.retain(|_, (first, _)| *first != id);
         self.has.entry(runner).or_default().insert(id);
-        self.known.runners.get_mut(&runner).expect("it is known").given.insert(id);
+        self.known.gave(runner, id);
         if let Some(key) = known::affinity(job) {
             self.known.near.insert(key, runner);
         }
@@ -264,129 +272,6 @@ impl<'a> Naive<'a> {
         &self.rows.classes[&job.class_id].requirements
     }
 
-    /// Every runner that could take such jobs, however busy or far away.
-    pub(crate) fn fitting<'b>(&'b self, job: &'b Job) -> impl Iterator<Item = &'b Runner> + 'b {
-        let needs = self.needs(job);
-        let all = self.rows.runners.values();
-        all.filter(|runner| runner.capabilities.satisfies(runner.pool_id, needs))
-    }
-
-    /// Whether new jobs may be given to a runner at all.
-    pub(crate) fn is_there(&self, runner: &Runner) -> bool {
-        takes_new(runner) && !self.known.runners[&runner.id].offline
-    }
-
-    fn used(&self, runner: RunnerId) -> u32 {
-        let ours = self.has.get(&runner).map_or(0, BTreeSet::len) as u32;
-        ours + self.known.runners[&runner].foreign_jobs
-    }
-
-    pub(crate) fn free(&self, runner: &Runner) -> u32 {
-        runner.capabilities.max_parallel_jobs.saturating_sub(self.used(runner.id))
-    }
-
-    /// How many jobs the poll of a runner can still be given.
-    pub(crate) fn room(&self, runner: &Runner) -> u32 {
-        let known = &self.known.runners[&runner.id];
-        let Some((_, jobs_max)) = known.parked.filter(|_| takes_new(runner)) else { return 0 };
-        self.free(runner).min(jobs_max.saturating_sub(known.given.len() as u32))
-    }
-
-    /// The share of slots in use, if so many more were: exact for up to ten slots.
-    fn load(&self, runner: &Runner, more: u32) -> u64 {
-        let used = u64::from(self.used(runner.id) + more);
-        used * 2_520 / u64::from(runner.capabilities.max_parallel_jobs)
-    }
-
-    /// The least loaded runner of a pool that waits and may have the job; of equals whoever waits
-    /// longest.
-    fn best(&self, job: &Job, pool: PoolId) -> Option<RunnerId> {
-        let waiting = self.fitting(job).filter(|it| it.pool_id == pool && self.room(it) > 0);
-        let may = waiting.filter(|runner| self.barrier(job, runner).is_none());
-        let best = may.min_by_key(|it| {
-            let parked = self.known.runners[&it.id].parked.map(|(poll, _)| poll);
-            (Reverse(self.wishes(job, it)), self.load(it, 0), parked)
-        });
-        best.map(|runner| runner.id)
-    }
-
-    /// Points of what the job wishes for itself: labels, nearness, being spread.
-    fn wishes(&self, job: &Job, runner: &Runner) -> i64 {
-        let preferred = self.needs(job).preferred.iter();
-        let met = preferred.filter(|wish| runner.capabilities.meets(&wish.label));
-        let labels: i64 = met.map(|wish| i64::from(wish.weight)).sum();
-        let last = known::affinity(job).and_then(|key| self.known.near.get(&key));
-        let near = i64::from(last == Some(&runner.id));
-        let spread = |job: &Job| job.terms.as_ref()?.placement.spread.clone();
-        let beside = || self.has.get(&runner.id).into_iter().flatten().map(|id| self.job(*id));
-        let same = |it: &&Job| it.tenant_id == job.tenant_id && spread(it) == spread(job);
-        let spread = if spread(job).is_some() { beside().filter(same).count() } else { 0 };
-        labels + 100 * (near - spread as i64)
-    }
-
-    /// What keeps a job from a runner that fits, for now.
-    pub(crate) fn barrier(&self, job: &Job, runner: &Runner) -> Option<&'static str> {
-        let mut others = self.fitting(job).filter(|other| other.id != runner.id);
-        if job.avoid_runner_id == Some(runner.id) && others.any(|other| self.is_there(other)) {
-            return Some("avoided");
-        }
-        let has = || self.has.get(&runner.id).into_iter().flatten().map(|id| self.job(*id));
-        if self.pool(runner.pool_id).reserve_resources {
-            let offers = &runner.capabilities;
-            let amounts = |needs: &RunnerRequirements| (needs.min_cpu_cores, needs.gpu);
-            let taken = has().map(|it| amounts(self.needs(it)));
-            let taken = taken.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-            let wanted = amounts(self.needs(job));
-            let lacks = |all: u32, taken: u32, wanted| wanted > all.saturating_sub(taken);
-            if lacks(offers.cpu_cores, taken.0, wanted.0) || lacks(offers.gpu, taken.1, wanted.1) {
-                return Some("too little left");
-            }
-        }
-        let placement = &job.terms.as_ref()?.placement;
-        let anti = |job: &Job| job.terms.as_ref()?.placement.anti_affinity.clone();
-        if placement.anti_affinity.is_some()
-            && has().any(|it| it.tenant_id == job.tenant_id && anti(it) == anti(job))
-        {
-            return Some("kept apart");
-        }
-        let near = self.near(job).filter(|_| placement.affinity_required);
-        near.is_some_and(|near| near != runner.id).then_some("not near")
-    }
-
-    /// The runner that a job wants to be near to, while it is there and could take the job.
-    fn near(&self, job: &Job) -> Option<RunnerId> {
-        let id = *self.known.near.get(&known::affinity(job)?)?;
-        let mut fitting = self.fitting(job);
-        let could = fitting.any(|it| it.id == id && self.is_there(it));
-        (could && job.avoid_runner_id != Some(id)).then_some(id)
-    }
-
-    /// A runner of the pool that has room and no poll, was heard of lately, and would be less busy
-    /// with the job than the chosen one is without.
-    fn worth_waiting_for(&self, job: &Job, pool: PoolId, chosen: RunnerId) -> Option<RunnerId> {
-        if self.pool(pool).balance_hold_ms == 0 || self.known.was_held.contains(&job.id) {
-            return None;
-        }
-        let most = self.load(&self.rows.runners[&chosen], 0);
-        let holds = |id: RunnerId| {
-            self.known.held.values().filter(|(runner, _)| *runner == id).count() as u32
-        };
-        let less_busy = self.fitting(job).filter(|it| {
-            let known = &self.known.runners[&it.id];
-            it.pool_id == pool
-                && self.is_there(it)
-                && known.parked.is_none()
-                && !known.missed
-                && known.heard
-                && self.now.mono_ms - known.seen_at_ms <= self.settings.balance_seen_ms
-                && holds(it.id) < self.free(it)
-                && self.load(it, holds(it.id)) < most
-                && self.barrier(job, it).is_none()
-        });
-        let best = less_busy.min_by_key(|it| (self.load(it, 0), self.known.runners[&it.id].slot));
-        best.map(|runner| runner.id)
-    }
-
     pub(crate) fn virtual_time(&self, tenant: TenantId) -> u64 {
         self.shares.get(&tenant).map_or(0, |share| share.virtual_time)
     }
@@ -403,8 +288,4 @@ impl<'a> Naive<'a> {
     fn urgency(&self, job: &Job) -> Urgency {
         (self.level(job), self.virtual_time(job.tenant_id), job.lane_key, job.id)
     }
-}
-
-pub(crate) fn takes_new(runner: &Runner) -> bool {
-    runner.cordoned.is_none() && !runner.draining
 }

@@ -1,9 +1,11 @@
 //! Time, and everything that goes wrong with the store: commits that fail, that fail in name only,
 //! and restarts.
 
-use dispatchyard::dispatch::{Command, Scheduler, Verdict};
+use dispatchyard::dispatch::Command;
+use dispatchyard::model::Snapshot;
 
-use super::World;
+use super::{World, leases};
+use crate::faulty::Fault;
 use crate::known::Known;
 
 impl World {
@@ -41,23 +43,30 @@ impl World {
         match self.dice.roll(4) {
             0 | 1 => {
                 self.reached.mark("restart");
-                self.load();
+                self.load(self.rows.snapshot(self.rows.epoch + 1));
             }
             2 => {
                 // Decided, not committed: nobody heard of it, and the rows are as they were.
                 self.decide_something();
-                drop(self.scheduler.take_output());
+                let output = self.scheduler.take_output();
+                if self.scheduler.has(Fault::SpeaksTooSoon) {
+                    self.deliver(output.answers);
+                }
                 self.reached.mark("commit failed");
-                self.load();
+                self.load(self.rows.snapshot(self.rows.epoch + 1));
             }
             _ => {
                 // Committed, but everyone was told that it failed: answers are lost.
                 self.decide_something();
                 let output = self.scheduler.take_output();
+                let early = self.rows.snapshot(self.rows.epoch + 1);
                 self.observe(&output);
-                self.rows.apply(output.changes, output.marks);
+                let before = self.rows.apply(output.changes, output.marks);
+                self.follow(&before);
                 self.reached.mark("commit ambiguous");
-                self.load();
+                let late = self.rows.snapshot(self.rows.epoch + 1);
+                let forgets = self.scheduler.has(Fault::AmbiguousForgotten);
+                self.load(if forgets { early } else { late });
             }
         }
     }
@@ -67,17 +76,23 @@ impl World {
         self.scheduler.tick(self.now, &mut self.entropy);
         if let Some(job_id) = self.some_job() {
             let command = Command::CancelJob { job_id, author: "op".into(), reason: "sim".into() };
-            let _ = self.scheduler.apply(self.now, command, Verdict::New, &mut self.entropy);
+            let _ = self.scheduler.apply(self.now, command, &mut self.entropy);
+        }
+        let process = self.dice.roll(self.processes.len() as u64) as usize;
+        if let Some(poll) = self.poll_of(process) {
+            self.polls.insert(poll.poll_id, (process, poll.runner_id));
+            let poll = Command::Poll(Box::new(poll));
+            let _ = self.scheduler.apply(self.now, poll, &mut self.entropy);
         }
         self.scheduler.settle(self.now, &mut self.entropy);
     }
 
-    fn load(&mut self) {
-        self.rows.epoch += 1;
-        let snapshot = self.rows.snapshot(self.rows.epoch);
-        self.scheduler = Scheduler::load(snapshot, self.settings.clone(), self.now);
+    fn load(&mut self, snapshot: Snapshot) {
+        self.rows.epoch = snapshot.epoch;
+        self.scheduler.load_again(snapshot, self.settings.clone(), self.now);
         drop(self.scheduler.take_output());
         self.polls.clear();
+        self.dues = leases::loaded(&self.settings, &self.rows, self.now);
         self.closed.clear();
         self.known = Known::loaded(&self.rows, self.now);
         self.known.sync(&self.rows, &self.settings, self.now);

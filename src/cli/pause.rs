@@ -1,0 +1,28 @@
+//! `pause`: give out no more jobs of something.
+
+use clap::Args;
+
+use super::client::Client;
+use super::console::Console;
+use super::{CliError, pauses};
+use crate::api::wire::{PauseRequest, PauseView};
+
+/// What to pause. What runners have goes on.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// everything, pool:NAME, tenant:NAME or trigger:NAME
+    scope: String,
+    /// Why, for the people who look at it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(super) async fn run(
+    args: PauseArgs,
+    client: &Client,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    let body = PauseRequest { scope: args.scope, reason: args.reason };
+    let answer = client.post(&["pauses"], &body).await?;
+    console.show(&answer, |pause: &PauseView, _| pauses::sentence(pause))
+}

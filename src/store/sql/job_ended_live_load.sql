@@ -1,0 +1,20 @@
+-- As job_ended_list, of live workloads. Safe: scans what is live, bounded in rows and in time.
+SELECT
+    j.id, j.ended_at_ms, j.tenant_id, w."trigger", j.state,
+    EXISTS (
+        SELECT 1 FROM attempt AS a
+        WHERE a.job_id = j.id AND +a.ended_at_ms = j.ended_at_ms AND a.job_state >= 4
+    ) AS by_attempt,
+    CASE
+        WHEN j.terms IS NULL THEN NULL
+        WHEN j.terms ->> '$.max_wait_ms' IS NULL AND j.terms ->> '$.deadline_ms' IS NULL THEN NULL
+        ELSE EXISTS (
+            SELECT 1 FROM record AS r
+            WHERE r.job_id = j.id AND r.name = 21 AND r.at_ms BETWEEN j.queued_at_ms AND j.ended_at_ms
+        )
+    END AS missed
+FROM job AS j
+LEFT JOIN workload AS w ON w.id = j.workload_id
+WHERE (j.ended_at_ms, j.id) < ($1, $2) AND j.ended_at_ms >= $3 AND j.state >= 4 AND j.end_reason >= 4
+ORDER BY j.ended_at_ms DESC, j.id DESC
+LIMIT $4
