@@ -22,6 +22,10 @@ use crate::dispatch::{Output, Verdict};
 use crate::model::Now;
 use crate::store::{Batch, Lent, StoreError};
 
+/// Of so many commands it is spoken before the next round is sent off: that takes less than the
+/// statements which claim its keys.
+const SAID_FIRST_MAX: usize = 64;
+
 /// A commit that is waited for beside other work; it is part of the driver, no task of its own.
 type Commit = Pin<Box<dyn Future<Output = Result<Lent, StoreError>> + Send>>;
 
@@ -40,13 +44,20 @@ pub(super) struct Flight {
 
 impl Driver {
     /// Waits for the commit in hand, if there is one, sends the next round after it, and only then
-    /// speaks of the first: the disk does not wait for our talk.
+    /// speaks of the first, unless that is short: the disk does not wait for long talk, and nobody
+    /// waits for the disk longer than he must.
     pub(super) async fn turn(&mut self) {
         if let Some(mut flight) = self.flight.take() {
             let landed = self.land(&mut flight).await;
             self.say();
             match landed {
-                Ok(()) => self.unsaid = Some(flight),
+                Ok(()) => {
+                    let few = flight.round.envelopes.len() <= SAID_FIRST_MAX;
+                    self.unsaid = Some(flight);
+                    if few {
+                        self.say();
+                    }
+                }
                 Err(error) => return self.fell(flight, error).await,
             }
         }
