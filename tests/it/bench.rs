@@ -1,7 +1,7 @@
 //! `bench`: small measurements give figures that make sense, and odd arguments are refused.
 
 use dispatchyard::bench::{CoreReport, LifecycleReport};
-use dispatchyard::cli::bench::HttpReport;
+use dispatchyard::cli::bench::{FleetReport, HttpReport};
 use serde::de::DeserializeOwned;
 
 use crate::support::command::{Said, run};
@@ -52,6 +52,15 @@ async fn webhooks_are_measured_to_the_runners_of_a_server_of_its_own() {
     assert_eq!((report.deliveries, report.lost, report.refused), (20, 0, 0), "{report:?}");
     assert!(report.to_runner_ms.p50 > 0.0 && report.accepted_per_s > 0.0, "{report:?}");
     assert!(report.commands_per_transaction > 0.0, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_fleet_loses_no_job_though_runners_die() {
+    let line = "fleet --runners 10 --leases 40 --run-ms 200 --seconds 2 --deaths-percent 100 \
+                --lease-ms 3000";
+    let report: FleetReport = measured(line).await;
+    assert!(report.deaths >= 1 && report.submitted > 40, "{report:?}");
+    assert_eq!((report.completed, report.completed_twice), (report.submitted, 0), "{report:?}");
 }
 
 #[tokio::test]

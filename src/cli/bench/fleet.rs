@@ -177,6 +177,7 @@ async fn measure(
             hands[at].die_and_return(AWAY);
             deaths += 1;
         }
+        crew.ask_after_the_unheard().await;
         samples.push(look(&hands, target));
         tokio::time::sleep(SAMPLE).await;
     }
@@ -190,6 +191,7 @@ async fn measure(
     let closed = clock.seconds();
     while book.outstanding() > 0 && clock.seconds() - closed < patience {
         tokio::time::sleep(SAMPLE).await;
+        crew.ask_after_the_unheard().await;
     }
     background.shutdown().await;
     for hand in hands {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,9 +40,12 @@ impl Wire {
         body: &impl Serialize,
     ) -> Option<R> {
         let request = self.http.post(format!("{}/api/v1/{path}", self.base)).json(body);
-        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-        let answer = request.timeout(TIMEOUT).send().await.ok()?;
-        answer.error_for_status().ok()?.json().await.ok()
+        answered(request, token).await
+    }
+
+    /// `GET /api/v1/{path}`: the answer, if it is a good one.
+    pub(super) async fn get<R: DeserializeOwned>(&self, path: &str, token: &str) -> Option<R> {
+        answered(self.http.get(format!("{}/api/v1/{path}", self.base)), token).await
     }
 
     /// `POST /{path}` with these headers: the answer's text, if it was accepted.
@@ -64,6 +68,12 @@ impl Wire {
             Err(_) => String::new(),
         }
     }
+}
+
+async fn answered<R: DeserializeOwned>(request: RequestBuilder, token: &str) -> Option<R> {
+    let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+    let answer = request.timeout(TIMEOUT).send().await.ok()?;
+    answer.error_for_status().ok()?.json().await.ok()
 }
 
 /// A runner that was registered.

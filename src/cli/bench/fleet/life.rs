@@ -8,7 +8,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::book::Book;
-use crate::api::wire::{Assignment, HeartbeatRequest, HeartbeatResponse, HeldLease, PollRequest};
+use crate::api::wire::{
+    Assignment, HeartbeatRequest, HeartbeatResponse, HeldLease, JobDetail, PollRequest,
+};
 use crate::cli::bench::wire::{Registered, Wire};
 use crate::model::{JobStateKind, LeaseToken, Nonce};
 
@@ -98,6 +100,19 @@ impl Hand {
 }
 
 impl Crew {
+    /// Asks the server what became of completions whose answers died with their runners.
+    pub(super) async fn ask_after_the_unheard(&self) {
+        for (job, lease) in self.book.take_unheard() {
+            let saying = self.book.say(job, lease);
+            let path = format!("jobs/{job}");
+            let state = self.wire.get::<JobDetail>(&path, &self.token).await.map(|it| it.job.state);
+            if state == Some(JobStateKind::Completed) {
+                saying.heard(true);
+            }
+            // Otherwise it is asked after again: another attempt will end it.
+        }
+    }
+
     async fn hello(&self, number: usize, life: u32) -> Option<Registered> {
         let pool = self.pool.as_deref();
         Registered::hello(&self.wire, &self.token, pool, (number, life), self.slots).await
@@ -137,12 +152,9 @@ async fn carry_out(runner: Registered, crew: Arc<Crew>, leases: Leases, job: Ass
         let share = job.job_id.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
         let run_ms = crew.run_ms / 2 + crew.run_ms * share / 1_024;
         tokio::time::sleep(Duration::from_millis(run_ms)).await;
-        match runner.complete(&job).await {
-            Some(done) if done.state == JobStateKind::Completed => {
-                crew.book.complete(done.job_id, job.lease);
-            }
-            _ => crew.book.refuse(),
-        }
+        let saying = crew.book.say(job.job_id, job.lease);
+        let done = runner.complete(&job).await;
+        saying.heard(done.is_some_and(|done| done.state == JobStateKind::Completed));
     }
     with(&leases, |leases| leases.remove(&job.lease));
 }
