@@ -6,7 +6,9 @@ use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{ClassId, Job, JobId, Now, PoolId, RunnerId, RunnerRequirements, SpreadOver};
 use crate::queue::Demand;
-use crate::runner::{Candidate, LeastLoaded, LiveRunner, RunnerSlot, Standing, Wanted, choose};
+use crate::runner::{
+    Candidate, LeastLoaded, LiveRunner, RunnerSlot, Standing, Wanted, choose, in_both,
+};
 
 /// How many runners that do not wait are looked at before a job is given to one that does.
 const ABSENT_LOOKS: usize = 64;
@@ -97,6 +99,11 @@ impl Scheduler {
         choose(policy, &wanted, candidates).map(|chosen| chosen.slot)
     }
 
+    /// Whether a runner of a pool that fits a class waits.
+    pub(super) fn somebody_waits(&self, class: ClassId, pool: PoolId) -> bool {
+        self.waiting_fits(class, pool).is_some_and(|mut fitting| fitting.next().is_some())
+    }
+
     /// The waiting runners of a pool that fit a class, in the order of their places.
     fn waiting_fits(
         &self,
@@ -104,7 +111,7 @@ impl Scheduler {
         pool: PoolId,
     ) -> Option<impl Iterator<Item = RunnerSlot>> {
         let (fits, waits) = (self.index.fitting(class)?, self.runners.waiting_slots(pool)?);
-        Some(fits.intersection(waits).map(RunnerSlot))
+        Some(in_both(fits, waits))
     }
 
     /// The first `most` waiting runners of a pool that could have the job, best standing first.

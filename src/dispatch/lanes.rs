@@ -204,12 +204,9 @@ impl Scheduler {
         }
     }
 
-    /// Lanes that were closed may have opened: these classes are looked at again.
+    /// Resources that these classes need were given back or are reserved no longer.
     pub(super) fn opened(&mut self, classes: BTreeSet<ClassId>) {
-        for class in classes {
-            self.queue.reopen_class(class);
-            self.fresh_classes.insert(class);
-        }
+        self.fresh_classes.extend(classes);
     }
 
     /// Lanes of a tenant may have opened.

@@ -13,14 +13,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use rustc_hash::FxHashSet;
+
 use super::choose::{Choice, Prospect};
 use super::planted::Planted;
 use super::scheduler::Scheduler;
-use crate::model::{
-    ClassId, Entropy, JobId, JobPriority, Now, Pause, PauseScope, PoolId, RecordName, RunnerId,
-    RunnerRequirements, TenantId,
-};
-use crate::queue::{Demand, Head, JobQueue, OrderKey, QuotaGate, ResourceGate, Scene, Urgency};
+use crate::model::{ClassId, Entropy, JobId, Now, PauseScope, PoolId, RecordName, RunnerId};
+use crate::queue::{Head, OrderKey, Urgency};
 
 /// Jobs that may be next for the runners of one pool. The keys are as they were when an entry was
 /// made; a tenant's virtual time only grows, so none can have become smaller.
@@ -29,30 +28,8 @@ type Contest = BinaryHeap<Reverse<Entry>>;
 /// A job's place, its class, and whether it stands beside its lane.
 type Entry = (OrderKey, ClassId, bool);
 
-/// What closes lanes.
-pub(super) struct Gates<'a> {
-    pub(super) quota: &'a QuotaGate,
-    pub(super) resources: &'a ResourceGate,
-    pub(super) pauses: &'a BTreeMap<PauseScope, Pause>,
-    pub(super) needs: &'a RunnerRequirements,
-    pub(super) demand: Demand,
-    pub(super) mono_ms: i64,
-    pub(super) overtake_max: u32,
-}
-
-impl Gates<'_> {
-    /// Whether a lane is open, as far as its tenant and its resources go.
-    pub(super) fn open(&self, tenant: TenantId, level: JobPriority, job: JobId) -> bool {
-        self.open_but_for_resources(tenant, level)
-            && (self.needs.resources.is_empty()
-                || self.resources.admits(&self.needs.resources, job, self.overtake_max))
-    }
-
-    pub(super) fn open_but_for_resources(&self, tenant: TenantId, level: JobPriority) -> bool {
-        (self.pauses.is_empty() || !self.pauses.contains_key(&PauseScope::Tenant(tenant)))
-            && self.quota.closed(tenant, self.demand, level, self.mono_ms).is_none()
-    }
-}
+/// Classes for which nobody of a pool waits: found once, it stays so to the end of a match.
+type Deserted = FxHashSet<(PoolId, ClassId)>;
 
 impl Scheduler {
     pub(super) fn match_jobs(&mut self, now: Now, entropy: &mut dyn Entropy) {
@@ -66,8 +43,10 @@ impl Scheduler {
             return;
         }
         let mut contests = self.contests(now, &classes);
-        let mut put_off = Vec::new();
-        while let Some((pool, head, barred)) = self.most_urgent(now, &mut contests, &mut put_off) {
+        let (mut put_off, mut deserted) = (Vec::new(), Deserted::default());
+        while let Some((pool, head, barred)) =
+            self.most_urgent(now, &mut contests, &mut deserted, &mut put_off)
+        {
             if self.leases.len() as u64 >= self.settings.max_global_concurrency {
                 self.stopped_at_capacity = true;
                 return;
@@ -152,7 +131,11 @@ impl Scheduler {
         contests: &mut BTreeMap<PoolId, Contest>,
     ) {
         let Some(needs) = self.index.requirements(class) else { return };
-        for pool in needs.pools().collect::<Vec<_>>() {
+        // An event of one tenant may concern all classes, of which few have a runner that waits; in
+        // the course of a match nobody begins to wait.
+        let pools: Vec<_> =
+            needs.pools().filter(|pool| self.somebody_waits(class, *pool)).collect();
+        for pool in pools {
             if contests.contains_key(&pool) {
                 self.add_lane_head(now, class, pool, contests);
                 self.add_barred(now, class, pool, contests);
@@ -195,6 +178,7 @@ impl Scheduler {
         &mut self,
         now: Now,
         contests: &mut BTreeMap<PoolId, Contest>,
+        deserted: &mut Deserted,
         put_off: &mut Vec<(PoolId, Entry)>,
     ) -> Option<(PoolId, Head, bool)> {
         let mut best: Option<(Urgency, PoolId, Head, bool)> = None;
@@ -205,6 +189,14 @@ impl Scheduler {
                 continue;
             }
             while let Some(&Reverse((key, class, barred))) = contests[&pool].peek() {
+                if deserted.contains(&(pool, class)) {
+                    drop_head(contests, pool);
+                    continue;
+                }
+                if !self.somebody_waits(class, pool) {
+                    deserted.insert((pool, class));
+                    continue;
+                }
                 let head = match barred {
                     true => self.barred_head(now, class, pool, key.2),
                     false => self.lane_head(now, class, pool),
@@ -252,136 +244,6 @@ impl Scheduler {
         !self.pauses.is_empty()
             && self.pauses.contains_key(&PauseScope::Pool(pool))
             && !self.planted(Planted::PausedPoolServed)
-    }
-
-    /// The head of the open lanes of a class, as a pool ranks it.
-    pub(super) fn lane_head(&mut self, now: Now, class: ClassId, pool: PoolId) -> Option<Head> {
-        self.with_queue(now, class, pool, |queue, scene, gates| {
-            queue.head(class, scene, |tenant, level, job| gates.open(tenant, level, job))
-        })
-    }
-
-    /// The most urgent job of a class whose lane only resources can close.
-    fn first_of_class(&mut self, now: Now, class: ClassId) -> Option<Urgency> {
-        let head = self.with_queue(now, class, PoolId::DEFAULT, |queue, scene, gates| {
-            queue.most_urgent(class, scene, |tenant, level, _| {
-                gates.open_but_for_resources(tenant, level)
-            })
-        });
-        head.map(|head| head.urgency())
-    }
-
-    /// Asks the queue about a class; what it answers is kept there.
-    fn with_queue(
-        &mut self,
-        now: Now,
-        class: ClassId,
-        pool: PoolId,
-        ask: impl FnOnce(&mut JobQueue, &Scene<'_>, &Gates<'_>) -> Option<Head>,
-    ) -> Option<Head> {
-        let Self { queue, index, shares, quota, resources, pauses, settings, .. } = self;
-        let needs = index.requirements(class)?;
-        let gates = Gates {
-            quota,
-            resources,
-            pauses,
-            needs,
-            demand: Demand::of(needs),
-            mono_ms: now.mono_ms,
-            overtake_max: settings.overtake_max,
-        };
-        let scene = Scene {
-            wall_ms: now.wall_ms,
-            raising: settings.raising(),
-            shares,
-            policy: &**self.policies.of(pool),
-            pool_id: pool,
-            runners: index.runners_len(class),
-            openings: self.openings,
-        };
-        ask(queue, &scene, &gates)
-    }
-
-    /// A job beside its lane, while it waits there and its lane is open.
-    fn barred_head(&self, now: Now, class: ClassId, pool: PoolId, id: JobId) -> Option<Head> {
-        let (scene, gates) = self.scene(now, class, pool)?;
-        let live = self.jobs.get(&id)?;
-        let place = live.place.filter(|place| place.barred)?;
-        let head = scene.head(&live.row, place);
-        gates.admits(&head).then_some(head)
-    }
-
-    /// What the places of the jobs of a class follow from, and what closes its lanes.
-    pub(super) fn scene(
-        &self,
-        now: Now,
-        class: ClassId,
-        pool: PoolId,
-    ) -> Option<(Scene<'_>, Gates<'_>)> {
-        let needs = self.index.requirements(class)?;
-        let scene = Scene {
-            wall_ms: now.wall_ms,
-            raising: self.raising(),
-            shares: &self.shares,
-            policy: &**self.policies.of(pool),
-            pool_id: pool,
-            runners: self.index.runners_len(class),
-            openings: self.openings,
-        };
-        let gates = Gates {
-            quota: &self.quota,
-            resources: &self.resources,
-            pauses: &self.pauses,
-            needs,
-            demand: Demand::of(needs),
-            mono_ms: now.mono_ms,
-            overtake_max: self.settings.overtake_max,
-        };
-        Some((scene, gates))
-    }
-
-    /// A job takes units of resources: whoever waits for them in front of it was overtaken.
-    pub(super) fn count_overtaking(&mut self, now: Now, id: JobId, class: ClassId) {
-        let Some(needs) = self.index.requirements(class) else { return };
-        if needs.resources.is_empty() {
-            return;
-        }
-        for need in needs.resources.clone() {
-            if let Some(first) = self.head_of_resource(now, &need.name).filter(|it| *it != id) {
-                self.resources.overtook(&need.name, first, self.settings.overtake_max);
-            }
-        }
-    }
-
-    /// The most urgent of the jobs that wait for a resource and could run but for resources.
-    fn head_of_resource(&mut self, now: Now, name: &str) -> Option<JobId> {
-        let classes = self.resources.classes(name).filter(|class| self.somebody_is_there(*class));
-        let classes: Vec<_> = classes.collect();
-        let heads = classes.into_iter().filter_map(|class| self.first_of_class(now, class));
-        heads.min().map(|urgency| urgency.3)
-    }
-
-    /// Whether some runner takes new jobs of a class, busy or not.
-    fn somebody_is_there(&self, class: ClassId) -> bool {
-        let mut runners = self.index.runners(class).filter_map(|slot| self.runners.at(slot));
-        runners.any(|it| !it.offline && it.takes_new() && !self.pool_is_paused(it.row.pool_id))
-    }
-
-    /// A reservation stands while its job is the head of the resource's queue. A job that cannot
-    /// run, or that others have come before, would keep the units from everybody.
-    fn check_reservations(&mut self, now: Now) {
-        for (name, job) in self.resources.reservations() {
-            if self.head_of_resource(now, &name) != Some(job) {
-                let classes = self.resources.unreserve(&name);
-                self.opened(classes);
-            }
-        }
-    }
-}
-
-impl Gates<'_> {
-    fn admits(&self, head: &Head) -> bool {
-        self.open(head.facts.tenant_id, head.lane, head.facts.job_id)
     }
 }
 

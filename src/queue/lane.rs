@@ -1,8 +1,8 @@
 //! Lanes: jobs that nothing gates, in the order in which they are given out.
 //!
 //! There is a lane for each class, tenant and level, ordered by lane key. A decision asks each
-//! class for its head: the best of the heads of its lanes that are open. That answer is kept until
-//! something changes it, so that a decision among many classes looks at one value for each.
+//! class for its head: the best of the heads of its lanes that are open. The best of each tenant is
+//! kept until something changes it, so that a decision looks at one value for each tenant and class.
 
 mod class;
 mod scene;
@@ -32,12 +32,15 @@ impl JobQueue {
     pub fn push(&mut self, job: &Job, place: Place) {
         let class = self.classes.entry(job.class_id).or_default();
         let added = if place.barred {
-            class.kept.retain(|kept| kept.asker.is_some());
+            class.changed(job.tenant_id, true);
             class.barred.insert((place.level, job.lane_key, job.id, job.tenant_id))
         } else {
-            class.kept.clear();
             let lane = class.levels[place.level.level()].entry(job.tenant_id).or_default();
-            lane.insert((job.lane_key, job.id))
+            let added = lane.insert((job.lane_key, job.id));
+            if lane.first() == Some(&(job.lane_key, job.id)) {
+                class.changed(job.tenant_id, false);
+            }
+            added
         };
         debug_assert!(added, "job {} is in its lane already", job.id);
         class.len += 1;
@@ -48,15 +51,18 @@ impl JobQueue {
     pub fn remove(&mut self, job: &Job, place: Place) -> bool {
         let Some(class) = self.classes.get_mut(&job.class_id) else { return false };
         let removed = if place.barred {
-            class.kept.retain(|kept| kept.asker.is_some());
+            class.changed(job.tenant_id, true);
             class.barred.remove(&(place.level, job.lane_key, job.id, job.tenant_id))
         } else {
-            class.kept.clear();
             let lanes = &mut class.levels[place.level.level()];
             let Some(lane) = lanes.get_mut(&job.tenant_id) else { return false };
+            let was_first = lane.first() == Some(&(job.lane_key, job.id));
             let removed = lane.remove(&(job.lane_key, job.id));
             if lane.is_empty() {
                 lanes.remove(&job.tenant_id);
+            }
+            if was_first {
+                class.changed(job.tenant_id, false);
             }
             removed
         };
@@ -96,20 +102,16 @@ impl JobQueue {
         let mut classes = Vec::new();
         for (id, class) in self.classes.iter_mut().filter(|(_, class)| class.has(tenant)) {
             classes.push(*id);
-            for kept in &mut class.kept {
-                if !kept.reopened.contains(&tenant) {
-                    kept.reopened.push(tenant);
-                }
-            }
+            class.changed(tenant, false);
         }
         classes
     }
 
-    /// Lanes of a class may have opened.
-    pub fn reopen_class(&mut self, class_id: ClassId) {
-        if let Some(class) = self.classes.get_mut(&class_id) {
-            class.kept.clear();
-        }
+    /// Whether a job is the next of its lane.
+    pub fn is_first(&self, job: &Job, place: Place) -> bool {
+        let lanes = self.classes.get(&job.class_id).map(|class| &class.levels[place.level.level()]);
+        let lane = lanes.and_then(|lanes| lanes.get(&job.tenant_id));
+        lane.and_then(BTreeSet::first) == Some(&(job.lane_key, job.id))
     }
 
     /// Jobs of a class that stand beside their lanes.
@@ -317,13 +319,12 @@ pub(crate) mod tests {
             let head = queue.head(ClassId(7), &scene(&shares, 1), open);
             (head.map(|head| head.facts.job_id.0), looked.get())
         };
-        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 2));
+        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 3), "both, and the best again");
         assert_eq!(ask(&mut queue, Some(other)), (Some(2), 1), "the kept one is still open");
         assert_eq!(queue.reopen_tenant(other), [ClassId(7)]);
         assert_eq!(ask(&mut queue, None), (Some(1), 2), "the opened lane, and the head again");
         assert_eq!(queue.reopen_tenant(TenantId(3)), []);
-        queue.reopen_class(ClassId(7));
-        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 2), "looked for among all");
+        assert_eq!(ask(&mut queue, Some(other)), (Some(2), 3), "it closed, and the other is next");
     }
 
     #[test]

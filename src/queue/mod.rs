@@ -16,9 +16,9 @@ mod wait;
 
 pub use fairness::{ShareUsage, Shares};
 pub use gate::{
-    Asked, Demand, DependencyTracker, GroupGate, GroupKey, HoldGate, Judgement, Member, NeedEnd,
-    ParallelGate, ParallelKey, ParallelMove, QueueTimeouts, QuotaGate, QuotaLimits, QuotaReached,
-    ResourceGate, TimeGate, Turn, judge,
+    Asked, Available, Demand, DependencyTracker, GroupGate, GroupKey, HoldGate, Judgement, Member,
+    NeedEnd, ParallelGate, ParallelKey, ParallelMove, QueueTimeouts, QuotaGate, QuotaLimits,
+    QuotaReached, ResourceGate, TimeGate, Turn, judge,
 };
 pub use lane::{Head, JobQueue, Newcomer, OrderKey, Place, Scene, Urgency};
 pub use level::Raising;

@@ -10,6 +10,22 @@ use crate::model::{ClassId, Runner, RunnerRequirements};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RunnerSlot(pub usize);
 
+/// The places that are in both sets, word by word: the sets have thousands of places, of which few
+/// are in both, and [`FixedBitSet::intersection`] looks at each place of the first.
+pub fn in_both(one: &FixedBitSet, other: &FixedBitSet) -> impl Iterator<Item = RunnerSlot> {
+    let words = one.as_slice().iter().zip(other.as_slice()).enumerate();
+    words.flat_map(|(at, (one, other))| {
+        let mut left = one & other;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros();
+            (left != 0).then(|| {
+                left &= left - 1;
+                RunnerSlot(at * usize::BITS as usize + bit as usize)
+            })
+        })
+    })
+}
+
 #[derive(Clone, Debug)]
 struct ClassEntry {
     requirements: RunnerRequirements,
@@ -114,6 +130,16 @@ impl CapabilityIndex {
 mod tests {
     use super::*;
     use crate::runner::registry::tests::runner;
+
+    #[test]
+    fn places_in_both_sets_are_found_in_order_whatever_the_lengths() {
+        let set = |places: &[usize]| -> FixedBitSet { places.iter().copied().collect() };
+        let (one, other) = (set(&[0, 1, 63, 64, 127, 128, 700]), set(&[1, 2, 63, 65, 128, 129]));
+        let found = |one, other| in_both(one, other).map(|slot| slot.0).collect::<Vec<_>>();
+        assert_eq!(found(&one, &other), [1, 63, 128]);
+        assert_eq!(found(&other, &one), [1, 63, 128]);
+        assert!(found(&one, &set(&[])).is_empty());
+    }
 
     #[test]
     fn a_class_knows_its_runners_whichever_came_first() {

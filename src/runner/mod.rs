@@ -13,7 +13,7 @@ mod run_times;
 mod selection;
 
 pub use busy::{BusyMeter, BusyTime};
-pub use capability_index::{CapabilityIndex, RunnerSlot};
+pub use capability_index::{CapabilityIndex, RunnerSlot, in_both};
 pub use health::{
     HealthChange, HealthEvent, HealthGate, HealthSettings, RunnerHealth, SavedHealth,
 };

@@ -14,6 +14,6 @@ pub use group::{Asked, GroupGate, GroupKey, Member, Turn};
 pub use hold::HoldGate;
 pub use parallel::{ParallelGate, ParallelKey, ParallelMove};
 pub use quota::{Demand, QuotaGate, QuotaLimits, QuotaReached};
-pub use resource::ResourceGate;
+pub use resource::{Available, ResourceGate};
 pub use time::TimeGate;
 pub use timeout::QueueTimeouts;

@@ -25,6 +25,17 @@ impl Resource {
     }
 }
 
+/// For whom there are free units now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Available {
+    /// There are too few.
+    ToNobody,
+    /// They are reserved for this one.
+    To(JobId),
+    /// There are enough for any.
+    ToAnybody,
+}
+
 /// All resources that live jobs need or hold.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceGate {
@@ -61,15 +72,33 @@ impl ResourceGate {
         }
     }
 
-    /// Whether the job could take all of these now: there are enough, and none is reserved for
-    /// another job.
+    /// For which jobs there are enough of all of these, none reserved for another job.
+    pub fn available(&self, needs: &[ResourceNeed], overtake_max: u32) -> Available {
+        let mut available = Available::ToAnybody;
+        for need in needs {
+            let Some(resource) = self.resources.get(&need.name) else { return Available::ToNobody };
+            if resource.free() < need.units {
+                return Available::ToNobody;
+            }
+            let Some((first, _)) = resource.overtaken.filter(|(_, times)| *times >= overtake_max)
+            else {
+                continue;
+            };
+            if matches!(available, Available::To(other) if other != first) {
+                return Available::ToNobody;
+            }
+            available = Available::To(first);
+        }
+        available
+    }
+
+    /// Whether the job could take all of these now.
     pub fn admits(&self, needs: &[ResourceNeed], job: JobId, overtake_max: u32) -> bool {
-        needs.iter().all(|need| {
-            self.resources.get(&need.name).is_some_and(|resource| {
-                let reserved = resource.overtaken.filter(|(_, times)| *times >= overtake_max);
-                resource.free() >= need.units && reserved.is_none_or(|(first, _)| first == job)
-            })
-        })
+        match self.available(needs, overtake_max) {
+            Available::ToNobody => false,
+            Available::To(first) => first == job,
+            Available::ToAnybody => true,
+        }
     }
 
     /// Whether there are enough free units of all of these, reserved or not.

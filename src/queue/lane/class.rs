@@ -12,17 +12,26 @@ type Lane = BTreeSet<(i64, JobId)>;
 /// or (`None`) nobody in particular, who ranks by urgency.
 pub(super) type Asker = Option<PoolId>;
 
-/// The last answer of a class, and how long it holds.
+/// The heads of the tenants of a class as one asker saw them last.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) asker: Asker,
-    head: Option<Head>,
     openings: u64,
-    /// When the level of some head of the class changes (wall).
-    until_ms: i64,
+    /// How many runners could take jobs of the class.
+    runners: usize,
+    heads: Vec<TenantHead>,
+    /// Tenants whose lanes have another head since, or may have opened.
+    stale: Vec<TenantId>,
+}
+
+/// The best open head of a tenant's lanes.
+#[derive(Clone, Copy, Debug)]
+struct TenantHead {
+    tenant: TenantId,
+    head: Option<Head>,
+    /// From when to when (wall) no head of these lanes changes its level.
     since_ms: i64,
-    /// Tenants whose lanes may have opened since: these alone are looked at again.
-    pub(super) reopened: Vec<TenantId>,
+    until_ms: i64,
 }
 
 /// The lanes of one class.
@@ -35,8 +44,8 @@ pub(super) struct ClassLanes {
     pub(super) barred: BTreeSet<(JobPriority, i64, JobId, TenantId)>,
     /// Jobs in all lanes and in `barred`.
     pub(super) len: usize,
-    /// One for each that asked since something changed: as few as pools that the class names.
-    pub(super) kept: Vec<Kept>,
+    /// One for each that asked: as few as pools that the class names.
+    kept: Vec<Kept>,
 }
 
 impl ClassLanes {
@@ -46,21 +55,7 @@ impl ClassLanes {
         })
     }
 
-    /// The heads of lanes, with the level and the tenant of each: those of one tenant, or of all.
-    fn heads(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> impl Iterator<Item = (JobPriority, TenantId, (i64, JobId))> {
-        let levels = JobPriority::ALL.into_iter().zip(&self.levels);
-        levels.flat_map(move |(level, lanes)| {
-            let of_one = tenant.and_then(|tenant| Some((tenant, lanes.get(&tenant)?)));
-            let of_all = lanes.iter().filter(move |_| tenant.is_none());
-            let lanes = of_all.map(|(tenant, lane)| (*tenant, lane)).chain(of_one);
-            lanes.filter_map(move |(tenant, lane)| Some((level, tenant, *lane.first()?)))
-        })
-    }
-
-    /// Jobs beside their lanes, in the same form.
+    /// Jobs beside their lanes: those of one tenant, or of all.
     pub(super) fn beside(
         &self,
         tenant: Option<TenantId>,
@@ -74,7 +69,21 @@ impl ClassLanes {
             || self.beside(Some(tenant)).next().is_some()
     }
 
-    /// The best of the heads that are open, by `key`, as it was kept or looked for again.
+    /// Another job is first in a lane of a tenant, or it may have opened: these lanes are looked at
+    /// again, by those who look `beside` lanes or by all.
+    pub(super) fn changed(&mut self, tenant: TenantId, beside: bool) {
+        for kept in self.kept.iter_mut().filter(|kept| !beside || kept.asker.is_none()) {
+            if !kept.stale.contains(&tenant) {
+                kept.stale.push(tenant);
+            }
+        }
+    }
+
+    /// The best of the heads that are open, by `key`.
+    ///
+    /// Of each tenant the best is kept, and of these only what may have changed is looked at again:
+    /// a decision of one job changes one tenant. A tenant's virtual time only grows, so that a kept
+    /// place can only be too good: it is enough to put right what seems the best.
     pub(super) fn best<K: Ord>(
         &mut self,
         class_id: ClassId,
@@ -84,57 +93,74 @@ impl ClassLanes {
         key: impl Fn(&Head) -> K,
     ) -> Option<Head> {
         let at = self.kept.iter().position(|kept| kept.asker == asker);
-        let holds = |kept: &Kept| {
-            kept.openings == scene.openings
-                && (kept.since_ms..kept.until_ms).contains(&scene.wall_ms)
+        // Out of its place, so that the lanes can be read meanwhile.
+        let mut kept = match at {
+            Some(at) => self.kept.swap_remove(at),
+            None => Kept::of_nobody(asker),
         };
-        if let Some(at) = at.filter(|at| holds(&self.kept[*at])) {
-            let mut best = self.kept[at].head;
-            for tenant in std::mem::take(&mut self.kept[at].reopened) {
-                let (again, _) = self.look(class_id, asker, Some(tenant), scene, &open, &key);
-                best = best.into_iter().chain(again).min_by_key(&key);
+        let look = |tenant| self.look(class_id, asker, tenant, scene, &open, &key);
+        if kept.openings != scene.openings || kept.runners != scene.runners || at.is_none() {
+            kept = Kept { openings: scene.openings, runners: scene.runners, ..kept };
+            kept.stale.clear();
+            kept.heads.clear();
+            kept.heads.extend(self.tenants(asker).into_iter().map(look));
+        }
+        for tenant in std::mem::take(&mut kept.stale) {
+            let again = look(tenant);
+            match kept.heads.iter_mut().find(|it| it.tenant == tenant) {
+                Some(head) => *head = again,
+                None => kept.heads.push(again),
             }
-            self.kept[at].head = best;
-            let head = best?;
+        }
+        // Whose lanes are empty or closed is told when that changes.
+        kept.heads.retain(|it| it.head.is_some());
+        for it in &mut kept.heads {
+            if !(it.since_ms..it.until_ms).contains(&scene.wall_ms) {
+                *it = look(it.tenant);
+            }
+        }
+        let best = loop {
+            let heads = kept.heads.iter_mut().filter_map(|it| Some((key(&it.head?), it)));
+            let Some((_, best)) = heads.min_by(|(one, _), (other, _)| one.cmp(other)) else {
+                break None;
+            };
+            let Some(head) = best.head else { break None };
             let facts = head.facts;
             if facts.virtual_time == scene.shares.virtual_time(facts.tenant_id)
-                && facts.runners == scene.runners
                 && open(facts.tenant_id, head.lane, facts.job_id)
             {
-                return Some(head);
+                break Some(head);
             }
-        }
-        let (head, until_ms) = self.look(class_id, asker, None, scene, &open, &key);
-        let kept = Kept {
-            asker,
-            head,
-            openings: scene.openings,
-            until_ms,
-            since_ms: scene.wall_ms,
-            reopened: Vec::new(),
+            *best = look(best.tenant);
+            let seen = best.head.map(|it| it.facts.virtual_time);
+            debug_assert!(seen.is_none_or(|time| time == scene.shares.virtual_time(best.tenant)));
         };
-        match at {
-            Some(at) => self.kept[at] = kept,
-            None => self.kept.push(kept),
-        }
-        head
+        self.kept.push(kept);
+        best
     }
 
-    /// The best open head of one tenant's lanes or of all, and when the level of one of them
-    /// changes (wall).
+    /// Whose lanes there are.
+    fn tenants(&self, asker: Asker) -> BTreeSet<TenantId> {
+        let beside = self.barred.iter().filter(|_| asker.is_none()).map(|it| it.3);
+        self.levels.iter().flat_map(BTreeMap::keys).copied().chain(beside).collect()
+    }
+
+    /// The best open head of one tenant's lanes, and when the level of one of them changes.
     fn look<K: Ord>(
         &self,
         class_id: ClassId,
         asker: Asker,
-        tenant: Option<TenantId>,
+        tenant: TenantId,
         scene: &Scene<'_>,
         open: &impl Fn(TenantId, JobPriority, JobId) -> bool,
         key: &impl Fn(&Head) -> K,
-    ) -> (Option<Head>, i64) {
+    ) -> TenantHead {
         let mut best: Option<(K, Head)> = None;
         let mut until_ms = i64::MAX;
-        let beside = self.beside(tenant).filter(|_| asker.is_none());
-        for (level, tenant, at) in self.heads(tenant).chain(beside) {
+        let lanes = JobPriority::ALL.into_iter().zip(&self.levels);
+        let heads = lanes.filter_map(|(level, lanes)| Some((level, *lanes.get(&tenant)?.first()?)));
+        let beside = self.beside(Some(tenant)).filter(|_| asker.is_none());
+        for (level, at) in heads.chain(beside.map(|(level, _, at)| (level, at))) {
             until_ms = until_ms.min(scene.raising.effective(level, at.0, scene.wall_ms).1);
             if open(tenant, level, at.1) {
                 let head = scene.head_at(class_id, tenant, level, at);
@@ -144,6 +170,13 @@ impl ClassLanes {
                 }
             }
         }
-        (best.map(|(_, head)| head), until_ms)
+        let head = best.map(|(_, head)| head);
+        TenantHead { tenant, head, since_ms: scene.wall_ms, until_ms }
+    }
+}
+
+impl Kept {
+    fn of_nobody(asker: Asker) -> Self {
+        Self { asker, openings: 0, runners: 0, heads: Vec::new(), stale: Vec::new() }
     }
 }
