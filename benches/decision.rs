@@ -6,6 +6,10 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use dispatchyard::bench::{Size, Step, Yard};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn decisions(criterion: &mut Criterion) {
     let (mut yard, _) = Yard::load(Size::default()).expect("the world is sound");
     for step in [Step::Poll, Step::Complete, Step::SubmitToWaiting] {

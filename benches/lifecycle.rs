@@ -21,6 +21,10 @@ use tokio::runtime::Runtime;
 
 use floor::Floor;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Clients at the same time.
 const CLIENTS: [usize; 3] = [16, 256, 2_048];
 /// Lifecycles of each client in one sample.

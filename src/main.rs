@@ -14,6 +14,9 @@ use dispatchyard::cli::{CliError, Global, Verb};
 use dispatchyard::clock::SystemClock;
 use dispatchyard::telemetry::{self, LogFormat};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Webhooks in, jobs out to your own runners, nothing lost.
 #[derive(Debug, Parser)]
 #[command(name = "dispatchyard", version, arg_required_else_help = true)]
