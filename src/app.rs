@@ -9,10 +9,10 @@
 
 mod rules;
 mod settings;
+pub mod upkeep;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Location, Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
 
@@ -68,6 +68,12 @@ pub enum AppError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database has tools of its own for that.
+    #[error(
+        "a PostgreSQL database is backed up by its own tools: `pg_dump --format=custom`, or the \
+         server's continuous archive; after a restore say `dispatchyard restored`"
+    )]
+    NoBackup,
     /// The folder of the logs cannot be used.
     #[error(transparent)]
     Logs(#[from] LogError),
@@ -185,7 +191,7 @@ impl App {
         let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
 
         let data_dir = config.data_dir();
-        let (store, writer) = Store::open(store_options(&data_dir)).await?;
+        let (store, writer) = Store::open(store_options(&config)).await?;
         let names = settings::names(&writer, &config).await?;
         for source in &config.sources {
             let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
@@ -204,7 +210,7 @@ impl App {
         let rules = rules(&config, Arc::clone(&catalogue))?;
         let limits =
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
-        let logs = JobLogs::open(data_dir.join("logs"), limits)?;
+        let logs = JobLogs::open(data_dir.join(upkeep::LOGS), limits)?;
         let metrics = Arc::new(Metrics::new());
         let (ended, ended_attempts) = mpsc::channel(ENDED_ATTEMPTS_MAX);
         let (handle, driver_ended) = driver::spawn(DriverOptions {
@@ -304,10 +310,17 @@ impl App {
     }
 }
 
-fn store_options(data_dir: &std::path::Path) -> StoreOptions {
-    let (database, bodies): (PathBuf, PathBuf) =
-        (data_dir.join("dispatchyard.db"), data_dir.join("bodies"));
-    StoreOptions::new(database, bodies)
+/// Where a configuration says that the database is.
+fn store_options(config: &Config) -> StoreOptions {
+    let data_dir = config.data_dir();
+    let location = match &config.database.url {
+        None => Location::File(data_dir.join(upkeep::DATABASE)),
+        Some(url) => url.file().map_or_else(
+            || Location::Server(url.secret_text().to_owned()),
+            |path| Location::File(config.resolve(path)),
+        ),
+    };
+    StoreOptions::at(location, data_dir.join(upkeep::BODIES))
 }
 
 fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppError> {

@@ -1,5 +1,8 @@
 //! Bodies, paths and queries of requests, with our own words when they are wrong.
 
+use std::borrow::Cow;
+
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -8,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::state::AppState;
+use crate::model::json_without_nul;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -17,10 +21,26 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        match axum::Json::from_request(request, state).await {
+        let read = async {
+            let (parts, body) = request.into_parts();
+            let bytes =
+                Bytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
+            let request = Request::from_parts(parts, Body::from(cleaned(bytes)));
+            axum::Json::from_request(request, state).await
+        };
+        match read.await {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(rejection) => Err(refusal(&rejection, state)),
         }
+    }
+}
+
+/// A body without U+0000 in its texts, before anybody has read them.
+fn cleaned(bytes: Bytes) -> Bytes {
+    // What is not UTF-8 is no JSON, and refused by who reads it.
+    match std::str::from_utf8(&bytes).map(json_without_nul) {
+        Ok(Cow::Owned(clean)) => clean.into(),
+        Ok(Cow::Borrowed(_)) | Err(_) => bytes,
     }
 }
 
@@ -32,9 +52,10 @@ impl<T: DeserializeOwned + Default> FromRequest<AppState> for JsonOrEmpty<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state)
+        let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
+        let bytes = cleaned(bytes);
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
         }

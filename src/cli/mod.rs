@@ -4,7 +4,8 @@
 //!  main -> Verb -> client (HTTP, api::wire) -> console (table for people, JSON as the server sent it)
 //! ```
 //!
-//! All verbs of [`Verb`] but `check` are clients of a running server and know nothing else of it.
+//! All verbs of [`Verb`] are clients of a running server and know nothing else of it, but for `check` and
+//! those that are about the database itself (`migrate`, `backup`, `restored`, `import`).
 //! `serve`, `dev` and `runner` are processes that stay: they start what `app` and `agent_runner`
 //! are made of, and turn signals into an orderly end. `bench` measures, in process or as a client.
 
@@ -22,6 +23,7 @@ mod table;
 mod time;
 
 mod advise;
+mod backup;
 mod cancel;
 mod check;
 mod close;
@@ -31,10 +33,12 @@ mod drain;
 mod explain;
 mod front;
 mod groups;
+mod import;
 mod jobs;
 mod list;
 mod logs;
 mod matching;
+mod migrate;
 mod model;
 mod outlook;
 mod pause;
@@ -45,6 +49,7 @@ mod replay;
 mod report;
 mod requeue;
 mod resources;
+mod restored;
 mod resume;
 mod retry;
 mod run;
@@ -137,6 +142,14 @@ pub enum Verb {
     Close(close::CloseArgs),
     /// Tell everything that is wrong with a configuration
     Check(check::CheckArgs),
+    /// Bring the database's schema up to date, as a server does at its start
+    Migrate(migrate::MigrateArgs),
+    /// Copy a SQLite database with its bodies and logs, also while a server uses it
+    Backup(backup::BackupArgs),
+    /// Say that the database is a restored copy, before a server uses it
+    Restored(restored::RestoredArgs),
+    /// Copy everything from a SQLite data folder into the configured PostgreSQL
+    Import(import::ImportArgs),
 }
 
 /// Does what was asked for.
@@ -144,8 +157,13 @@ pub enum Verb {
 /// # Errors
 /// The server refused it or cannot be reached, or the arguments or the configuration are wrong.
 pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(), CliError> {
-    if let Verb::Check(args) = verb {
-        return check::run(&args, console);
+    match &verb {
+        Verb::Check(args) => return check::run(args, console),
+        Verb::Migrate(args) => return migrate::run(args, console).await,
+        Verb::Backup(args) => return backup::run(args, console).await,
+        Verb::Restored(args) => return restored::run(args, console).await,
+        Verb::Import(args) => return import::run(args, console).await,
+        _ => {}
     }
     let client = global.client()?;
     match verb {
@@ -183,5 +201,9 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Join(args) => submit::join(args, &client, console).await,
         Verb::Close(args) => close::run(args, &client, console).await,
         Verb::Check(args) => check::run(&args, console),
+        Verb::Migrate(args) => migrate::run(&args, console).await,
+        Verb::Backup(args) => backup::run(&args, console).await,
+        Verb::Restored(args) => restored::run(&args, console).await,
+        Verb::Import(args) => import::run(&args, console).await,
     }
 }

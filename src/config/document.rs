@@ -8,13 +8,14 @@ use super::overlay::Variable;
 use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
-    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, LimitsConfig, Origin,
-    SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
+    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, LimitsConfig,
+    Origin, SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     ServerConfig::NAME,
+    DatabaseConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
     AccessConfig::NAME,
@@ -44,6 +45,7 @@ pub(super) fn read(
     }
     let mut take = |name: &str| table.remove(name);
     let server = reading.section(take(ServerConfig::NAME), &variables);
+    let database = reading.section(take(DatabaseConfig::NAME), &variables);
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
@@ -72,6 +74,7 @@ pub(super) fn read(
     };
     Ok(Config {
         server,
+        database,
         scheduler,
         limits,
         access,

@@ -17,6 +17,7 @@ impl Config {
     pub fn effective(&self) -> String {
         let mut text = String::new();
         self.section(&mut text, &self.server);
+        self.section(&mut text, &self.database);
         self.section(&mut text, &self.scheduler);
         self.section(&mut text, &self.limits);
         self.section(&mut text, &self.access);

@@ -1,8 +1,8 @@
 //! Well-known other spellings of keys, from other products and from habit, and what to write here.
 
 use super::{
-    AccessConfig, LimitsConfig, PoolConfig, SchedulerConfig, ServerConfig, SourceConfig,
-    TenantConfig, TokenConfig, keys,
+    AccessConfig, DatabaseConfig, LimitsConfig, PoolConfig, SchedulerConfig, ServerConfig,
+    SourceConfig, TenantConfig, TokenConfig, keys,
 };
 
 /// Spelling, the section it is about (`""` for any), what to write.
@@ -13,8 +13,16 @@ const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
     ("host", "server", "write `listen = \"ADDRESS:PORT\"`"),
     ("port", "server", "write `listen = \"ADDRESS:PORT\"`"),
     ("data", "server", "write `data_dir`"),
-    ("database", "server", "write `data_dir`: the database is a file in that folder"),
-    ("database_url", "server", "write `data_dir`: the database is a file in that folder"),
+    ("database", "server", "write `[database]` with `url`, or nothing for a file in `data_dir`"),
+    (
+        "database_url",
+        "server",
+        "write `[database]` with `url`, or nothing for a file in `data_dir`",
+    ),
+    ("dsn", "database", "write `url = \"postgres://USER@HOST/DATABASE\"`"),
+    ("path", "database", "write `url = \"sqlite:PATH\"`"),
+    ("host", "database", "write `url = \"postgres://USER@HOST/DATABASE\"`"),
+    ("password", "database", "write it into `url`, or set PGPASSWORD for the server"),
     ("workflows", "server", "write `workflows_dir`"),
     ("max_connections", "server", "write `connections_max`"),
     ("shutdown_timeout", "server", "write `graceful_shutdown_timeout = \"300s\"`"),
@@ -138,9 +146,10 @@ pub(super) fn for_section(name: &str) -> Option<String> {
     for_key("", name, &[])
 }
 
-fn sections() -> [(&'static str, &'static [&'static str]); 8] {
+fn sections() -> [(&'static str, &'static [&'static str]); 9] {
     [
         ("[server]", keys::of::<ServerConfig>()),
+        ("[database]", keys::of::<DatabaseConfig>()),
         ("[scheduler]", keys::of::<SchedulerConfig>()),
         ("[limits]", keys::of::<LimitsConfig>()),
         ("[access]", keys::of::<AccessConfig>()),

@@ -12,6 +12,7 @@
 //! [`Config::load_secrets`], so that a file can be checked where the secrets are not), reloading.
 
 mod access;
+mod database;
 mod document;
 mod effective;
 mod entry;
@@ -43,6 +44,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
+pub use database::{DatabaseConfig, DatabaseUrl};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::LimitsConfig;
 pub use overlay::environment;
@@ -65,6 +67,8 @@ pub const DEFAULT_FILE: &str = "dispatchyard.toml";
 pub struct Config {
     /// `[server]`: where it listens and keeps its data.
     pub server: ServerConfig,
+    /// `[database]`: which database keeps everything.
+    pub database: DatabaseConfig,
     /// `[scheduler]`: leases, retries, timeouts.
     pub scheduler: SchedulerConfig,
     /// `[limits]`: what is refused, and from which size on.
@@ -133,7 +137,7 @@ impl Config {
         self.file.folder().join(path)
     }
 
-    /// The folder of the database, the bodies and the logs.
+    /// The folder of the database and the bodies, where these are files, and of the logs.
     pub fn data_dir(&self) -> PathBuf {
         self.resolve(&self.server.data_dir)
     }

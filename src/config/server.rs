@@ -17,7 +17,8 @@ pub struct ServerConfig {
     /// address that is not loopback an admin token is required.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
-    /// `data_dir`: the folder of the database, the bodies and the logs; made when missing.
+    /// `data_dir`: the folder of the database and the bodies, where these are files, and of the
+    /// logs; made when missing.
     /// Default `dispatchyard-data`.
     pub data_dir: PathBuf,
     /// `workflows_dir`: the folder of the workflow files. Default `workflows`.

@@ -19,6 +19,7 @@ mod lease;
 mod measure;
 mod mismatch;
 mod now;
+mod nul;
 mod pause;
 mod plan;
 mod priority;
@@ -42,6 +43,7 @@ pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
 pub use measure::{AssignmentOutcome, Measure, Promise};
 pub use mismatch::Mismatch;
 pub use now::{Entropy, Now};
+pub use nul::{json_without_nul, without_nul};
 pub use pause::{Pause, PauseScope};
 pub use plan::{
     Company, Plan, PlanError, PlannedJob, PlannedWorkload, TermsFault, faults_of_jobs, find_cycle,

@@ -4,10 +4,9 @@
 //! without snapshots would never see a reference to nothing: classes and deliveries, then
 //! workloads, then jobs with what they do and need, then history.
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::bind::Bind;
 use super::bulk::Bulk;
+use super::connection::Connection;
 use super::error::StoreError;
 use super::moves::{Moves, Tracks};
 use super::rows;
@@ -52,11 +51,7 @@ static JOBS: Pair<crate::model::Job> = Pair {
 };
 
 impl<R> Pair<R> {
-    async fn write(
-        &self,
-        to: &mut SqliteConnection,
-        tracks: Tracks<'_, R>,
-    ) -> Result<(), StoreError> {
+    async fn write(&self, to: &mut Connection, tracks: Tracks<'_, R>) -> Result<(), StoreError> {
         let Moves {
             reopen,
             archive,
@@ -81,7 +76,7 @@ impl<R> Pair<R> {
 /// # Errors
 /// [`StoreError::Data`] when the schema refuses a value, or when a row that is to change is not
 /// there; otherwise what the database could not do. Either way the transaction must end.
-pub(super) async fn apply(to: &mut SqliteConnection, set: WriteSet<'_>) -> Result<(), StoreError> {
+pub(super) async fn apply(to: &mut Connection, set: WriteSet<'_>) -> Result<(), StoreError> {
     sql::CLASS_INSERT
         .execute_exactly(to, &set.classes, |row, to| rows::class::bind(row, to))
         .await?;

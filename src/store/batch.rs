@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::apply::apply;
 use super::columns::Columns;
-use super::connection::is_clean;
+use super::connection::{BEGIN_BATCH, COMMIT, Connection, Kind, Plain, ROLLBACK};
 use super::error::StoreError;
 use super::statement as sql;
 use super::write_set::WriteSet;
@@ -25,31 +23,33 @@ pub enum Claim {
 /// begin, and gives back what the batch's end returns ([`super::Writer::take_back`]). Dropped, it
 /// is closed, and the writer must load.
 #[must_use = "the writer must load unless it gets its connection back"]
-pub struct Lent(pub(super) Option<SqliteConnection>);
+pub struct Lent {
+    /// `None` when it was found unfit after its last batch.
+    pub(super) connection: Option<Connection>,
+    /// That of the writer's load.
+    pub(super) epoch: i64,
+}
 
 impl Lent {
-    /// Begins a batch: from here to its commit the database is this writer's alone.
+    /// Begins a batch: from its first statement to its commit the database is this writer's alone.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the connection was found unfit after its last batch, or
     /// the write lock is not to be had in time; then the writer must load.
     pub async fn begin(self) -> Result<Batch, StoreError> {
-        const STATEMENT: &str = "BEGIN IMMEDIATE";
-        let Some(mut connection) = self.0 else { return Err(StoreError::not_loaded(STATEMENT)) };
-        // Transactions are begun and ended by plain statements: sqlx then counts none, and its
-        // count cannot differ from what SQLite knows.
-        sqlx::query(STATEMENT)
-            .execute(&mut connection)
-            .await
-            .map_err(|error| StoreError::database(STATEMENT, error))?;
-        Ok(Batch { connection })
+        let Some(mut connection) = self.connection else {
+            return Err(StoreError::not_loaded("begin"));
+        };
+        connection.session().plain(BEGIN_BATCH).await?;
+        Ok(Batch { connection, epoch: self.epoch })
     }
 }
 
 /// A batch that was begun. Dropped without an end it is rolled back, and the writer must load.
 #[must_use = "a batch that is not committed is rolled back"]
 pub struct Batch {
-    connection: SqliteConnection,
+    connection: Connection,
+    epoch: i64,
 }
 
 impl Batch {
@@ -63,6 +63,7 @@ impl Batch {
         keys: &[(UniqueKey, Box<str>)],
         wall_ms: i64,
     ) -> Result<Vec<Claim>, StoreError> {
+        self.keep_the_epoch().await?;
         let mut seen = HashSet::with_capacity(keys.len());
         let distinct: Vec<_> = keys.iter().filter(|(key, _)| seen.insert(key)).collect();
         let free = sql::UNIQUE_KEY_CLAIM
@@ -94,6 +95,18 @@ impl Batch {
             });
         }
         Ok(answers)
+    }
+
+    /// Before a batch touches anything, nobody else may be, or become, the one who writes. SQLite's
+    /// transaction is exclusive from its begin; on PostgreSQL the first statement of a batch takes
+    /// the leader's row: this one, or the fence itself when nothing is claimed.
+    async fn keep_the_epoch(&mut self) -> Result<(), StoreError> {
+        if self.connection.kind() == Kind::Sqlite {
+            return Ok(());
+        }
+        let epoch = self.epoch;
+        let ours = self.connection.session().first(sql::LEADER_LOCK, |to| to.int(epoch)).await?;
+        ours.map(drop).ok_or(StoreError::Fenced)
     }
 
     /// What taken keys stand for.
@@ -128,21 +141,15 @@ impl Batch {
         wall_ms: i64,
     ) -> Result<Lent, StoreError> {
         let set = WriteSet::fold(changes)?;
-        let fenced = sqlx::query(sql::LEADER_FENCE.text())
-            .bind(marks.next_workload)
-            .bind(marks.next_job)
-            .bind(marks.next_runner)
-            .bind(marks.next_class)
-            .bind(wall_ms)
-            .bind(epoch)
-            .execute(&mut self.connection)
-            .await
-            .map_err(|error| StoreError::database(sql::LEADER_FENCE.name, error))?;
-        if fenced.rows_affected() != 1 {
+        let fence = self.connection.session().execute(sql::LEADER_FENCE, |to| {
+            to.int(marks.next_workload).int(marks.next_job).int(marks.next_runner);
+            to.int(marks.next_class).int(wall_ms).int(epoch)
+        });
+        if fence.await? != 1 {
             return Err(StoreError::Fenced);
         }
         apply(&mut self.connection, set).await?;
-        self.end("COMMIT").await
+        self.end(COMMIT).await
     }
 
     /// Gives the batch up: nothing of it is written, and the writer can go on.
@@ -150,21 +157,21 @@ impl Batch {
     /// # Errors
     /// [`StoreError::Unavailable`] when that failed; then the writer must load.
     pub async fn rollback(self) -> Result<Lent, StoreError> {
-        self.end("ROLLBACK").await
+        self.end(ROLLBACK).await
     }
 
     /// Ends the transaction and gives the connection back, if it is fit for use.
-    async fn end(mut self, statement: &'static str) -> Result<Lent, StoreError> {
-        let failed = |error| StoreError::database(statement, error);
-        sqlx::query(statement).execute(&mut self.connection).await.map_err(failed)?;
-        let clean = is_clean(&mut self.connection).await.map_err(failed)?;
-        Ok(Lent(clean.then_some(self.connection)))
+    async fn end(mut self, statement: Plain) -> Result<Lent, StoreError> {
+        self.connection.session().plain(statement).await?;
+        let clean = self.connection.is_clean().await;
+        let clean = clean.map_err(|error| StoreError::database(statement.sqlite, error))?;
+        Ok(Lent { connection: clean.then_some(self.connection), epoch: self.epoch })
     }
 }
 
 impl std::fmt::Debug for Lent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lent").field("fit", &self.0.is_some()).finish()
+        f.debug_struct("Lent").field("fit", &self.connection.is_some()).finish()
     }
 }
 

@@ -2,33 +2,29 @@
 //! that names table, column and row.
 
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Column as _, Decode, Row as _, Type};
 
 use super::error::StoreError;
+use super::row::{Readable, Row};
 
 /// Reads the columns of one row from left to right. The first column must be the row's key.
 pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row,
     table: &'static str,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
     /// Starts at the first column.
-    pub(super) fn new(table: &'static str, row: &'r SqliteRow) -> Self {
+    pub(super) fn new(table: &'static str, row: &'r Row) -> Self {
         Self { row, table, next: 0 }
     }
 
     /// The next column, which must be called `column`.
-    pub(super) fn get<T>(&mut self, column: &'static str) -> Result<T, StoreError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
-    {
+    pub(super) fn get<T: Readable<'r>>(&mut self, column: &'static str) -> Result<T, StoreError> {
         let at = self.next;
         self.next += 1;
-        debug_assert_eq!(self.row.columns()[at].name(), column, "in {}", self.table);
-        self.row.try_get(at).map_err(|error| self.corrupt(column, error.to_string()))
+        debug_assert_eq!(self.row.name(at), column, "in {}", self.table);
+        self.row.get(at).map_err(|error| self.corrupt(column, error.to_string()))
     }
 
     /// A number.
@@ -125,9 +121,9 @@ impl<'r> Columns<'r> {
     pub(super) fn corrupt(&self, column: &'static str, what: impl Into<String>) -> StoreError {
         let row = self
             .row
-            .try_get::<i64, _>(0)
+            .get::<i64>(0)
             .map(|id| id.to_string())
-            .or_else(|_| self.row.try_get::<String, _>(0))
+            .or_else(|_| self.row.get::<String>(0))
             .unwrap_or_else(|_| "?".into());
         StoreError::Corrupt { table: self.table, column, row, what: what.into() }
     }

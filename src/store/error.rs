@@ -3,20 +3,50 @@
 use std::io;
 use std::path::PathBuf;
 
+use sqlx::postgres::PgDatabaseError;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has the database. Give up, or be given another folder.
+    /// Another process has the database. Give up, or be given another one.
     #[error(
-        "database {} is in use: another process holds {}; stop that server, or start this one \
-         with a data folder of its own",
-        .database.display(), .lock_file.display()
+        "database {database} is in use: {holder}; stop that server, or start this one with \
+         {instead} of its own"
     )]
     InUse {
-        /// The database's canonical path.
-        database: PathBuf,
-        /// The file whose lock is held.
-        lock_file: PathBuf,
+        /// Which database.
+        database: String,
+        /// Who has it.
+        holder: String,
+        /// What another server needs to stand beside it.
+        instead: &'static str,
+    },
+    /// The address of the database cannot be one. Its text is not repeated: a password may be in it.
+    #[error("the address of the database, `url` in [database], cannot be used: {what}")]
+    Address {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The database server does not let us in, or nobody is there.
+    #[error("failed to connect to {database}: {what}; {advice}")]
+    Unreachable {
+        /// Which database.
+        database: String,
+        /// What the server, the driver or the operating system said.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The database server cannot keep what is promised: it is too old, does not flush, is a copy, or
+    /// is behind something that takes its connections apart.
+    #[error("{database} cannot be used: {what}; {advice}")]
+    Unfit {
+        /// Which database.
+        database: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// The SQLite library has known bugs that lose data.
     #[error("SQLite {found} can corrupt a write-ahead log; build with SQLite {needed} or later")]
@@ -101,6 +131,10 @@ pub enum StoreError {
     },
 }
 
+/// PostgreSQL's classes of errors that blame the values: data exceptions, constraints, and limits such
+/// as that of an index. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const CULPRIT_CLASSES: [&str; 3] = ["22", "23", "54"];
+
 /// SQLite's primary result codes that blame the values of a statement and not the database:
 /// TOOBIG, CONSTRAINT, MISMATCH and RANGE. <https://www.sqlite.org/rescode.html>
 const CULPRIT_CODES: [i32; 4] = [18, 19, 20, 25];
@@ -115,11 +149,14 @@ impl StoreError {
     #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` has in hand")]
     pub(super) fn database(statement: &'static str, error: sqlx::Error) -> Self {
         let culprit = match &error {
-            sqlx::Error::Database(error) => error
-                .code()
-                .and_then(|code| code.parse::<i32>().ok())
-                // The extended code keeps the primary one in its lowest byte.
-                .is_some_and(|code| CULPRIT_CODES.contains(&(code & 0xff))),
+            sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+                Some(error) => CULPRIT_CLASSES.iter().any(|class| error.code().starts_with(class)),
+                None => error
+                    .code()
+                    .and_then(|code| code.parse::<i32>().ok())
+                    // The extended code keeps the primary one in its lowest byte.
+                    .is_some_and(|code| CULPRIT_CODES.contains(&(code & 0xff))),
+            },
             sqlx::Error::Encode(_) => true,
             _ => false,
         };

@@ -1,12 +1,10 @@
 //! Reading all that the scheduler remembers, in one snapshot of the database.
 
-use futures_util::TryStreamExt as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-
 use super::columns::Columns;
+use super::connection::{BEGIN_LOAD, COMMIT, Connection};
 use super::error::StoreError;
 use super::rows;
-use super::statement::{self as sql, Sql};
+use super::statement as sql;
 use crate::model::{Marks, Snapshot};
 
 /// Raises the epoch in a transaction of its own.
@@ -15,17 +13,12 @@ use crate::model::{Marks, Snapshot};
 /// [`StoreError::Unavailable`], also when the write lock cannot be had in time;
 /// [`StoreError::Corrupt`] when the one row is gone.
 pub(super) async fn raise_epoch(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     holder: &str,
     wall_ms: i64,
 ) -> Result<(), StoreError> {
-    let raised = sqlx::query(sql::LEADER_RAISE.text())
-        .bind(holder)
-        .bind(wall_ms)
-        .execute(connection)
-        .await
-        .map_err(|error| StoreError::database(sql::LEADER_RAISE.name, error))?;
-    if raised.rows_affected() != 1 { Err(no_leader()) } else { Ok(()) }
+    let raise = connection.session().execute(sql::LEADER_RAISE, |to| to.text(holder).int(wall_ms));
+    if raise.await? != 1 { Err(no_leader()) } else { Ok(()) }
 }
 
 /// Reads everything that is live.
@@ -33,31 +26,30 @@ pub(super) async fn raise_epoch(
 /// # Errors
 /// [`StoreError::Corrupt`] when a row cannot be understood; otherwise
 /// [`StoreError::Unavailable`].
-pub(super) async fn snapshot(connection: &mut SqliteConnection) -> Result<Snapshot, StoreError> {
-    plain(connection, "BEGIN").await?;
+pub(super) async fn snapshot(connection: &mut Connection) -> Result<Snapshot, StoreError> {
+    connection.session().plain(BEGIN_LOAD).await?;
     let (epoch, marks) = leader(connection).await?;
     let snapshot = Snapshot {
         epoch,
         marks,
-        classes: all(connection, sql::CLASS_LOAD, rows::class::read).await?,
-        workloads: all(connection, sql::WORKLOAD_LOAD, |row| rows::workload::read("workload", row))
+        classes: connection.session().each(sql::CLASS_LOAD, rows::class::read).await?,
+        workloads: connection
+            .session()
+            .each(sql::WORKLOAD_LOAD, |row| rows::workload::read("workload", row))
             .await?,
-        jobs: all(connection, sql::JOB_LOAD, |row| rows::job::read("job", row)).await?,
-        edges: all(connection, sql::EDGE_LOAD, rows::job::read_edge).await?,
-        runners: all(connection, sql::RUNNER_LOAD, rows::runner::read).await?,
-        pauses: all(connection, sql::PAUSE_LOAD, rows::pause::read).await?,
-        soft: all(connection, sql::SOFT_STATE_LOAD, rows::pause::read_soft).await?,
+        jobs: connection.session().each(sql::JOB_LOAD, |row| rows::job::read("job", row)).await?,
+        edges: connection.session().each(sql::EDGE_LOAD, rows::job::read_edge).await?,
+        runners: connection.session().each(sql::RUNNER_LOAD, rows::runner::read).await?,
+        pauses: connection.session().each(sql::PAUSE_LOAD, rows::pause::read).await?,
+        soft: connection.session().each(sql::SOFT_STATE_LOAD, rows::pause::read_soft).await?,
     };
-    plain(connection, "COMMIT").await?;
+    connection.session().plain(COMMIT).await?;
     Ok(snapshot)
 }
 
-async fn leader(connection: &mut SqliteConnection) -> Result<(i64, Marks), StoreError> {
-    let row = sqlx::query(sql::LEADER_SELECT.text())
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| StoreError::database(sql::LEADER_SELECT.name, error))?
-        .ok_or_else(no_leader)?;
+async fn leader(connection: &mut Connection) -> Result<(i64, Marks), StoreError> {
+    let row = connection.session().first(sql::LEADER_SELECT, |to| to).await?;
+    let row = row.ok_or_else(no_leader)?;
     let mut columns = Columns::new("leader", &row);
     let epoch = columns.int("epoch")?;
     columns.opt_text("holder")?;
@@ -68,31 +60,6 @@ async fn leader(connection: &mut SqliteConnection) -> Result<(i64, Marks), Store
         next_class: columns.int("next_class")?,
     };
     Ok((epoch, marks))
-}
-
-/// All rows of a statement, each turned into what it means as soon as it is there: a million raw
-/// rows would be gigabytes.
-pub(super) async fn all<T>(
-    connection: &mut SqliteConnection,
-    statement: Sql,
-    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let mut rows = sqlx::query(statement.text()).fetch(connection);
-    let failed = |error| StoreError::database(statement.name, error);
-    let mut found = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(failed)? {
-        found.push(read(&row)?);
-    }
-    Ok(found)
-}
-
-/// A statement without values.
-pub(super) async fn plain(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-) -> Result<(), StoreError> {
-    let done = sqlx::query(statement).execute(connection).await;
-    done.map(drop).map_err(|error| StoreError::database(statement, error))
 }
 
 fn no_leader() -> StoreError {

@@ -1,71 +1,32 @@
-//! The lock that keeps a second process from the same database.
+//! What keeps a second server from the same database, and the whole of it: nothing else in the store
+//! knows that there could be another.
 //!
-//! A held `flock` and not a file with a process number: the number is 1 in every container, and
-//! the lock goes away with the process however that ends.
-
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+//! It is held by every [`super::Store`] and by the [`super::Writer`], and goes away with them. A load
+//! asks for it again, because PostgreSQL gives it back when its connection is lost.
 
 use super::error::StoreError;
+use super::flock::FileLock;
+use super::postgres::SessionLock;
 
-/// Holds the lock until it is dropped.
+/// Holds the database until it is dropped.
 #[derive(Debug)]
-pub(super) struct DatabaseLock {
-    _file: File,
+pub(super) enum DatabaseLock {
+    /// SQLite. A lock of the operating system: the process has it as long as it lives.
+    File(#[expect(dead_code, reason = "it is there to be dropped")] FileLock),
+    /// PostgreSQL. A lock of a connection.
+    Session(SessionLock),
 }
 
 impl DatabaseLock {
-    /// Makes the database's file and folder where they are missing, and takes the lock beside the
-    /// canonical path, so that two names of one file are one database.
-    ///
-    /// Returns the canonical path too.
+    /// Returns when the database is, or is again, this process's own.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when somebody has it; [`StoreError::File`] when a file or folder
-    /// cannot be made.
-    pub(super) fn take(database: &Path) -> Result<(Self, PathBuf), StoreError> {
-        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| StoreError::file(folder, error))?;
+    /// [`StoreError::InUse`] when somebody took it while our connection was lost;
+    /// [`StoreError::Unavailable`] when the database cannot be reached.
+    pub(super) async fn hold(&self) -> Result<(), StoreError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Session(lock) => lock.hold().await,
         }
-        // An empty file is an empty database to SQLite.
-        private_file(database).map_err(|error| StoreError::file(database, error))?;
-        let database =
-            database.canonicalize().map_err(|error| StoreError::file(database, error))?;
-        let mut lock_file = database.clone().into_os_string();
-        lock_file.push(".lock");
-        let lock_file = PathBuf::from(lock_file);
-        let file = private_file(&lock_file).map_err(|error| StoreError::file(&lock_file, error))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok((Self { _file: file }, database)),
-            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { database, lock_file }),
-            Err(error) => Err(StoreError::file(lock_file, error.into())),
-        }
-    }
-}
-
-/// Opens a file that only its owner can read, and makes it if it is not there.
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_names_of_one_file_are_one_database() {
-        let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (folder.path().join("a.db"), folder.path().join("b.db"));
-        let (_lock, canonical) = DatabaseLock::take(&real).unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        let error = DatabaseLock::take(&link).unwrap_err();
-        let StoreError::InUse { database, lock_file } = &error else { panic!("{error}") };
-        assert_eq!(*database, canonical);
-        assert!(error.to_string().contains(lock_file.to_str().unwrap()), "{error}");
     }
 }

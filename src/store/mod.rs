@@ -3,8 +3,14 @@
 //! ```text
 //!  driver --> Writer --lend--> Batch: claim keys -> fence -> folded changes -> commit --> Writer
 //!                 ^--load------ after every failure: new connection, new epoch, one snapshot
-//!  api, executors, ... --> Store: bounded reads on connections of their own, bodies in files
+//!  api, executors, ... --> Store: bounded reads on connections of their own, large bodies
 //! ```
+//!
+//! SQLite in a file and PostgreSQL on a server are equals: the same statements where they agree
+//! (`sql/`), two where they must differ (`sql/postgres/`), one suite of tests over both. All that knows
+//! which of the two there is: `connection.rs`, `row.rs`, `bind.rs` and `bulk.rs` for statements,
+//! `database.rs`, `lock.rs` and `bodies.rs` for the rest; behind them `sqlite.rs`, `flock.rs` and
+//! `files.rs`, and `postgres/`.
 //!
 //! The hot tables hold exactly the live workloads, which is what the scheduler has in memory; a
 //! load scans them and nothing else reads them often. The schema is explained where it is made,
@@ -14,40 +20,48 @@
 //! and read back as the model has it.
 
 mod apply;
+mod backup;
 mod batch;
 mod bind;
 mod bodies;
 mod bulk;
 mod columns;
 mod connection;
+mod database;
 mod error;
+mod files;
+mod flock;
 mod load;
 mod lock;
 mod moves;
 mod names;
 mod options;
+mod postgres;
 mod read;
+mod row;
 mod rows;
 mod schema;
+mod sqlite;
 mod statement;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod transfer;
 mod write_set;
 mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqlitePool;
-
 use bodies::Bodies;
+use database::Database;
 use lock::DatabaseLock;
+use read::Readers;
 
+pub use backup::{EPOCHS_LEFT_OUT, back_up};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
 pub use names::Names;
-pub use options::{StoreOptions, Synchronous};
+pub use options::{Location, StoreOptions, Synchronous};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,
     Outputs, Page, PlaceInTime, WorkloadPage,
@@ -59,7 +73,7 @@ pub use writer::Writer;
 #[derive(Clone)]
 pub struct Store {
     /// Connections that cannot write.
-    readers: SqlitePool,
+    readers: Readers,
     read_timeout: Duration,
     bodies: Bodies,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
@@ -67,33 +81,27 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database: makes its folders, takes its lock, asserts what durability needs, and
-    /// brings the schema up to date. The writer must load before it writes.
+    /// Opens the database: takes its lock, asserts what durability needs, and brings the schema up to
+    /// date; with SQLite it makes the folders too. The writer must load before it writes.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::TooOld`], [`StoreError::SchemaNewer`],
-    /// [`StoreError::Migration`], [`StoreError::Setting`], [`StoreError::File`], or
-    /// [`StoreError::Unavailable`] when there is no connection to be had.
+    /// [`StoreError::InUse`], [`StoreError::SchemaNewer`], [`StoreError::Migration`], or
+    /// [`StoreError::Unavailable`] when there is no connection to be had. With SQLite also
+    /// [`StoreError::TooOld`], [`StoreError::Setting`] and [`StoreError::File`], with PostgreSQL
+    /// [`StoreError::Address`], [`StoreError::Unreachable`] and [`StoreError::Unfit`].
     pub async fn open(options: StoreOptions) -> Result<(Self, Writer), StoreError> {
-        let (lock, database) = DatabaseLock::take(&options.path)?;
-        let lock = Arc::new(lock);
-        let bodies = Bodies::open(&options.bodies_dir)?;
-        let mut first = connection::open_writer(&database, &options).await?;
-        schema::assert_version(&mut first).await?;
-        schema::migrate(&mut first).await?;
-        first.close().await.map_err(|error| StoreError::database("close", error))?;
-        let store = Self {
-            readers: connection::open_readers(&database, &options),
-            read_timeout: Duration::from_millis(options.read_timeout_ms),
-            bodies,
-            _lock: Arc::clone(&lock),
-        };
-        Ok((store, Writer::new(database, options, lock)))
+        let read_timeout = Duration::from_millis(options.read_timeout_ms);
+        let (database, lock, bodies) = Database::open(options).await?;
+        let (database, lock) = (Arc::new(database), Arc::new(lock));
+        let readers = database.open_readers();
+        let store = Self { readers, read_timeout, bodies, _lock: Arc::clone(&lock) };
+        Ok((store, Writer::new(database, lock)))
     }
 
     /// Waits for the reads that run and closes the connections; later reads fail.
     pub async fn close(&self) {
         self.readers.close().await;
+        self.bodies.close().await;
     }
 }
 

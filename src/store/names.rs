@@ -3,17 +3,14 @@
 //! A name gets its number the first time a configuration has it and keeps it for ever: rows of
 //! long ago still say whose they are when a name comes back. Nothing is ever deleted, so no number
 //! is used again. This does not depend on an epoch: a name is added only where it is not there
-//! yet, under the database's one write lock, whoever else may do the same.
+//! yet, under a lock, whoever else may do the same.
 
 use std::collections::BTreeMap;
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteRow;
-
 use super::columns::Columns;
-use super::connection;
+use super::connection::{BEGIN_NAMES, COMMIT};
 use super::error::StoreError;
-use super::load::{all, plain};
+use super::row::Row;
 use super::statement as sql;
 use super::writer::Writer;
 use crate::model::{PoolId, TenantId};
@@ -39,23 +36,22 @@ impl Writer {
         tenants: &[&str],
         pools: &[(&str, Option<&str>)],
     ) -> Result<Names, StoreError> {
-        let mut connection = connection::open_writer(&self.database, &self.options).await?;
+        let mut connection = self.database.open_writer().await?;
         // Dropped before its end, the connection rolls back.
-        plain(&mut connection, "BEGIN IMMEDIATE").await?;
+        connection.session().plain(BEGIN_NAMES).await?;
         for name in tenants {
-            let query = sqlx::query(sql::TENANT_INSERT.text()).bind(*name);
-            let done = query.execute(&mut connection).await;
-            done.map_err(|error| StoreError::database(sql::TENANT_INSERT.name, error))?;
+            connection.session().execute(sql::TENANT_INSERT, |to| to.text(*name)).await?;
         }
         for (name, tenant) in pools {
-            let query = sqlx::query(sql::POOL_UPSERT.text()).bind(*name).bind(*tenant);
-            let done = query.execute(&mut connection).await;
-            done.map_err(|error| StoreError::database(sql::POOL_UPSERT.name, error))?;
+            let bound =
+                connection.session().execute(sql::POOL_UPSERT, |to| to.text(*name).text(*tenant));
+            bound.await?;
         }
-        let tenants = all(&mut connection, sql::TENANT_LOAD, tenant).await?.into_iter().collect();
-        let pools = all(&mut connection, sql::POOL_LOAD, pool).await?.into_iter().collect();
-        plain(&mut connection, "COMMIT").await?;
-        connection.close().await.map_err(|error| StoreError::database("close", error))?;
+        let tenants = connection.session().each(sql::TENANT_LOAD, tenant).await?;
+        let pools = connection.session().each(sql::POOL_LOAD, pool).await?;
+        connection.session().plain(COMMIT).await?;
+        connection.close().await?;
+        let (tenants, pools) = (tenants.into_iter().collect(), pools.into_iter().collect());
         Ok(Names { tenants, pools })
     }
 }
@@ -64,7 +60,7 @@ impl Writer {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(super) fn tenant(row: &SqliteRow) -> Result<(Box<str>, TenantId), StoreError> {
+pub(super) fn tenant(row: &Row) -> Result<(Box<str>, TenantId), StoreError> {
     let mut columns = Columns::new("tenant", row);
     let id = TenantId(columns.int("id")?);
     Ok((columns.text("name")?, id))
@@ -77,7 +73,7 @@ type NamedPool = (Box<str>, (PoolId, Option<TenantId>));
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(super) fn pool(row: &SqliteRow) -> Result<NamedPool, StoreError> {
+pub(super) fn pool(row: &Row) -> Result<NamedPool, StoreError> {
     let mut columns = Columns::new("pool", row);
     let (id, name) = (PoolId(columns.int("id")?), columns.text("name")?);
     let tenant: Option<i64> = columns.get("tenant_id")?;

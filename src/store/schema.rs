@@ -1,12 +1,16 @@
 //! The schema: brought up to date at start, refused when it is newer than this program.
 
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::error::StoreError;
 
 /// The files of `migrations/sqlite`, in the program.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+/// The files of `migrations/postgres`. Processes that migrate at once take turns: sqlx holds an
+/// advisory lock meanwhile.
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The first SQLite without a bug that could corrupt a write-ahead log.
 /// <https://www.sqlite.org/releaselog/3_51_3.html>
@@ -27,19 +31,31 @@ pub(super) async fn assert_version(connection: &mut SqliteConnection) -> Result<
     Ok(())
 }
 
-/// Applies what is missing.
+/// Applies what is missing to a SQLite file.
 ///
 /// # Errors
 /// [`StoreError::SchemaNewer`] when a later program made the database, before anything is changed;
 /// [`StoreError::Migration`] when a migration fails or was edited after it was applied.
-pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
+pub(super) async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    SQLITE.run(connection).await.map_err(|error| sorted(&SQLITE, error))
+}
+
+/// The same in a PostgreSQL database.
+///
+/// # Errors
+/// As [`migrate_sqlite`].
+pub(super) async fn migrate_postgres(connection: &mut PgConnection) -> Result<(), StoreError> {
+    POSTGRES.run(connection).await.map_err(|error| sorted(&POSTGRES, error))
+}
+
+fn sorted(migrations: &Migrator, error: MigrateError) -> StoreError {
+    let known = migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match error {
         MigrateError::VersionMissing(found) if found > known => {
             StoreError::SchemaNewer { found, known }
         }
         other => StoreError::Migration(other),
-    })
+    }
 }
 
 fn is_old(version: &str) -> bool {
@@ -59,7 +75,10 @@ mod tests {
 
     #[test]
     fn every_migration_file_is_in_the_program() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-        assert_eq!(std::fs::read_dir(folder).unwrap().count(), MIGRATIONS.iter().count());
+        for (name, migrations) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
+            let folder = format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder).unwrap().count();
+            assert_eq!(files, migrations.iter().count(), "{name}");
+        }
     }
 }

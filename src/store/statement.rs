@@ -2,13 +2,14 @@
 //!
 //! The texts are files under `sql/`, named by table and verb; the first line of each says what it
 //! does and why that is safe. A [`Sql`] holds the text for each database that there is: where two
-//! databases agree they share one file, and only where they must differ a second one stands beside
-//! it. A [`Bulk`] is written as often as there are rows; see [`super::bulk`].
+//! databases agree they share one file, and only where they must differ (`two`) a second one stands in
+//! `sql/postgres/`. A [`Bulk`] is written as often as there are rows; see [`super::bulk`].
 //!
 //! Deliberately absent: statements made up at run time. Nothing but a number of rows ever changes
 //! in a text.
 
 use super::bulk::Bulk;
+use super::connection::Kind;
 
 /// A statement with placeholders `$1`, `$2`, ...
 #[derive(Clone, Copy, Debug)]
@@ -17,32 +18,55 @@ pub(super) struct Sql {
     pub(super) name: &'static str,
     /// The text for SQLite.
     sqlite: &'static str,
+    /// The text for PostgreSQL.
+    postgres: &'static str,
 }
 
 impl Sql {
     /// The text for the database in use.
-    pub(super) fn text(self) -> &'static str {
-        self.sqlite
+    pub(super) fn text(self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Sqlite => self.sqlite,
+            Kind::Postgres => self.postgres,
+        }
     }
 }
 
+/// The two texts of a statement: of one file, or of one for each database.
+macro_rules! texts {
+    ($file:literal) => {
+        (include_str!(concat!("sql/", $file, ".sql")), include_str!(concat!("sql/", $file, ".sql")))
+    };
+    ($file:literal two) => {
+        (
+            include_str!(concat!("sql/", $file, ".sql")),
+            include_str!(concat!("sql/postgres/", $file, ".sql")),
+        )
+    };
+    ($file:literal postgres) => {
+        ("", include_str!(concat!("sql/postgres/", $file, ".sql")))
+    };
+}
+
 macro_rules! statements {
-    ($($name:ident = $file:literal;)*) => {
-        $(pub(super) const $name: Sql = Sql {
-            name: $file,
-            sqlite: include_str!(concat!("sql/", $file, ".sql")),
+    ($list:ident: $($name:ident = $file:literal $($form:ident)?;)*) => {
+        $(pub(super) const $name: Sql = {
+            let (sqlite, postgres) = texts!($file $($form)?);
+            Sql { name: $file, sqlite, postgres }
         };)*
 
         /// All of them, for the test that prepares each.
         #[cfg(test)]
-        pub(super) const SINGLE: &[Sql] = &[$($name),*];
+        pub(super) const $list: &[Sql] = &[$($name),*];
     };
 }
 
 macro_rules! bulk_statements {
-    ($($name:ident = $file:literal, $columns:literal;)*) => {
-        $(pub(super) static $name: Bulk =
-            Bulk::new($file, include_str!(concat!("sql/", $file, ".sql")), $columns);)*
+    ($($name:ident = $file:literal $($form:ident)?, $types:literal;)*) => {
+        $(pub(super) static $name: Bulk = {
+            let (sqlite, postgres) = texts!($file $($form)?);
+            Bulk::new($file, sqlite, postgres, $types)
+        };)*
 
         /// All of them, for the test that prepares each in each of its sizes.
         #[cfg(test)]
@@ -51,22 +75,22 @@ macro_rules! bulk_statements {
 }
 
 // What the writer runs once per load or per batch, and what readers run.
-statements! {
+statements! { SINGLE:
     ATTEMPT_ENDED_LIST = "attempt_ended_list";
     ATTEMPT_LIST = "attempt_list";
-    ATTEMPT_OUTPUTS = "attempt_outputs";
+    ATTEMPT_OUTPUTS = "attempt_outputs" two;
     ATTEMPT_RUNS = "attempt_runs";
     ATTEMPT_SELECT = "attempt_select";
     CLASS_LOAD = "class_load";
     CLASS_SELECT = "class_select";
     DELIVERY_BODY = "delivery_body";
-    DELIVERY_BODY_FILES = "delivery_body_files";
+    DELIVERY_BODY_FILES = "delivery_body_files" two;
     DELIVERY_LIST = "delivery_list";
     DELIVERY_LIST_BY_STATE = "delivery_list_by_state";
     DELIVERY_SELECT = "delivery_select";
     EDGE_LIST = "edge_list";
-    EDGE_LOAD = "edge_load";
-    EDGE_NEED_NAMES = "edge_need_names";
+    EDGE_LOAD = "edge_load" two;
+    EDGE_NEED_NAMES = "edge_need_names" two;
     JOB_ENDED_LIST = "job_ended_list";
     JOB_ENDED_LIVE_LOAD = "job_ended_live_load";
     JOB_LIST = "job_list";
@@ -76,7 +100,8 @@ statements! {
     JOB_SELECT = "job_select";
     JOB_SPEC_SELECT = "job_spec_select";
     LEADER_FENCE = "leader_fence";
-    LEADER_RAISE = "leader_raise";
+    LEADER_JUMP = "leader_jump";
+    LEADER_RAISE = "leader_raise" two;
     LEADER_SELECT = "leader_select";
     PAUSE_LOAD = "pause_load";
     POOL_LOAD = "pool_load";
@@ -95,35 +120,45 @@ statements! {
     WORKLOAD_SELECT = "workload_select";
 }
 
-// What a batch writes, many rows at a time; the number is that of the columns of one row.
+// What there is on PostgreSQL only: bodies as rows, and the lock of a batch that is not alone.
+statements! { POSTGRES_ONLY:
+    BODY_DELETE = "body_delete" postgres;
+    BODY_INSERT = "body_insert" postgres;
+    BODY_SELECT = "body_select" postgres;
+    BODY_SWEEP = "body_sweep" postgres;
+    LEADER_LOCK = "leader_lock" postgres;
+}
+
+// What a batch writes, many rows at a time; the letters are the types of the columns of one row:
+// `i` a number, `t` a text, `b` bytes.
 bulk_statements! {
-    ATTEMPT_INSERT = "attempt_insert", 18;
-    CLASS_INSERT = "class_insert", 2;
-    DELIVERY_INSERT = "delivery_insert", 19;
-    EDGE_INSERT = "edge_insert", 3;
-    JOB_ARCHIVE = "job_archive", 1;
-    JOB_DELETE = "job_delete", 1;
-    JOB_DONE_DELETE = "job_done_delete", 1;
-    JOB_DONE_INSERT = "job_done_insert", 30;
-    JOB_INSERT = "job_insert", 30;
-    JOB_REOPEN = "job_reopen", 1;
-    JOB_SPEC_INSERT = "job_spec_insert", 3;
-    JOB_UPDATE = "job_update", 23;
-    PAUSE_DELETE = "pause_delete", 1;
-    PAUSE_UPSERT = "pause_upsert", 4;
-    RECORD_INSERT = "record_insert", 9;
-    RUNNER_DELETE = "runner_delete", 1;
-    RUNNER_INSERT = "runner_insert", 11;
-    RUNNER_UPDATE = "runner_update", 11;
-    SOFT_STATE_UPSERT = "soft_state_upsert", 3;
-    UNIQUE_KEY_CLAIM = "unique_key_claim", 4;
-    UNIQUE_KEY_FIND = "unique_key_find", 2;
-    UNIQUE_KEY_UPDATE = "unique_key_update", 3;
-    WORKLOAD_ARCHIVE = "workload_archive", 1;
-    WORKLOAD_DELETE = "workload_delete", 1;
-    WORKLOAD_DONE_DELETE = "workload_done_delete", 1;
-    WORKLOAD_DONE_INSERT = "workload_done_insert", 15;
-    WORKLOAD_INSERT = "workload_insert", 15;
-    WORKLOAD_REOPEN = "workload_reopen", 1;
-    WORKLOAD_UPDATE = "workload_update", 8;
+    ATTEMPT_INSERT = "attempt_insert", "iiiiiiiiiiiiittiii";
+    CLASS_INSERT = "class_insert", "it";
+    DELIVERY_INSERT = "delivery_insert", "tttttitttitiititttb";
+    EDGE_INSERT = "edge_insert", "iii";
+    JOB_ARCHIVE = "job_archive", "i";
+    JOB_DELETE = "job_delete", "i";
+    JOB_DONE_DELETE = "job_done_delete", "i";
+    JOB_DONE_INSERT = "job_done_insert", "iiiitiiiiiiiiiiiiitiiiiiiitiit";
+    JOB_INSERT = "job_insert", "iiiitiiiiiiiiiiiiitiiiiiiitiit";
+    JOB_REOPEN = "job_reopen", "i";
+    JOB_SPEC_INSERT = "job_spec_insert", "iit";
+    JOB_UPDATE = "job_update", "iiiiiiiiiiiitiiiiiiiiit";
+    PAUSE_DELETE = "pause_delete", "t";
+    PAUSE_UPSERT = "pause_upsert", "ttti";
+    RECORD_INSERT = "record_insert", "iitiiiitt";
+    RUNNER_DELETE = "runner_delete", "i";
+    RUNNER_INSERT = "runner_insert", "itttitttiti";
+    RUNNER_UPDATE = "runner_update", "itttitttiti";
+    SOFT_STATE_UPSERT = "soft_state_upsert", "tti";
+    UNIQUE_KEY_CLAIM = "unique_key_claim", "itti";
+    UNIQUE_KEY_FIND = "unique_key_find" two, "it";
+    UNIQUE_KEY_UPDATE = "unique_key_update", "itt";
+    WORKLOAD_ARCHIVE = "workload_archive", "i";
+    WORKLOAD_DELETE = "workload_delete", "i";
+    WORKLOAD_DONE_DELETE = "workload_done_delete", "i";
+    WORKLOAD_DONE_INSERT = "workload_done_insert", "iiititttiiiitii";
+    WORKLOAD_INSERT = "workload_insert", "iiititttiiiitii";
+    WORKLOAD_REOPEN = "workload_reopen", "i";
+    WORKLOAD_UPDATE = "workload_update", "iiiiitii";
 }

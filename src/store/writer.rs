@@ -4,34 +4,30 @@
 //! lent for a batch, and only a commit or a rollback that went well gives it back. Whatever else
 //! happens, by error or by drop, it is closed, and the writer refuses to write until it has loaded.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
-
 use super::batch::Lent;
-use super::connection;
+use super::connection::Connection;
+use super::database::Database;
 use super::error::StoreError;
 use super::load;
 use super::lock::DatabaseLock;
-use super::options::StoreOptions;
 use crate::model::Snapshot;
 
 /// Writes the database. There is one per process, and one process per database.
 pub struct Writer {
-    /// The canonical path.
-    pub(super) database: PathBuf,
-    pub(super) options: StoreOptions,
+    pub(super) database: Arc<Database>,
     /// `None` until a load, and again from a failure to the next load.
-    pub(super) connection: Option<SqliteConnection>,
+    pub(super) connection: Option<Connection>,
+    /// That of the last load.
+    epoch: i64,
     /// Keeps other processes away as long as this one can write.
-    _lock: Arc<DatabaseLock>,
+    lock: Arc<DatabaseLock>,
 }
 
 impl Writer {
-    pub(super) fn new(database: PathBuf, options: StoreOptions, lock: Arc<DatabaseLock>) -> Self {
-        Self { database, options, connection: None, _lock: lock }
+    pub(super) fn new(database: Arc<Database>, lock: Arc<DatabaseLock>) -> Self {
+        Self { database, connection: None, epoch: 0, lock }
     }
 
     /// Begins to write, or begins again after a failure: opens a fresh connection, raises the
@@ -42,14 +38,16 @@ impl Writer {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database cannot be opened, written or read: wait, and
-    /// load again. [`StoreError::Corrupt`] when a row cannot be understood.
+    /// load again. [`StoreError::InUse`] when another server took it while it was lost to this one.
+    /// [`StoreError::Corrupt`] when a row cannot be understood.
     pub async fn load(&mut self, holder: &str, wall_ms: i64) -> Result<Snapshot, StoreError> {
-        // Dropping it tells its thread to close it, which rolls back what it has open.
+        // Dropping it closes it, which rolls back what it has open.
         drop(self.connection.take());
-        let mut connection = connection::open_writer(&self.database, &self.options).await?;
+        self.lock.hold().await?;
+        let mut connection = self.database.open_writer().await?;
         load::raise_epoch(&mut connection, holder, wall_ms).await?;
         let snapshot = load::snapshot(&mut connection).await?;
-        self.connection = Some(connection);
+        (self.connection, self.epoch) = (Some(connection), snapshot.epoch);
         Ok(snapshot)
     }
 
@@ -60,13 +58,14 @@ impl Writer {
     /// back.
     pub fn lend(&mut self) -> Result<Lent, StoreError> {
         let connection = self.connection.take();
-        connection.map(|it| Lent(Some(it))).ok_or_else(|| StoreError::not_loaded("lend"))
+        let connection = connection.ok_or_else(|| StoreError::not_loaded("lend"))?;
+        Ok(Lent { connection: Some(connection), epoch: self.epoch })
     }
 
     /// Takes back what a batch's end returned. What was found unfit for use is closed: the writer
     /// must then load.
     pub fn take_back(&mut self, lent: Lent) {
-        self.connection = lent.0;
+        self.connection = lent.connection;
     }
 
     /// Closes the connection in an orderly way, with a last checkpoint if nobody else reads.
@@ -75,7 +74,7 @@ impl Writer {
     /// [`StoreError::Unavailable`]; nothing that was committed is lost by it.
     pub async fn close(mut self) -> Result<(), StoreError> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
-        connection.close().await.map_err(|error| StoreError::database("close", error))
+        connection.close().await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::support::command::run;
 use crate::support::fake_runner::{job, job_with};
 use crate::support::store::Away;
 use crate::support::wait::within;
-use crate::support::{Answer, Api, FakeRunner, Server, Setup, until};
+use crate::support::{Answer, Api, FakeRunner, Server, Setup, on_both, until};
 
 /// A batch, answered item by item.
 async fn batch<T: DeserializeOwned>(api: &Api, path: &str, items: Value) -> BatchResponse<T> {
@@ -190,9 +190,8 @@ async fn one_call_polls_for_several_runners_each_with_its_own_token() {
     assert!(nothing.items.iter().all(|it| it.body == Some(PollResponse::default())));
 }
 
-#[tokio::test]
-async fn a_store_that_is_away_is_a_reason_and_a_batch_is_repeated_safely() {
-    let server = Server::start(&Setup::default().patient().scheduler("store_wait_ms", 500)).await;
+async fn a_store_that_is_away_is_a_reason_and_a_batch_is_repeated_safely(setup: Setup) {
+    let server = Server::start(&setup.patient().scheduler("store_wait_ms", 500)).await;
     let (_, ids) = server.api.submit(json!([job("a")])).await;
     let runner = FakeRunner::with_slots(&server.api, "one", &["x"], 2).await;
     let held = runner.begin().await;
@@ -245,3 +244,5 @@ async fn a_store_that_is_away_is_a_reason_and_a_batch_is_repeated_safely() {
     let queue: QueueView = server.api.get("/queue").await;
     assert!(queue.reasons.is_empty());
 }
+
+on_both!(a_store_that_is_away_is_a_reason_and_a_batch_is_repeated_safely);

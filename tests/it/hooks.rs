@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::hook::{answer, fixture, push_with, signature};
 use crate::support::raw::Raw;
 use crate::support::wait::Stopwatch;
-use crate::support::{FakeRunner, Hook, Server, Setup};
+use crate::support::{FakeRunner, Hook, Server, Setup, on_both};
 
 const SIGNATURE: &str = "x-hub-signature-256";
 
@@ -129,9 +129,8 @@ async fn a_deeply_nested_body_is_stored_and_does_no_harm() {
     server.hook().push("good").await;
 }
 
-#[tokio::test]
-async fn a_nul_in_a_ref_is_stored_and_does_no_harm() {
-    let server = Server::start(&Setup::default()).await;
+async fn a_nul_in_a_ref_is_stored_and_does_no_harm(setup: Setup) {
+    let server = Server::start(&setup).await;
     let answer = server.hook().send("push", "d-1", push_with("/ref", "refs/heads/odd/a\0b")).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let accepted: DeliveryAccepted = answer.json();
@@ -228,9 +227,8 @@ async fn a_body_that_never_ends_is_cut_off() {
 }
 
 /// One job's failure to be understood must not keep later deliveries from their jobs.
-#[tokio::test]
-async fn bad_deliveries_do_not_hold_up_good_ones() {
-    let server = Server::start(&Setup::default().patient()).await;
+async fn bad_deliveries_do_not_hold_up_good_ones(setup: Setup) {
+    let server = Server::start(&setup.patient()).await;
     let runner = FakeRunner::with_slots(&server.api, "one", &["self-hosted"], 10).await;
     let hook = server.hook();
     for at in 0..5 {
@@ -243,3 +241,5 @@ async fn bad_deliveries_do_not_hold_up_good_ones() {
         server.api.workload_is(good.workloads[0], WorkloadState::Completed).await;
     }
 }
+
+on_both!(a_nul_in_a_ref_is_stored_and_does_no_harm, bad_deliveries_do_not_hold_up_good_ones,);

@@ -7,11 +7,10 @@ use serde_json::json;
 
 use crate::support::fake_runner::{job, job_with, lease};
 use crate::support::wait::Stopwatch;
-use crate::support::{FakeRunner, Server, Setup};
+use crate::support::{FakeRunner, Server, Setup, on_both};
 
-#[tokio::test]
-async fn the_same_completion_twice_gets_the_same_answer() {
-    let server = Server::start(&Setup::default().patient()).await;
+async fn the_same_completion_twice_gets_the_same_answer(setup: Setup) {
+    let server = Server::start(&setup.patient()).await;
     let (_, jobs) = server.api.submit(json!([job("a")])).await;
     let runner = FakeRunner::register(&server.api, "one", &["x"]).await;
     let job = runner.begin().await;
@@ -23,9 +22,8 @@ async fn the_same_completion_twice_gets_the_same_answer() {
     assert_eq!((detail.job.state, detail.attempts.len()), (JobStateKind::Completed, 1));
 }
 
-#[tokio::test]
-async fn a_stale_lease_changes_nothing() {
-    let server = Server::start(&Setup::default().patient()).await;
+async fn a_stale_lease_changes_nothing(setup: Setup) {
+    let server = Server::start(&setup.patient()).await;
     let (_, jobs) = server.api.submit(json!([job("a")])).await;
     let runner = FakeRunner::register(&server.api, "one", &["x"]).await;
     let stale = runner.begin().await;
@@ -151,3 +149,5 @@ async fn log_pieces_are_kept_once_and_in_order() {
     runner.complete(&job).await;
     assert_eq!(server.api.log(jobs[0]).await, "one two ");
 }
+
+on_both!(the_same_completion_twice_gets_the_same_answer, a_stale_lease_changes_nothing,);

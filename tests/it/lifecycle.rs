@@ -4,11 +4,10 @@ use dispatchyard::model::{JobStateKind, WorkloadKind, WorkloadState};
 
 use crate::support::hook::{changed, fixture, push_with};
 use crate::support::sse::Stream;
-use crate::support::{RunnerProcess, RunnerSetup, Server, Setup};
+use crate::support::{RunnerProcess, RunnerSetup, Server, Setup, on_both};
 
-#[tokio::test]
-async fn a_signed_push_becomes_two_jobs_one_after_the_other() {
-    let server = Server::start(&Setup::default().patient()).await;
+async fn a_signed_push_becomes_two_jobs_one_after_the_other(setup: Setup) {
+    let server = Server::start(&setup.patient()).await;
     let _runner = RunnerProcess::start(&server.home, &server.api, "one").await;
     let accepted = server.hook().push("d-1").await;
     assert_eq!((accepted.state.as_str(), accepted.duplicate), ("dispatched", false));
@@ -166,3 +165,5 @@ fn find(folder: &std::path::Path, name: &str) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+on_both!(a_signed_push_becomes_two_jobs_one_after_the_other);

@@ -15,6 +15,7 @@ mod commands;
 mod configuration;
 mod control;
 mod crash;
+mod database;
 mod engine;
 mod faults;
 mod forecast;

@@ -16,7 +16,7 @@ use crate::support::command::run;
 use crate::support::fake_runner::{job_with, registration};
 use crate::support::home::{ADMIN_TOKEN, REGISTRATION_TOKEN, token};
 use crate::support::sse::Stream;
-use crate::support::{FakeRunner, Server, Setup, until};
+use crate::support::{FakeRunner, Server, Setup, on_both, until};
 
 const TENANTS: &str = r#"
 [tenants.acme]
@@ -24,14 +24,13 @@ const TENANTS: &str = r#"
 cost_per_hour = 720000
 "#;
 
-fn setup() -> Setup {
+fn with_tenants(setup: Setup) -> Setup {
     let of = |tenant: &str| format!("tenant = \"{tenant}\"");
-    Setup::default()
-        .patient()
-        .tokens()
-        .more(TENANTS)
-        .token("acme-ops", "operator", &of("acme"))
-        .token("default-ops", "operator", &of("default"))
+    setup.patient().tokens().more(TENANTS).token("acme-ops", "operator", &of("acme")).token(
+        "default-ops",
+        "operator",
+        &of("default"),
+    )
 }
 
 fn row<'a>(rows: &'a Option<Vec<ReportRow>>, name: Option<&str>) -> &'a ReportRow {
@@ -39,9 +38,8 @@ fn row<'a>(rows: &'a Option<Vec<ReportRow>>, name: Option<&str>) -> &'a ReportRo
     rows.iter().find(|row| row.name.as_deref() == name).unwrap_or_else(|| panic!("{rows:?}"))
 }
 
-#[tokio::test]
-async fn a_report_counts_what_ended_by_tenant_pool_and_trigger() {
-    let server = Server::start(&setup()).await;
+async fn a_report_counts_what_ended_by_tenant_pool_and_trigger(setup: Setup) {
+    let server = Server::start(&with_tenants(setup)).await;
     let admin = server.api.with_token(ADMIN_TOKEN);
     let acme = server.api.with_token(token("acme-ops"));
     let default = server.api.with_token(token("default-ops"));
@@ -209,9 +207,8 @@ async fn the_history_of_a_job_is_read_and_followed() {
     assert_eq!(answer.problem().0, 400);
 }
 
-#[tokio::test]
-async fn metrics_and_views_show_the_queue_by_pool_and_level() {
-    let setup = Setup::default().patient().more(TENANTS).scheduler("unschedulable_after_ms", 0);
+async fn metrics_and_views_show_the_queue_by_pool_and_level(setup: Setup) {
+    let setup = setup.patient().more(TENANTS).scheduler("unschedulable_after_ms", 0);
     let server = Server::start(&setup).await;
     let runner = FakeRunner::with_slots(&server.api, "r", &["x"], 2).await;
     server.api.submit(json!([job_with("a", json!({ "max_wait": "1ms" }))])).await;
@@ -262,3 +259,8 @@ async fn metrics_and_views_show_the_queue_by_pool_and_level() {
     assert_eq!((waiting("default"), waiting("fast")), (0, 1));
     assert!(server.api.runner(runner.id).await.utilization.busy_share <= 1.0);
 }
+
+on_both!(
+    a_report_counts_what_ended_by_tenant_pool_and_trigger,
+    metrics_and_views_show_the_queue_by_pool_and_level,
+);

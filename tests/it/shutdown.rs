@@ -10,7 +10,7 @@ use crate::support::fake_runner::job;
 use crate::support::raw::Raw;
 use crate::support::sse::Stream;
 use crate::support::wait::{Stopwatch, within};
-use crate::support::{FakeRunner, Server, ServerProcess, Setup, until};
+use crate::support::{FakeRunner, Server, ServerProcess, Setup, on_both, until};
 
 #[tokio::test]
 async fn sigterm_answers_parked_polls_and_ends_with_0() {
@@ -58,9 +58,8 @@ async fn a_second_signal_ends_at_once() {
 }
 
 /// Stopping and starting changes nothing of what waits and of what runs.
-#[tokio::test]
-async fn jobs_and_leases_are_as_they_were_after_an_orderly_restart() {
-    let home = Setup::default().patient().own_port().build();
+async fn jobs_and_leases_are_as_they_were_after_an_orderly_restart(setup: Setup) {
+    let home = setup.patient().own_port().build();
     let mut first = ServerProcess::start(&home).await;
     let (_, jobs) = first.api.submit(json!([job("a"), job("b")])).await;
     let runner = FakeRunner::register(&first.api, "one", &["x"]).await;
@@ -93,3 +92,5 @@ async fn an_embedded_server_stops_and_lets_its_data_go() {
     let again = ServerProcess::start(&home).await;
     assert_eq!(again.api.deliveries().await.len(), 1);
 }
+
+on_both!(jobs_and_leases_are_as_they_were_after_an_orderly_restart);

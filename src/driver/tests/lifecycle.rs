@@ -8,7 +8,15 @@ use crate::model::{AttemptOutcome, JobId, JobStateKind, RecordName};
 
 #[tokio::test]
 async fn a_job_goes_through_its_whole_life() {
-    let rig = Rig::new().await;
+    whole_life(Rig::new().await).await;
+}
+
+#[tokio::test]
+async fn a_job_goes_through_its_whole_life_on_postgresql() {
+    whole_life(Rig::on_postgres().await).await;
+}
+
+async fn whole_life(rig: Rig) {
     let runner_id = rig.register("r", 1).await;
     let begin = rig.handle.views().records.end();
     let workload_id = rig.submit(vec![job("build"), after("test", &["build"])]).await.unwrap();
@@ -46,7 +54,15 @@ async fn a_job_goes_through_its_whole_life() {
 
 #[tokio::test]
 async fn a_restart_keeps_queue_runners_and_leases() {
-    let rig = Rig::new().await;
+    restart(Rig::new().await).await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_queue_runners_and_leases_on_postgresql() {
+    restart(Rig::on_postgres().await).await;
+}
+
+async fn restart(rig: Rig) {
     let runner_id = rig.register("r", 2).await;
     rig.submit(vec![job("a"), after("b", &["a"])]).await.unwrap();
     let given = rig.poll(runner_id).await.unwrap().jobs.remove(0);

@@ -15,7 +15,8 @@ use crate::model::{
     AssignedJob, JobResult, JobStateKind, LeaseRef, PlannedJob, RunnerId, WorkloadId,
 };
 use crate::runner::PollId;
-use crate::store::{Store, StoreOptions};
+use crate::store::tests::schema::Schema;
+use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
 
 /// How long anything may take.
@@ -26,6 +27,8 @@ pub(super) struct Rig {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) folder: TempDir,
+    /// Where the rows are, if not in the folder.
+    schema: Option<Schema>,
     ended: oneshot::Receiver<()>,
     polls: AtomicU64,
 }
@@ -36,11 +39,20 @@ impl Rig {
     }
 
     pub(super) async fn with(probe: Option<Probe>) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), probe).await
+        Self::open(tempfile::tempdir().unwrap(), None, probe).await
     }
 
-    async fn open(folder: TempDir, probe: Option<Probe>) -> Self {
-        let mut options = StoreOptions::new(folder.path().join("d.db"), folder.path().join("b"));
+    /// On PostgreSQL.
+    pub(super) async fn on_postgres() -> Self {
+        Self::open(tempfile::tempdir().unwrap(), Some(Schema::new().await), None).await
+    }
+
+    async fn open(folder: TempDir, schema: Option<Schema>, probe: Option<Probe>) -> Self {
+        let location = match &schema {
+            None => Location::File(folder.path().join("d.db")),
+            Some(schema) => Location::Server(schema.url()),
+        };
+        let mut options = StoreOptions::at(location, folder.path().join("b"));
         options.busy_timeout_ms = 50;
         let (store, writer) = Store::open(options).await.unwrap();
         let metrics = Arc::new(Metrics::new());
@@ -59,20 +71,20 @@ impl Rig {
             probe,
         };
         let (handle, ended) = spawn(options).unwrap();
-        Self { handle, store, metrics, folder, ended, polls: AtomicU64::new(1) }
+        Self { handle, store, metrics, folder, schema, ended, polls: AtomicU64::new(1) }
     }
 
     /// Ends the driver in an orderly way.
-    pub(super) async fn stop(self) -> TempDir {
+    pub(super) async fn stop(self) -> (TempDir, Option<Schema>) {
         self.handle.stop().await;
         bounded(self.ended).await.unwrap();
-        self.folder
+        (self.folder, self.schema)
     }
 
-    /// A new process on the same folder.
+    /// A new process on the same folder and rows.
     pub(super) async fn restart(self) -> Self {
-        let folder = self.stop().await;
-        Self::open(folder, None).await
+        let (folder, schema) = self.stop().await;
+        Self::open(folder, schema, None).await
     }
 
     pub(super) async fn send(&self, command: Command) -> Result<Reply, CommandError> {

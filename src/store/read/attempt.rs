@@ -38,7 +38,7 @@ impl Store {
     pub async fn attempts_of(&self, id: JobId) -> Result<Vec<Attempt>, StoreError> {
         let mut reader = self.reader().await?;
         let limit = i64::from(ROWS_MAX);
-        let rows = reader.all(sql::ATTEMPT_LIST, |query| query.bind(id.0).bind(limit)).await?;
+        let rows = reader.all(sql::ATTEMPT_LIST, |to| to.int(id.0).int(limit)).await?;
         rows.iter().map(rows::attempt::read).collect()
     }
 
@@ -50,7 +50,7 @@ impl Store {
     pub async fn ended_runs(&self, until_ms: i64, limit: u32) -> Result<Vec<EndedRun>, StoreError> {
         let mut reader = self.reader().await?;
         let limit = i64::from(limit.min(RUNS_MAX));
-        let rows = reader.all(sql::ATTEMPT_RUNS, |query| query.bind(until_ms).bind(limit)).await?;
+        let rows = reader.all(sql::ATTEMPT_RUNS, |to| to.int(until_ms).int(limit)).await?;
         let read = |row| {
             let mut columns = Columns::new("attempt", row);
             Ok(EndedRun {
@@ -69,7 +69,7 @@ impl Store {
     /// As every read.
     pub async fn attempt_by_token(&self, token: LeaseToken) -> Result<Option<Attempt>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::ATTEMPT_SELECT, |query| query.bind(token.0)).await?;
+        let row = reader.first(sql::ATTEMPT_SELECT, |to| to.int(token.0)).await?;
         row.map(|row| rows::attempt::read(&row)).transpose()
     }
 
@@ -88,7 +88,7 @@ pub(super) async fn outputs(
     ids: &[JobId],
 ) -> Result<HashMap<JobId, Outputs>, StoreError> {
     let ids: serde_json::Value = ids.iter().map(|id| id.0).collect();
-    let rows = reader.all(sql::ATTEMPT_OUTPUTS, |query| query.bind(ids.to_string())).await?;
+    let rows = reader.all(sql::ATTEMPT_OUTPUTS, |to| to.text(&*ids.to_string())).await?;
     let read = |row| {
         let mut columns = Columns::new("attempt", row);
         columns.int("token")?;

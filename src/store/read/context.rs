@@ -8,6 +8,7 @@ use crate::model::{Job, JobId, JobSpec, Workload};
 use crate::store::Store;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 use crate::store::rows;
 use crate::store::statement as sql;
 
@@ -35,26 +36,25 @@ impl Store {
     /// As every read; [`StoreError::Corrupt`] also when the job has no workload or no spec.
     pub async fn job_context(&self, id: JobId) -> Result<Option<JobContext>, StoreError> {
         let mut reader = self.snapshot_reader().await?;
-        let Some(job) = reader.first(sql::JOB_SELECT, |query| query.bind(id.0)).await? else {
+        let Some(job) = reader.first(sql::JOB_SELECT, |to| to.int(id.0)).await? else {
             reader.end().await?;
             return Ok(None);
         };
         let job = rows::job::read("job_all", &job)?;
         let workload_id = job.workload_id.0;
-        let spec = reader.first(sql::JOB_SPEC_SELECT, |query| query.bind(id.0)).await?;
+        let spec = reader.first(sql::JOB_SPEC_SELECT, |to| to.int(id.0)).await?;
         let spec = spec.ok_or_else(|| dangling("job_spec", &job))?;
-        let workload = reader.first(sql::WORKLOAD_SELECT, |query| query.bind(workload_id)).await?;
+        let workload = reader.first(sql::WORKLOAD_SELECT, |to| to.int(workload_id)).await?;
         let workload = workload.ok_or_else(|| dangling("workload_all", &job))?;
         let workload = rows::workload::read("workload_all", &workload)?;
         let delivery = match workload.delivery_id {
             None => None,
             Some(delivery_id) => {
                 let delivery_id = delivery_id.to_string();
-                reader.first(sql::DELIVERY_SELECT, |query| query.bind(delivery_id)).await?
+                reader.first(sql::DELIVERY_SELECT, |to| to.text(&*delivery_id)).await?
             }
         };
-        let names =
-            reader.all(sql::EDGE_NEED_NAMES, |query| query.bind(workload_id).bind(id.0)).await?;
+        let names = reader.all(sql::EDGE_NEED_NAMES, |to| to.int(workload_id).int(id.0)).await?;
         let names = names.iter().map(read_need).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<JobId> = names.iter().map(|(id, _)| *id).collect();
         let mut put_out = outputs(&mut reader, &ids).await?;
@@ -73,7 +73,7 @@ impl Store {
     }
 }
 
-fn read_need(row: &sqlx::sqlite::SqliteRow) -> Result<(JobId, Box<str>), StoreError> {
+fn read_need(row: &Row) -> Result<(JobId, Box<str>), StoreError> {
     let mut columns = Columns::new("job_all", row);
     Ok((JobId(columns.int("id")?), columns.text("name")?))
 }

@@ -25,14 +25,14 @@ impl Store {
         let rows = match page.state {
             None => {
                 reader
-                    .all(sql::DELIVERY_LIST, |query| query.bind(before).bind(limit).bind(tenant))
+                    .all(sql::DELIVERY_LIST, |to| to.text(&*before).int(limit).int(tenant))
                     .await?
             }
             Some(state) => {
                 let state = state as i64;
                 reader
-                    .all(sql::DELIVERY_LIST_BY_STATE, |query| {
-                        query.bind(before).bind(limit).bind(state).bind(tenant)
+                    .all(sql::DELIVERY_LIST_BY_STATE, |to| {
+                        to.text(&*before).int(limit).int(state).int(tenant)
                     })
                     .await?
             }
@@ -46,7 +46,7 @@ impl Store {
     /// As every read.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::DELIVERY_SELECT, |query| query.bind(id.to_string())).await?;
+        let row = reader.first(sql::DELIVERY_SELECT, |to| to.text(&*id.to_string())).await?;
         row.as_ref().map(rows::read_detail).transpose()
     }
 
@@ -56,12 +56,12 @@ impl Store {
     /// As every read; [`StoreError::File`] when the file is gone.
     pub async fn delivery_body(&self, id: DeliveryId) -> Result<Option<Bytes>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::DELIVERY_BODY, |query| query.bind(id.to_string())).await?;
+        let row = reader.first(sql::DELIVERY_BODY, |to| to.text(&*id.to_string())).await?;
         drop(reader);
         match row.as_ref().map(rows::read_body).transpose()? {
             None => Ok(None),
             Some(Body::Inline(bytes)) => Ok(Some(bytes)),
-            Some(Body::Spilled { file, .. }) => self.bodies.read(&file).await.map(Some),
+            Some(Body::Spilled { file, .. }) => self.read_body(&file).await.map(Some),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::model::{Class, ClassId, Job, JobId, JobSpec, RunnerRequirements, Work
 use crate::store::Store;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 use crate::store::rows;
 use crate::store::statement as sql;
 
@@ -18,16 +19,12 @@ impl Store {
         let (limit, tenant) = (page.rows(), page.tenant.map(|id| id.0));
         let mut reader = self.reader().await?;
         let rows = match page.state {
-            None => {
-                reader
-                    .all(sql::JOB_LIST, |query| query.bind(before).bind(limit).bind(tenant))
-                    .await?
-            }
+            None => reader.all(sql::JOB_LIST, |to| to.int(before).int(limit).int(tenant)).await?,
             Some(state) => {
                 let state = state as i64;
                 reader
-                    .all(sql::JOB_LIST_BY_STATE, |query| {
-                        query.bind(before).bind(limit).bind(state).bind(tenant)
+                    .all(sql::JOB_LIST_BY_STATE, |to| {
+                        to.int(before).int(limit).int(state).int(tenant)
                     })
                     .await?
             }
@@ -41,9 +38,8 @@ impl Store {
     /// As every read.
     pub async fn jobs_of(&self, id: WorkloadId) -> Result<Vec<Job>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows = reader
-            .all(sql::JOB_LIST_BY_WORKLOAD, |query| query.bind(id.0).bind(WORKLOAD_ROWS_MAX))
-            .await?;
+        let rows =
+            reader.all(sql::JOB_LIST_BY_WORKLOAD, |to| to.int(id.0).int(WORKLOAD_ROWS_MAX)).await?;
         rows.iter().map(|row| rows::job::read("job_all", row)).collect()
     }
 
@@ -53,7 +49,7 @@ impl Store {
     /// As every read.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::JOB_SELECT, |query| query.bind(id.0)).await?;
+        let row = reader.first(sql::JOB_SELECT, |to| to.int(id.0)).await?;
         row.map(|row| rows::job::read("job_all", &row)).transpose()
     }
 
@@ -63,7 +59,7 @@ impl Store {
     /// As every read.
     pub async fn job_spec(&self, id: JobId) -> Result<Option<JobSpec>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::JOB_SPEC_SELECT, |query| query.bind(id.0)).await?;
+        let row = reader.first(sql::JOB_SPEC_SELECT, |to| to.int(id.0)).await?;
         row.map(|row| read_spec(&row)).transpose()
     }
 
@@ -76,14 +72,14 @@ impl Store {
         id: ClassId,
     ) -> Result<Option<RunnerRequirements>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::CLASS_SELECT, |query| query.bind(id.0)).await?;
+        let row = reader.first(sql::CLASS_SELECT, |to| to.int(id.0)).await?;
         let class: Option<Class> = row.map(|row| rows::class::read(&row)).transpose()?;
         Ok(class.map(|class| class.requirements))
     }
 }
 
 /// A row of `job_spec_select`.
-pub(super) fn read_spec(row: &sqlx::sqlite::SqliteRow) -> Result<JobSpec, StoreError> {
+pub(super) fn read_spec(row: &Row) -> Result<JobSpec, StoreError> {
     let mut columns = Columns::new("job_spec", row);
     columns.int("job_id")?;
     columns.json("spec")

@@ -20,6 +20,8 @@ pub use record::LastCommit;
 pub use report::{EndedAttempt, EndedJob, PlaceInTime};
 pub use tenant::LevelUsage;
 
+pub(super) use reader::Readers;
+
 /// The most rows that one read returns, whatever was asked for.
 pub(super) const ROWS_MAX: u32 = 1_000;
 

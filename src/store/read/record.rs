@@ -40,7 +40,7 @@ impl Store {
     async fn records(&self, statement: Sql, id: i64) -> Result<Vec<Record>, StoreError> {
         let mut reader = self.reader().await?;
         let limit = i64::from(ROWS_MAX);
-        let rows = reader.all(statement, |query| query.bind(id).bind(limit)).await?;
+        let rows = reader.all(statement, |to| to.int(id).int(limit)).await?;
         rows.iter().map(rows::record::read).collect()
     }
 
@@ -50,7 +50,7 @@ impl Store {
     /// As every read.
     pub async fn last_commit(&self) -> Result<LastCommit, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::LEADER_SELECT, |query| query).await?;
+        let row = reader.first(sql::LEADER_SELECT, |to| to).await?;
         let row = row.ok_or_else(|| StoreError::Corrupt {
             table: "leader",
             column: "id",

@@ -4,12 +4,13 @@
 //! (skipped, cancelled while they waited, given up) are read from their own rows.
 
 use super::ROWS_MAX;
-use super::reader::Bound;
 use crate::model::{JobId, JobStateKind, PoolId, RequeueReason, TenantId};
 use crate::store::Store;
+use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
 use crate::store::names::{self, Names};
+use crate::store::row::Row;
 use crate::store::statement::{self as sql, Sql};
 
 /// The most ends without an attempt that are read of live workloads: they are read at once.
@@ -82,7 +83,7 @@ impl Store {
     pub async fn ended_attempts(&self, at: PlaceInTime) -> Result<Vec<EndedAttempt>, StoreError> {
         let limit = i64::from(ROWS_MAX);
         let mut reader = self.reader().await?;
-        let rows = reader.all(sql::ATTEMPT_ENDED_LIST, |query| bind(query, at, limit)).await?;
+        let rows = reader.all(sql::ATTEMPT_ENDED_LIST, |to| bind(to, at, limit)).await?;
         rows.iter().map(attempt).collect()
     }
 
@@ -114,7 +115,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<EndedJob>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows = reader.all(statement, |query| bind(query, at, limit)).await?;
+        let rows = reader.all(statement, |to| bind(to, at, limit)).await?;
         rows.iter().map(job).collect()
     }
 
@@ -124,8 +125,8 @@ impl Store {
     /// As every read.
     pub async fn names(&self) -> Result<Names, StoreError> {
         let mut reader = self.reader().await?;
-        let tenants = reader.all(sql::TENANT_LOAD, |query| query).await?;
-        let pools = reader.all(sql::POOL_LOAD, |query| query).await?;
+        let tenants = reader.all(sql::TENANT_LOAD, |to| to).await?;
+        let pools = reader.all(sql::POOL_LOAD, |to| to).await?;
         Ok(Names {
             tenants: tenants.iter().map(names::tenant).collect::<Result<_, _>>()?,
             pools: pools.iter().map(names::pool).collect::<Result<_, _>>()?,
@@ -133,11 +134,11 @@ impl Store {
     }
 }
 
-fn bind(query: Bound<'_>, at: PlaceInTime, limit: i64) -> Bound<'_> {
-    query.bind(at.before_ms).bind(at.before_id).bind(at.since_ms).bind(limit)
+fn bind(to: &mut Bind, at: PlaceInTime, limit: i64) -> &mut Bind {
+    to.int(at.before_ms).int(at.before_id).int(at.since_ms).int(limit)
 }
 
-fn attempt(row: &sqlx::sqlite::SqliteRow) -> Result<EndedAttempt, StoreError> {
+fn attempt(row: &Row) -> Result<EndedAttempt, StoreError> {
     let mut columns = Columns::new("attempt", row);
     Ok(EndedAttempt {
         token: columns.int("token")?,
@@ -156,7 +157,7 @@ fn attempt(row: &sqlx::sqlite::SqliteRow) -> Result<EndedAttempt, StoreError> {
     })
 }
 
-fn job(row: &sqlx::sqlite::SqliteRow) -> Result<EndedJob, StoreError> {
+fn job(row: &Row) -> Result<EndedJob, StoreError> {
     let mut columns = Columns::new("job_done", row);
     Ok(EndedJob {
         id: JobId(columns.int("id")?),
@@ -164,7 +165,7 @@ fn job(row: &sqlx::sqlite::SqliteRow) -> Result<EndedJob, StoreError> {
         tenant_id: TenantId(columns.int("tenant_id")?),
         trigger: columns.opt_text("trigger")?.unwrap_or_default(),
         state: columns.code("state", JobStateKind::from_code)?,
-        by_attempt: columns.flag("by_attempt")?,
+        by_attempt: columns.get("by_attempt")?,
         missed: columns.get("missed")?,
     })
 }

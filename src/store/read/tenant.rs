@@ -29,8 +29,7 @@ impl Store {
     /// As every read.
     pub async fn usage(&self, of: Option<TenantId>) -> Result<Vec<LevelUsage>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows =
-            reader.all(sql::TENANT_USAGE_LOAD, |query| query.bind(of.map(|id| id.0))).await?;
+        let rows = reader.all(sql::TENANT_USAGE_LOAD, |to| to.int(of.map(|id| id.0))).await?;
         let read = |row| {
             let mut columns = Columns::new("job", row);
             Ok(LevelUsage {

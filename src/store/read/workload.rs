@@ -20,15 +20,13 @@ impl Store {
         let mut reader = self.reader().await?;
         let rows = match page.state {
             None => {
-                reader
-                    .all(sql::WORKLOAD_LIST, |query| query.bind(before).bind(limit).bind(tenant))
-                    .await?
+                reader.all(sql::WORKLOAD_LIST, |to| to.int(before).int(limit).int(tenant)).await?
             }
             Some(state) => {
                 let state = state as i64;
                 reader
-                    .all(sql::WORKLOAD_LIST_BY_STATE, |query| {
-                        query.bind(before).bind(limit).bind(state).bind(tenant)
+                    .all(sql::WORKLOAD_LIST_BY_STATE, |to| {
+                        to.int(before).int(limit).int(state).int(tenant)
                     })
                     .await?
             }
@@ -42,7 +40,7 @@ impl Store {
     /// As every read.
     pub async fn workload(&self, id: WorkloadId) -> Result<Option<Workload>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = reader.first(sql::WORKLOAD_SELECT, |query| query.bind(id.0)).await?;
+        let row = reader.first(sql::WORKLOAD_SELECT, |to| to.int(id.0)).await?;
         row.map(|row| rows::workload::read("workload_all", &row)).transpose()
     }
 
@@ -52,8 +50,7 @@ impl Store {
     /// As every read.
     pub async fn edges_of(&self, id: WorkloadId) -> Result<Vec<Edge>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows =
-            reader.all(sql::EDGE_LIST, |query| query.bind(id.0).bind(WORKLOAD_ROWS_MAX)).await?;
+        let rows = reader.all(sql::EDGE_LIST, |to| to.int(id.0).int(WORKLOAD_ROWS_MAX)).await?;
         rows.iter().map(rows::job::read_edge).collect()
     }
 
@@ -63,18 +60,16 @@ impl Store {
     /// As every read.
     pub async fn archived(&self, id: WorkloadId) -> Result<Option<Archived>, StoreError> {
         let mut reader = self.snapshot_reader().await?;
-        let workload = reader.first(sql::WORKLOAD_DONE_SELECT, |query| query.bind(id.0)).await?;
-        let jobs = reader
-            .all(sql::JOB_LIST_BY_WORKLOAD, |query| query.bind(id.0).bind(WORKLOAD_ROWS_MAX))
-            .await?;
-        let edges =
-            reader.all(sql::EDGE_LIST, |query| query.bind(id.0).bind(WORKLOAD_ROWS_MAX)).await?;
+        let workload = reader.first(sql::WORKLOAD_DONE_SELECT, |to| to.int(id.0)).await?;
+        let jobs =
+            reader.all(sql::JOB_LIST_BY_WORKLOAD, |to| to.int(id.0).int(WORKLOAD_ROWS_MAX)).await?;
+        let edges = reader.all(sql::EDGE_LIST, |to| to.int(id.0).int(WORKLOAD_ROWS_MAX)).await?;
         let jobs = jobs.iter().map(|row| rows::job::read("job_done", row));
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let ids: BTreeSet<_> = jobs.iter().map(|job| job.class_id).collect();
         let mut classes = Vec::with_capacity(ids.len());
         for id in ids {
-            let row = reader.first(sql::CLASS_SELECT, |query| query.bind(id.0)).await?;
+            let row = reader.first(sql::CLASS_SELECT, |to| to.int(id.0)).await?;
             classes.extend(row.map(|row| rows::class::read(&row)).transpose()?);
         }
         reader.end().await?;

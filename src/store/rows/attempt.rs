@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{
     Attempt, AttemptOutcome, JobId, JobStateKind, LeaseToken, Nonce, PoolId, RequeueReason,
     RunnerId,
@@ -11,6 +9,7 @@ use crate::model::{
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of `attempt_insert`.
 pub(in crate::store) fn bind(attempt: &Attempt, to: &mut Bind) {
@@ -39,7 +38,7 @@ pub(in crate::store) fn bind(attempt: &Attempt, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(row: &SqliteRow) -> Result<Attempt, StoreError> {
+pub(in crate::store) fn read(row: &Row) -> Result<Attempt, StoreError> {
     let mut columns = Columns::new("attempt", row);
     Ok(Attempt {
         token: LeaseToken(columns.int("token")?),

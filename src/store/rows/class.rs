@@ -1,11 +1,10 @@
 //! `class`.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{Class, ClassId};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of `class_insert`.
 pub(in crate::store) fn bind(class: &Class, to: &mut Bind) {
@@ -16,7 +15,7 @@ pub(in crate::store) fn bind(class: &Class, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(row: &SqliteRow) -> Result<Class, StoreError> {
+pub(in crate::store) fn read(row: &Row) -> Result<Class, StoreError> {
     let mut columns = Columns::new("class", row);
     Ok(Class { id: ClassId(columns.int("id")?), requirements: columns.json("requirements")? })
 }

@@ -1,11 +1,10 @@
 //! `delivery`, which is read in parts: the head for lists, what it says for one, its bytes alone.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{Body, Delivery, DeliveryId, DeliveryState, TenantId, TriggerVerdict, Trust};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// What a list shows of a delivery: the fields of [`Delivery`] without the wide ones.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,7 +83,7 @@ pub(in crate::store) fn bind(delivery: &Delivery, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_head(row: &SqliteRow) -> Result<DeliveryHead, StoreError> {
+pub(in crate::store) fn read_head(row: &Row) -> Result<DeliveryHead, StoreError> {
     head(&mut Columns::new("delivery", row))
 }
 
@@ -92,7 +91,7 @@ pub(in crate::store) fn read_head(row: &SqliteRow) -> Result<DeliveryHead, Store
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_detail(row: &SqliteRow) -> Result<DeliveryDetail, StoreError> {
+pub(in crate::store) fn read_detail(row: &Row) -> Result<DeliveryDetail, StoreError> {
     let mut columns = Columns::new("delivery", row);
     Ok(DeliveryDetail {
         head: head(&mut columns)?,
@@ -105,7 +104,7 @@ pub(in crate::store) fn read_detail(row: &SqliteRow) -> Result<DeliveryDetail, S
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_body(row: &SqliteRow) -> Result<Body, StoreError> {
+pub(in crate::store) fn read_body(row: &Row) -> Result<Body, StoreError> {
     let mut columns = Columns::new("delivery", row);
     columns.text("id")?;
     let bytes = columns.int("body_bytes")?.cast_unsigned();

@@ -1,7 +1,5 @@
 //! `job` and `job_done`, with the edges between their rows.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{
     ClassId, Edge, EndReason, Job, JobId, JobPriority, JobState, JobStateKind, Lease, LeaseToken,
     Nonce, RunnerId, TenantId, WorkloadId,
@@ -9,6 +7,7 @@ use crate::model::{
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// Bits of the column `flags`.
 const NEED_FAILED: i64 = 1;
@@ -73,7 +72,7 @@ fn bind_rest(job: &Job, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`], also when a column is missing that the state needs.
-pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Job, StoreError> {
+pub(in crate::store) fn read(table: &'static str, row: &Row) -> Result<Job, StoreError> {
     let mut columns = Columns::new(table, row);
     let id = JobId(columns.int("id")?);
     let workload_id = WorkloadId(columns.int("workload_id")?);
@@ -167,7 +166,7 @@ pub(in crate::store) fn bind_edge(edge: &Edge, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_edge(row: &SqliteRow) -> Result<Edge, StoreError> {
+pub(in crate::store) fn read_edge(row: &Row) -> Result<Edge, StoreError> {
     let mut columns = Columns::new("edge", row);
     Ok(Edge {
         workload_id: WorkloadId(columns.int("workload_id")?),

@@ -1,11 +1,10 @@
 //! `pause` and `soft_state`.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{Pause, PauseScope, SoftState};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of `pause_upsert`.
 pub(in crate::store) fn bind(pause: &Pause, to: &mut Bind) {
@@ -21,7 +20,7 @@ pub(in crate::store) fn bind_scope(scope: &PauseScope, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(row: &SqliteRow) -> Result<Pause, StoreError> {
+pub(in crate::store) fn read(row: &Row) -> Result<Pause, StoreError> {
     let mut columns = Columns::new("pause", row);
     Ok(Pause {
         scope: columns.json("scope")?,
@@ -40,7 +39,7 @@ pub(in crate::store) fn bind_soft(soft: &SoftState, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_soft(row: &SqliteRow) -> Result<SoftState, StoreError> {
+pub(in crate::store) fn read_soft(row: &Row) -> Result<SoftState, StoreError> {
     let mut columns = Columns::new("soft_state", row);
     Ok(SoftState {
         key: columns.text("key")?,

@@ -1,11 +1,10 @@
 //! `record`.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{JobId, Record, RecordName, RunnerId, WorkloadId};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of `record_insert`.
 pub(in crate::store) fn bind(record: &Record, to: &mut Bind) {
@@ -24,7 +23,7 @@ pub(in crate::store) fn bind(record: &Record, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(row: &SqliteRow) -> Result<Record, StoreError> {
+pub(in crate::store) fn read(row: &Row) -> Result<Record, StoreError> {
     let mut columns = Columns::new("record", row);
     columns.int("seq")?;
     Ok(Record {

@@ -1,11 +1,10 @@
 //! `runner`.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{PoolId, Runner, RunnerId};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of `runner_insert` and, in the same order, of `runner_update`.
 pub(in crate::store) fn bind(runner: &Runner, to: &mut Bind) {
@@ -26,7 +25,7 @@ pub(in crate::store) fn bind(runner: &Runner, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(row: &SqliteRow) -> Result<Runner, StoreError> {
+pub(in crate::store) fn read(row: &Row) -> Result<Runner, StoreError> {
     let mut columns = Columns::new("runner", row);
     Ok(Runner {
         id: RunnerId(columns.int("id")?),

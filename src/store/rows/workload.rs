@@ -1,11 +1,10 @@
 //! `workload` and `workload_done`.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::model::{TenantId, Workload, WorkloadId, WorkloadKind, WorkloadState};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
+use crate::store::row::Row;
 
 /// The values of a whole row, as in `workload_insert` and `workload_done_insert`.
 pub(in crate::store) fn bind(workload: &Workload, to: &mut Bind) {
@@ -42,7 +41,7 @@ pub(in crate::store) fn bind_update(workload: &Workload, to: &mut Bind) {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read(table: &'static str, row: &SqliteRow) -> Result<Workload, StoreError> {
+pub(in crate::store) fn read(table: &'static str, row: &Row) -> Result<Workload, StoreError> {
     let mut columns = Columns::new(table, row);
     Ok(Workload {
         id: WorkloadId(columns.int("id")?),

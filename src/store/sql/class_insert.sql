@@ -1,2 +1,2 @@
 -- Adds interned requirements. Safe: ids are given once by the one writer, a repeat is refused.
-INSERT INTO class (id, requirements) VALUES {rows}
+INSERT INTO class (id, requirements) {rows}

@@ -3,4 +3,4 @@ INSERT INTO delivery (
     id, source, external_id, event_kind, action, state, reason, verdicts, trust, tenant_id, replay_of,
     attempts, received_at_ms, traceparent, body_bytes,
     body_file, headers, event, body
-) VALUES {rows}
+) {rows}

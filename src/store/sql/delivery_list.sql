@@ -4,6 +4,6 @@ SELECT
     attempts, received_at_ms, traceparent, body_bytes
 FROM delivery
 WHERE id < $1
-    AND ($3 IS NULL OR tenant_id = $3)
+    AND (CAST($3 AS BIGINT) IS NULL OR tenant_id = $3)
 ORDER BY id DESC
 LIMIT $2

@@ -4,6 +4,6 @@ SELECT
     attempts, received_at_ms, traceparent, body_bytes
 FROM delivery
 WHERE id < $1 AND state = $3
-    AND ($4 IS NULL OR tenant_id = $4)
+    AND (CAST($4 AS BIGINT) IS NULL OR tenant_id = $4)
 ORDER BY id DESC
 LIMIT $2

@@ -4,4 +4,4 @@ INSERT INTO job_done (
     queued_at_ms, not_before_ms, attempt, retry_count, max_retries, infra_failures, avoid_runner_id,
     cancel_requested_at_ms, external_ref, lease_token, lease_nonce, runner_id, assigned_at_ms,
     started_at_ms, ended_at_ms, end_reason, terms, ready_at_ms, flags, units
-) VALUES {rows}
+) {rows}

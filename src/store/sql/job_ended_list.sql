@@ -1,5 +1,5 @@
 -- A page of ends of jobs in a span, latest first, that may have come without an attempt; of ended
--- workloads. Safe: reads by index, bounded.
+-- workloads. `terms` is as in attempt_ended_list. Safe: reads by index, bounded.
 SELECT
     j.id, j.ended_at_ms, j.tenant_id, w."trigger", j.state,
     EXISTS (
@@ -8,7 +8,7 @@ SELECT
     ) AS by_attempt,
     CASE
         WHEN j.terms IS NULL THEN NULL
-        WHEN j.terms ->> '$.max_wait_ms' IS NULL AND j.terms ->> '$.deadline_ms' IS NULL THEN NULL
+        WHEN j.terms NOT LIKE '%"max_wait_ms":%' AND j.terms NOT LIKE '%"deadline_ms":%' THEN NULL
         ELSE EXISTS (
             SELECT 1 FROM record AS r
             WHERE r.job_id = j.id AND r.name = 21 AND r.at_ms BETWEEN j.queued_at_ms AND j.ended_at_ms

@@ -1,4 +1,5 @@
--- As job_ended_list, of live workloads. Safe: scans what is live, bounded in rows and in time.
+-- As job_ended_list, of live workloads. `terms` is as in attempt_ended_list.
+-- Safe: scans what is live, bounded in rows and in time.
 SELECT
     j.id, j.ended_at_ms, j.tenant_id, w."trigger", j.state,
     EXISTS (
@@ -7,7 +8,7 @@ SELECT
     ) AS by_attempt,
     CASE
         WHEN j.terms IS NULL THEN NULL
-        WHEN j.terms ->> '$.max_wait_ms' IS NULL AND j.terms ->> '$.deadline_ms' IS NULL THEN NULL
+        WHEN j.terms NOT LIKE '%"max_wait_ms":%' AND j.terms NOT LIKE '%"deadline_ms":%' THEN NULL
         ELSE EXISTS (
             SELECT 1 FROM record AS r
             WHERE r.job_id = j.id AND r.name = 21 AND r.at_ms BETWEEN j.queued_at_ms AND j.ended_at_ms

@@ -6,6 +6,6 @@ SELECT
     started_at_ms, ended_at_ms, end_reason, terms, ready_at_ms, flags, units
 FROM job_all
 WHERE id < $1
-    AND ($3 IS NULL OR tenant_id = $3)
+    AND (CAST($3 AS BIGINT) IS NULL OR tenant_id = $3)
 ORDER BY id DESC
 LIMIT $2

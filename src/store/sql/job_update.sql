@@ -9,5 +9,5 @@ SET state = new.column2, priority = new.column3, lane_key = new.column4,
     runner_id = new.column16, assigned_at_ms = new.column17, started_at_ms = new.column18,
     ended_at_ms = new.column19, end_reason = new.column20, ready_at_ms = new.column21,
     flags = new.column22, units = new.column23
-FROM (VALUES {rows}) AS new
+FROM ({rows}) AS new
 WHERE job.id = new.column1

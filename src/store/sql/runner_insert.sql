@@ -2,4 +2,4 @@
 INSERT INTO runner (
     id, name, instance_id, boot_id, pool_id, token_hash, capabilities, cordoned, draining, version,
     registered_at_ms
-) VALUES {rows}
+) {rows}

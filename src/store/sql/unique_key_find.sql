@@ -1,4 +1,4 @@
 -- What taken keys stand for. Safe: reads by key, inside the transaction that tried to claim them.
 SELECT taken.scope, taken.key, taken.reference
-FROM (VALUES {rows}) AS want
+FROM ({rows}) AS want
 CROSS JOIN unique_key AS taken ON taken.scope = want.column1 AND taken.key = want.column2

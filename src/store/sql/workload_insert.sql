@@ -2,4 +2,4 @@
 INSERT INTO workload (
     id, run, kind, name, tenant_id, delivery_id, "trigger", session_key, state, begun, created_at_ms,
     ended_at_ms, terms, open, in_group
-) VALUES {rows}
+) {rows}

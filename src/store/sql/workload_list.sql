@@ -4,6 +4,6 @@ SELECT
     ended_at_ms, terms, open, in_group
 FROM workload_all
 WHERE id < $1
-    AND ($3 IS NULL OR tenant_id = $3)
+    AND (CAST($3 AS BIGINT) IS NULL OR tenant_id = $3)
 ORDER BY id DESC
 LIMIT $2

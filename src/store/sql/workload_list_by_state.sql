@@ -4,6 +4,6 @@ SELECT
     ended_at_ms, terms, open, in_group
 FROM workload_all
 WHERE id < $1 AND state = $3
-    AND ($4 IS NULL OR tenant_id = $4)
+    AND (CAST($4 AS BIGINT) IS NULL OR tenant_id = $4)
 ORDER BY id DESC
 LIMIT $2

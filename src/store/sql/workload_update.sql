@@ -3,5 +3,5 @@
 UPDATE workload
 SET run = new.column2, state = new.column3, begun = new.column4, ended_at_ms = new.column5,
     session_key = new.column6, open = new.column7, in_group = new.column8
-FROM (VALUES {rows}) AS new
+FROM ({rows}) AS new
 WHERE workload.id = new.column1

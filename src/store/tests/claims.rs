@@ -1,7 +1,8 @@
 //! Keys that may be used once, and the fence.
 
-use super::fixture::Opened;
+use super::fixture::{Opened, on_both};
 use crate::model::{Change, KeyScope, Marks, UniqueKey};
+use crate::store::connection::Kind;
 use crate::store::{Claim, StoreError};
 
 fn key(scope: KeyScope, key: &str, reference: &str) -> (UniqueKey, Box<str>) {
@@ -12,9 +13,8 @@ fn taken(reference: &str) -> Claim {
     Claim::Taken(reference.into())
 }
 
-#[tokio::test]
-async fn a_key_is_new_once_and_then_names_the_first() {
-    let mut opened = Opened::new().await;
+async fn a_key_is_new_once_and_then_names_the_first(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let keys = [
         key(KeyScope::Delivery, "a", "d1"),
         key(KeyScope::Submission, "a", "s1"),
@@ -40,9 +40,8 @@ async fn a_key_is_new_once_and_then_names_the_first() {
     let _ = batch.rollback().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_claim_goes_with_its_batch() {
-    let mut opened = Opened::new().await;
+async fn a_claim_goes_with_its_batch(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let keys = [key(KeyScope::Delivery, "a", "d1")];
     let mut batch = opened.begin().await.unwrap();
     assert_eq!(batch.claim(&keys, 5).await.unwrap(), [Claim::New]);
@@ -60,9 +59,8 @@ async fn a_claim_goes_with_its_batch() {
     let _ = batch.commit(opened.epoch, &[], Marks::default(), 5).await.unwrap();
 }
 
-#[tokio::test]
-async fn many_keys_in_one_claim_are_answered_in_their_order() {
-    let mut opened = Opened::new().await;
+async fn many_keys_in_one_claim_are_answered_in_their_order(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let number = |at: usize| key(KeyScope::Delivery, &format!("k{at}"), &format!("r{at}"));
     let even: Vec<_> = (0..700).step_by(2).map(number).collect();
     let mut batch = opened.begin().await.unwrap();
@@ -75,9 +73,8 @@ async fn many_keys_in_one_claim_are_answered_in_their_order() {
     let _ = batch.commit(opened.epoch, &[], Marks::default(), 6).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_batch_of_an_older_epoch_is_fenced_and_writes_nothing() {
-    let mut opened = Opened::new().await;
+async fn a_batch_of_an_older_epoch_is_fenced_and_writes_nothing(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let marks = Marks { next_job: 50, ..Marks::default() };
     let batch = opened.begin().await.unwrap();
     let stale = batch.commit(opened.epoch - 1, &[], marks, 5).await.unwrap_err();
@@ -91,3 +88,10 @@ async fn a_batch_of_an_older_epoch_is_fenced_and_writes_nothing() {
     assert_eq!((last.epoch, last.at_ms), (opened.epoch, Some(8)));
     assert_eq!(opened.load().await.marks, marks);
 }
+
+on_both!(
+    a_key_is_new_once_and_then_names_the_first,
+    a_claim_goes_with_its_batch,
+    many_keys_in_one_claim_are_answered_in_their_order,
+    a_batch_of_an_older_epoch_is_fenced_and_writes_nothing,
+);

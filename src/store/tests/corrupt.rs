@@ -1,10 +1,10 @@
 //! Rows that this program would never have written.
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{Change, JobId};
+use crate::store::connection::Kind;
 
-#[tokio::test]
-async fn a_corrupt_row_is_named_by_table_column_and_row() {
+async fn a_corrupt_row_is_named_by_table_column_and_row(on: Kind) {
     let cases = [
         ("UPDATE job SET state = 9", "table `job`, column `state`, row 5: unknown code 9"),
         ("UPDATE job SET state = 2", "column `lease_token`, row 5: is NULL in state claimed"),
@@ -15,7 +15,7 @@ async fn a_corrupt_row_is_named_by_table_column_and_row() {
         ("UPDATE workload SET begun = 7", "column `begun`, row 1: 7 is neither 0 nor 1"),
     ];
     for (damage, wanted) in cases {
-        let mut opened = Opened::new().await;
+        let mut opened = Opened::new(on).await;
         let changes = [
             Change::ClassInserted(fixture::class(1)),
             Change::WorkloadInserted(fixture::workload(1)),
@@ -23,7 +23,7 @@ async fn a_corrupt_row_is_named_by_table_column_and_row() {
             Change::RunnerInserted(fixture::runner(4)),
         ];
         opened.write(&changes).await.unwrap();
-        opened.raw("PRAGMA ignore_check_constraints = ON").await;
+        opened.ignore_checks().await;
         opened.raw(damage).await;
         let error = opened.writer.load("test", 9).await.unwrap_err();
         assert!(error.to_string().contains(wanted), "{damage}: {error}");
@@ -31,9 +31,8 @@ async fn a_corrupt_row_is_named_by_table_column_and_row() {
     }
 }
 
-#[tokio::test]
-async fn a_read_of_a_corrupt_row_names_it_too() {
-    let mut opened = Opened::new().await;
+async fn a_read_of_a_corrupt_row_names_it_too(on: Kind) {
+    let mut opened = Opened::new(on).await;
     opened.write(&[fixture::new_job(fixture::job(5, 1), &[])]).await.unwrap();
     opened.raw("UPDATE job_spec SET spec = 'no'").await;
     let error = opened.store.job_spec(JobId(5)).await.unwrap_err();
@@ -42,3 +41,5 @@ async fn a_read_of_a_corrupt_row_names_it_too() {
     let error = opened.store.job_context(JobId(5)).await.unwrap_err();
     assert!(error.to_string().contains("job 5 refers to it"), "{error}");
 }
+
+on_both!(a_corrupt_row_is_named_by_table_column_and_row, a_read_of_a_corrupt_row_names_it_too,);

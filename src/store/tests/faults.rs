@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{Body, Change, JobId, RunnerId, WorkloadId};
 use crate::store::StoreError;
-use crate::store::connection::is_clean;
+use crate::store::connection::{BEGIN_BATCH, COMMIT, Kind, Plain};
+use crate::store::read::Readers;
+use crate::store::sqlite::is_clean;
 
-#[tokio::test]
-async fn a_row_that_is_not_there_is_the_culprits_fault() {
+async fn a_row_that_is_not_there_is_the_culprits_fault(on: Kind) {
     let ids = || vec![JobId(8)];
     let cases = [
         Change::JobUpdated(fixture::job(8, 1)),
@@ -20,7 +21,7 @@ async fn a_row_that_is_not_there_is_the_culprits_fault() {
         // There, but live already.
         Change::WorkloadReopened(WorkloadId(1), Vec::new()),
     ];
-    let mut opened = Opened::new().await;
+    let mut opened = Opened::new(on).await;
     opened.write(&[Change::WorkloadInserted(fixture::workload(1))]).await.unwrap();
     for change in cases {
         let good = Change::RunnerInserted(fixture::runner(1));
@@ -33,19 +34,22 @@ async fn a_row_that_is_not_there_is_the_culprits_fault() {
     }
 }
 
-#[tokio::test]
-async fn a_value_that_the_schema_refuses_is_the_culprits_fault() {
-    let mut opened = Opened::new().await;
+async fn a_value_that_the_schema_refuses_is_the_culprits_fault(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let attempt = Change::AttemptEnded(Box::new(fixture::attempt(1, 1)));
     opened.write(std::slice::from_ref(&attempt)).await.unwrap();
     let error = opened.write(&[attempt]).await.unwrap_err();
     assert!(error.is_data(), "{error}");
-    assert!(error.to_string().contains("attempt.token"), "{error}");
+    let which = match on {
+        Kind::Sqlite => "attempt.token",
+        Kind::Postgres => "attempt_pkey",
+    };
+    assert!(error.to_string().contains(which), "{error}");
 }
 
 #[tokio::test]
 async fn after_a_full_disk_nothing_is_acknowledged_until_a_load() {
-    let mut opened = Opened::new().await;
+    let mut opened = Opened::new(Kind::Sqlite).await;
     opened.write(&[Change::RunnerInserted(fixture::runner(1))]).await.unwrap();
     // The limit is this connection's; pages beyond the ones that there are cannot be had.
     opened.raw("PRAGMA max_page_count = 1").await;
@@ -64,25 +68,23 @@ async fn after_a_full_disk_nothing_is_acknowledged_until_a_load() {
     let before = opened.load().await;
     assert_eq!(before.runners, [fixture::runner(1)]);
     opened.write(&[Change::RunnerInserted(fixture::runner(2))]).await.unwrap();
-    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM runner")
-        .fetch_one(&opened.store.readers)
-        .await
-        .unwrap();
-    assert_eq!(seen, 2);
+    let store = opened.store.clone();
+    let Readers::Sqlite(readers) = &store.readers else { unreachable!() };
+    let count = sqlx::query_scalar("SELECT count(*) FROM runner").fetch_one(readers);
+    let count: i64 = count.await.unwrap();
+    assert_eq!(count, 2);
     assert_eq!(opened.store.deliveries(crate::store::Page::first(9)).await.unwrap(), []);
     assert_eq!(opened.load().await.runners.len(), 2);
 }
 
-#[tokio::test]
-async fn a_load_waits_for_what_is_still_in_flight_and_raises_the_epoch() {
-    let mut opened = Opened::new().await;
+async fn a_load_waits_for_what_is_still_in_flight_and_raises_the_epoch(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let mut forgotten = opened.writer.connection.take().unwrap();
-    let text = "BEGIN IMMEDIATE; UPDATE leader SET next_job = 42";
-    sqlx::raw_sql(text).execute(&mut forgotten).await.unwrap();
-    let (snapshot, committed) = tokio::join!(
-        opened.writer.load("test", 9),
-        sqlx::raw_sql("COMMIT").execute(&mut forgotten)
-    );
+    let text = "UPDATE leader SET next_job = 42";
+    forgotten.session().plain(BEGIN_BATCH).await.unwrap();
+    forgotten.session().plain(Plain { sqlite: text, postgres: text }).await.unwrap();
+    let (snapshot, committed) =
+        tokio::join!(opened.writer.load("test", 9), forgotten.session().plain(COMMIT));
     committed.unwrap();
     let snapshot = snapshot.unwrap();
     assert_eq!((snapshot.epoch, snapshot.marks.next_job), (opened.epoch + 1, 42));
@@ -90,8 +92,8 @@ async fn a_load_waits_for_what_is_still_in_flight_and_raises_the_epoch() {
 
 #[tokio::test]
 async fn the_guard_knows_what_sqlx_and_what_sqlite_think() {
-    let mut opened = Opened::new().await;
-    let connection = opened.writer.connection.as_mut().unwrap();
+    let mut opened = Opened::new(Kind::Sqlite).await;
+    let connection = opened.sqlite();
     assert!(is_clean(connection).await.unwrap());
     // SQLite is in a transaction that sqlx does not know of.
     sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
@@ -104,14 +106,20 @@ async fn the_guard_knows_what_sqlx_and_what_sqlite_think() {
     assert!(!is_clean(&mut transaction).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_reader_that_was_given_up_in_its_snapshot_is_not_used_again() {
-    let opened = Opened::new().await;
+async fn a_reader_that_was_given_up_in_its_snapshot_is_not_used_again(on: Kind) {
+    let opened = Opened::new(on).await;
     drop(opened.store.snapshot_reader().await.unwrap());
     let mut reader = opened.store.reader().await.unwrap();
     // A second BEGIN would be refused inside the forgotten one.
-    let row = reader.first(crate::store::statement::LEADER_SELECT, |query| query).await.unwrap();
+    let row = reader.first(crate::store::statement::LEADER_SELECT, |to| to).await.unwrap();
     assert!(row.is_some());
     let again = opened.store.snapshot_reader().await.unwrap();
     again.end().await.unwrap();
 }
+
+on_both!(
+    a_row_that_is_not_there_is_the_culprits_fault,
+    a_value_that_the_schema_refuses_is_the_culprits_fault,
+    a_load_waits_for_what_is_still_in_flight_and_raises_the_epoch,
+    a_reader_that_was_given_up_in_its_snapshot_is_not_used_again,
+);

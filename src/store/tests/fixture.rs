@@ -1,33 +1,83 @@
-//! Rows to write, and a store in a folder that disappears.
+//! Rows to write, and a store on either database that disappears.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
+use super::schema::Schema;
 use crate::model::{
     Attempt, AttemptOutcome, Body, Change, Class, ClassId, Delivery, DeliveryId, DeliveryState,
     Edge, EndReason, Job, JobId, JobPriority, JobSpec, JobState, JobStateKind, JobWork, Lease,
     LeaseToken, Marks, Nonce, PoolId, Runner, RunnerCapabilities, RunnerId, RunnerRequirements,
     Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind, WorkloadState,
 };
-use crate::store::{Batch, Store, StoreError, StoreOptions, Writer};
+use crate::store::connection::{Connection, Kind};
+use crate::store::{Batch, Location, Store, StoreError, StoreOptions, Writer};
 
 /// A store that was loaded once.
 pub(in crate::store) struct Opened {
     pub(in crate::store) store: Store,
     pub(in crate::store) writer: Writer,
     pub(in crate::store) epoch: i64,
-    pub(in crate::store) folder: TempDir,
+    pub(in crate::store) home: Home,
 }
 
+/// Where a test's database is; it goes away with the value.
+pub(in crate::store) struct Home {
+    folder: TempDir,
+    schema: Option<Schema>,
+}
+
+impl Home {
+    /// An empty one of that kind.
+    pub(in crate::store) async fn of(kind: Kind) -> Self {
+        let schema = match kind {
+            Kind::Sqlite => None,
+            Kind::Postgres => Some(Schema::new().await),
+        };
+        Self { folder: tempfile::tempdir().unwrap(), schema }
+    }
+
+    pub(in crate::store) fn options(&self) -> StoreOptions {
+        let data = self.folder.path().join("data");
+        let location = match &self.schema {
+            None => Location::File(data.join("d.db")),
+            Some(schema) => Location::Server(schema.url()),
+        };
+        StoreOptions::at(location, data.join("bodies"))
+    }
+}
+
+/// Makes two tests of each of these functions, one for each database.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::store::connection::Kind::Sqlite).await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::store::connection::Kind::Postgres).await;
+            })*
+        }
+    };
+}
+pub(in crate::store) use on_both;
+
 impl Opened {
-    /// In a new folder.
-    pub(in crate::store) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, mut writer) = Store::open(options(&folder)).await.unwrap();
+    /// On a new database.
+    pub(in crate::store) async fn new(on: Kind) -> Self {
+        let home = Home::of(on).await;
+        let (store, mut writer) = Store::open(home.options()).await.unwrap();
         let epoch = writer.load("test", 1).await.unwrap().epoch;
-        Self { store, writer, epoch, folder }
+        Self { store, writer, epoch, home }
     }
 
     /// Writes changes as one batch.
@@ -51,13 +101,93 @@ impl Opened {
 
     /// Runs a text on the writer's own connection, behind its back.
     pub(in crate::store) async fn raw(&mut self, text: &'static str) {
-        let connection = self.writer.connection.as_mut().unwrap();
-        sqlx::raw_sql(text).execute(connection).await.unwrap();
+        let done = match self.writer.connection.as_mut().unwrap() {
+            Connection::Sqlite(connection) => {
+                sqlx::raw_sql(text).execute(connection).await.map(drop)
+            }
+            Connection::Postgres(connection, _) => {
+                sqlx::raw_sql(text).execute(connection).await.map(drop)
+            }
+        };
+        done.unwrap();
     }
-}
 
-pub(in crate::store) fn options(folder: &TempDir) -> StoreOptions {
-    StoreOptions::new(folder.path().join("data/d.db"), folder.path().join("data/bodies"))
+    /// What a text selects: one text of each row.
+    pub(in crate::store) async fn texts(&mut self, text: &'static str) -> Vec<String> {
+        match self.writer.connection.as_mut().unwrap() {
+            Connection::Sqlite(connection) => sqlx::query_scalar(text).fetch_all(connection).await,
+            Connection::Postgres(connection, _) => {
+                sqlx::query_scalar(text).fetch_all(connection).await
+            }
+        }
+        .unwrap()
+    }
+
+    /// Names of the columns of a table, each with its type and whether it can be NULL.
+    pub(in crate::store) async fn columns_of(&mut self, table: &str) -> Vec<(String, String)> {
+        match self.writer.connection.as_mut().unwrap() {
+            Connection::Sqlite(connection) => {
+                let query = "SELECT name, type || \"notnull\" || pk FROM pragma_table_info($1)";
+                sqlx::query_as(query).bind(table).fetch_all(connection).await
+            }
+            Connection::Postgres(connection, _) => {
+                let query = "SELECT column_name::text, data_type::text || is_nullable::text
+                     FROM information_schema.columns
+                     WHERE table_schema = current_schema() AND table_name = $1
+                     ORDER BY ordinal_position";
+                sqlx::query_as(query).bind(table).fetch_all(connection).await
+            }
+        }
+        .unwrap()
+    }
+
+    /// The text of a view.
+    pub(in crate::store) async fn text_of_view(&mut self, view: &str) -> String {
+        match self.writer.connection.as_mut().unwrap() {
+            Connection::Sqlite(connection) => {
+                let query = "SELECT sql FROM sqlite_schema WHERE name = $1";
+                sqlx::query_scalar(query).bind(view).fetch_one(connection).await
+            }
+            Connection::Postgres(connection, _) => {
+                let query = "SELECT pg_get_viewdef($1::regclass)";
+                sqlx::query_scalar(query).bind(view).fetch_one(connection).await
+            }
+        }
+        .unwrap()
+    }
+
+    /// From now on the database takes values that it would refuse.
+    pub(in crate::store) async fn ignore_checks(&mut self) {
+        match self.home.schema {
+            None => self.raw("PRAGMA ignore_check_constraints = ON").await,
+            Some(_) => {
+                self.raw(
+                    "DO $$ DECLARE c record; BEGIN
+                     FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint
+                         WHERE contype = 'c' AND connamespace = current_schema()::regnamespace
+                     LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname);
+                     END LOOP; END $$",
+                )
+                .await;
+            }
+        }
+    }
+
+    /// The writer's own connection.
+    pub(in crate::store) fn sqlite(&mut self) -> &mut SqliteConnection {
+        match self.writer.connection.as_mut() {
+            Some(Connection::Sqlite(connection)) => connection,
+            _ => panic!("this is about SQLite"),
+        }
+    }
+
+    /// The writer's own connection.
+    pub(in crate::store) fn postgres(&mut self) -> &mut PgConnection {
+        match self.writer.connection.as_mut() {
+            Some(Connection::Postgres(connection, _)) => connection,
+            _ => panic!("this is about PostgreSQL"),
+        }
+    }
 }
 
 pub(in crate::store) fn delivery(number: u128) -> Delivery {

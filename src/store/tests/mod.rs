@@ -9,5 +9,7 @@ mod open;
 mod reads;
 mod report;
 mod round_trip;
+#[path = "../../../tests/it/support/schema.rs"]
+pub(crate) mod schema;
 mod statements;
 mod tenant;

@@ -1,11 +1,11 @@
 //! Numbers for names.
 
-use super::fixture::Opened;
+use super::fixture::{Opened, on_both};
 use crate::model::{PoolId, TenantId};
+use crate::store::connection::Kind;
 
-#[tokio::test]
-async fn a_name_keeps_its_number_also_while_it_is_not_configured() {
-    let opened = Opened::new().await;
+async fn a_name_keeps_its_number_also_while_it_is_not_configured(on: Kind) {
+    let opened = Opened::new(on).await;
     let first = opened.writer.intern(&["a", "b"], &[("fast", Some("b")), ("slow", None)]).await;
     let first = first.unwrap();
     assert_eq!(first.tenants["default"], TenantId::DEFAULT);
@@ -23,9 +23,13 @@ async fn a_name_keeps_its_number_also_while_it_is_not_configured() {
     assert_eq!(third.pools["fast"], (PoolId(2), Some(TenantId(2))), "whose it is now");
 }
 
-#[tokio::test]
-async fn names_are_given_beside_a_writer_that_writes() {
-    let mut opened = Opened::new().await;
+async fn names_are_given_beside_a_writer_that_writes(on: Kind) {
+    let mut opened = Opened::new(on).await;
     opened.writer.intern(&["a"], &[]).await.unwrap();
     opened.write(&[]).await.unwrap();
 }
+
+on_both!(
+    a_name_keeps_its_number_also_while_it_is_not_configured,
+    names_are_given_beside_a_writer_that_writes,
+);

@@ -1,51 +1,53 @@
 //! Opening a database.
 
-use super::fixture::{self, Opened};
+use super::fixture::{Home, Opened, on_both};
 use crate::model::{Marks, Snapshot};
-use crate::store::schema::MIGRATIONS;
-use crate::store::{Store, StoreError, StoreOptions, Synchronous};
+use crate::store::connection::{Connection, Kind};
+use crate::store::read::Readers;
+use crate::store::{Store, StoreError, StoreOptions, Synchronous, schema};
 
-#[tokio::test]
-async fn a_fresh_file_has_the_schema_and_the_defaults() {
-    let mut opened = Opened::new().await;
+async fn a_fresh_file_has_the_schema_and_the_defaults(on: Kind) {
+    let mut opened = Opened::new(on).await;
     assert_eq!(opened.epoch, 1);
     let snapshot = opened.load().await;
     let empty = Snapshot { epoch: 2, marks: Marks::default(), ..Snapshot::default() };
     assert_eq!(snapshot, empty);
-    let connection = opened.writer.connection.as_mut().unwrap();
-    let names: Vec<(i64, String)> =
-        sqlx::query_as("SELECT id, name FROM tenant UNION ALL SELECT id, name FROM pool")
-            .fetch_all(connection)
-            .await
-            .unwrap();
-    assert_eq!(names, [(1, "default".to_owned()), (1, "default".to_owned())]);
+    let text = "SELECT CAST(id AS TEXT) || name FROM tenant UNION ALL \
+                SELECT CAST(id AS TEXT) || name FROM pool";
+    assert_eq!(opened.texts(text).await, ["1default", "1default"]);
 }
 
-#[tokio::test]
-async fn a_second_open_is_refused_until_the_first_is_gone() {
-    let opened = Opened::new().await;
-    let error = Store::open(fixture::options(&opened.folder)).await.map(drop).unwrap_err();
+async fn a_second_open_is_refused_until_the_first_is_gone(on: Kind) {
+    let opened = Opened::new(on).await;
+    let error = Store::open(opened.home.options()).await.map(drop).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("d.db.lock; stop that server"), "{error}");
-    let Opened { store, writer, folder, .. } = opened;
+    let (holder, instead) = match on {
+        Kind::Sqlite => ("d.db.lock; stop that server", "a data folder of its own"),
+        Kind::Postgres => ("holds its lock (backend ", "a database of its own"),
+    };
+    let text = error.to_string();
+    assert!(text.contains(holder) && text.ends_with(instead), "{text}");
+    let Opened { store, writer, home, .. } = opened;
     drop((store, writer));
-    let (_store, mut writer) = Store::open(fixture::options(&folder)).await.unwrap();
+    let (_store, mut writer) = Store::open(home.options()).await.unwrap();
     assert_eq!(writer.load("second", 9).await.unwrap().epoch, 2);
 }
 
-#[tokio::test]
-async fn a_schema_newer_than_the_program_is_refused() {
-    let mut opened = Opened::new().await;
-    opened
-        .raw(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-             VALUES (9999, 'from the future', 1, x'00', 0)",
-        )
-        .await;
-    let Opened { store, writer, folder, .. } = opened;
+async fn a_schema_newer_than_the_program_is_refused(on: Kind) {
+    let mut opened = Opened::new(on).await;
+    let text = "INSERT INTO _sqlx_migrations
+                (version, description, success, checksum, execution_time)
+                SELECT 9999, 'from the future', success, checksum, 0
+                FROM _sqlx_migrations WHERE version = 1";
+    opened.raw(text).await;
+    let Opened { store, writer, home, .. } = opened;
     drop((store, writer));
-    let error = Store::open(fixture::options(&folder)).await.map(drop).unwrap_err();
-    let known = i64::try_from(MIGRATIONS.iter().count()).unwrap();
+    let error = Store::open(home.options()).await.map(drop).unwrap_err();
+    let migrations = match on {
+        Kind::Sqlite => &schema::SQLITE,
+        Kind::Postgres => &schema::POSTGRES,
+    };
+    let known = i64::try_from(migrations.iter().count()).unwrap();
     assert!(
         matches!(error, StoreError::SchemaNewer { found: 9999, known: at } if at == known),
         "{error}"
@@ -55,11 +57,11 @@ async fn a_schema_newer_than_the_program_is_refused() {
 #[tokio::test]
 async fn the_writer_flushes_every_commit_unless_a_test_says_otherwise() {
     for (synchronous, wanted) in [(Synchronous::Full, 2_i64), (Synchronous::Normal, 1)] {
-        let folder = tempfile::tempdir().unwrap();
-        let options = StoreOptions { synchronous, ..fixture::options(&folder) };
+        let home = Home::of(Kind::Sqlite).await;
+        let options = StoreOptions { synchronous, ..home.options() };
         let (_store, mut writer) = Store::open(options).await.unwrap();
         writer.load("test", 1).await.unwrap();
-        let connection = writer.connection.as_mut().unwrap();
+        let Some(Connection::Sqlite(connection)) = &mut writer.connection else { unreachable!() };
         let found: (i64, String) = sqlx::query_as(
             "SELECT synchronous, journal_mode FROM pragma_synchronous, pragma_journal_mode",
         )
@@ -70,9 +72,19 @@ async fn the_writer_flushes_every_commit_unless_a_test_says_otherwise() {
     }
 }
 
-#[tokio::test]
-async fn a_reader_cannot_write() {
-    let opened = Opened::new().await;
-    let written = sqlx::query("DELETE FROM leader").execute(&opened.store.readers).await;
-    assert!(written.unwrap_err().to_string().contains("readonly"));
+async fn a_reader_cannot_write(on: Kind) {
+    let opened = Opened::new(on).await;
+    let text = "DELETE FROM leader";
+    let (written, refusal) = match &opened.store.readers {
+        Readers::Sqlite(pool) => (sqlx::query(text).execute(pool).await.map(drop), "readonly"),
+        Readers::Postgres(pool) => (sqlx::query(text).execute(pool).await.map(drop), "read-only"),
+    };
+    assert!(written.unwrap_err().to_string().contains(refusal));
 }
+
+on_both!(
+    a_fresh_file_has_the_schema_and_the_defaults,
+    a_second_open_is_refused_until_the_first_is_gone,
+    a_schema_newer_than_the_program_is_refused,
+    a_reader_cannot_write,
+);

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{
     Body, Change, DeliveryState, JobId, JobStateKind, TriggerVerdict, Workload, WorkloadId,
 };
 use crate::store::Page;
+use crate::store::connection::Kind;
 
-#[tokio::test]
-async fn deliveries_are_listed_newest_first_and_page_by_page() {
-    let mut opened = Opened::new().await;
+async fn deliveries_are_listed_newest_first_and_page_by_page(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let changes: Vec<Change> = (1..=5)
         .map(|number| {
             let mut delivery = fixture::delivery(number);
@@ -33,9 +33,8 @@ async fn deliveries_are_listed_newest_first_and_page_by_page() {
     assert_eq!(ids(store.deliveries(failed).await.unwrap()), [4, 2]);
 }
 
-#[tokio::test]
-async fn a_delivery_comes_back_with_its_body_byte_for_byte() {
-    let mut opened = Opened::new().await;
+async fn a_delivery_comes_back_with_its_body_byte_for_byte(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let mut inline = fixture::delivery(1);
     inline.verdicts = vec![TriggerVerdict {
         trigger: "ci".into(),
@@ -62,9 +61,8 @@ async fn a_delivery_comes_back_with_its_body_byte_for_byte() {
     assert_eq!(store.delivery_body(fixture::delivery_id(3)).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn only_old_files_that_no_delivery_names_are_swept() {
-    let mut opened = Opened::new().await;
+async fn only_old_files_that_no_delivery_names_are_swept(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let body = Bytes::from_static(b"large");
     let mut kept = fixture::delivery(1);
     kept.body = opened.store.write_body(kept.id, body.clone()).await.unwrap();
@@ -77,9 +75,8 @@ async fn only_old_files_that_no_delivery_names_are_swept() {
     assert_eq!(opened.store.delivery_body(kept.id).await.unwrap(), Some(body));
 }
 
-#[tokio::test]
-async fn lists_run_over_live_and_ended_rows_alike() {
-    let mut opened = Opened::new().await;
+async fn lists_run_over_live_and_ended_rows_alike(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let changes: Vec<Change> = (1..=6)
         .flat_map(|id| {
             let ended = id % 2 == 0;
@@ -111,9 +108,8 @@ async fn lists_run_over_live_and_ended_rows_alike() {
     assert_eq!(found, Some(fixture::ended_workload(6)));
 }
 
-#[tokio::test]
-async fn a_job_starts_with_its_event_and_what_its_needs_put_out() {
-    let mut opened = Opened::new().await;
+async fn a_job_starts_with_its_event_and_what_its_needs_put_out(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let delivery = fixture::delivery(1);
     let workload = Workload { delivery_id: Some(delivery.id), ..fixture::workload(1) };
     let again = fixture::attempt(11, 1);
@@ -141,3 +137,11 @@ async fn a_job_starts_with_its_event_and_what_its_needs_put_out() {
     assert_eq!(store.requirements(class.id).await.unwrap(), Some(class.requirements));
     assert_eq!(store.edges_of(WorkloadId(1)).await.unwrap().len(), 2);
 }
+
+on_both!(
+    deliveries_are_listed_newest_first_and_page_by_page,
+    a_delivery_comes_back_with_its_body_byte_for_byte,
+    only_old_files_that_no_delivery_names_are_swept,
+    lists_run_over_live_and_ended_rows_alike,
+    a_job_starts_with_its_event_and_what_its_needs_put_out,
+);

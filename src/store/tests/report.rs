@@ -1,11 +1,12 @@
 //! What ended in a span of time.
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{
     Attempt, Change, EndReason, Job, JobId, JobState, JobStateKind, JobTerms, PoolId, Record,
     RecordName, RequeueReason, TenantId, Workload, WorkloadId,
 };
 use crate::store::PlaceInTime;
+use crate::store::connection::Kind;
 
 const ACME: TenantId = TenantId(9);
 
@@ -22,9 +23,8 @@ fn attempt(token: i64, job_id: i64, ended_at_ms: i64) -> Change {
     Change::AttemptEnded(Box::new(Attempt { ended_at_ms, ..fixture::attempt(token, job_id) }))
 }
 
-#[tokio::test]
-async fn attempts_come_latest_first_page_by_page_with_whose_they_were() {
-    let mut opened = Opened::new().await;
+async fn attempts_come_latest_first_page_by_page_with_whose_they_were(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let workload = |id| Workload {
         trigger: if id == 1 { "ci".into() } else { "".into() },
         ..fixture::ended_workload(id)
@@ -70,9 +70,8 @@ async fn attempts_come_latest_first_page_by_page_with_whose_they_were() {
     assert!(rows.iter().all(|row| row.missed.is_none()), "nothing was promised");
 }
 
-#[tokio::test]
-async fn a_promise_is_judged_by_the_records_of_its_own_run() {
-    let mut opened = Opened::new().await;
+async fn a_promise_is_judged_by_the_records_of_its_own_run(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let terms = JobTerms { max_wait_ms: Some(5), ..JobTerms::default() };
     // Run 1 was late and ended at 20; run 2 was queued at 30, was in time and ended at 60.
     let job = Job {
@@ -94,9 +93,8 @@ async fn a_promise_is_judged_by_the_records_of_its_own_run() {
     assert_eq!(missed, [Some(false), Some(true)]);
 }
 
-#[tokio::test]
-async fn ends_without_an_attempt_are_found_in_ended_and_in_live_workloads() {
-    let mut opened = Opened::new().await;
+async fn ends_without_an_attempt_are_found_in_ended_and_in_live_workloads(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let (cancelled, skipped) = (JobStateKind::Cancelled, JobStateKind::Skipped);
     let terms = JobTerms { deadline_ms: Some(1), ..JobTerms::default() };
     let late = Record { job_id: Some(JobId(2)), ..Record::new(RecordName::JobLate, 20) };
@@ -125,3 +123,9 @@ async fn ends_without_an_attempt_are_found_in_ended_and_in_live_workloads() {
     assert_eq!(live.iter().map(|job| (job.id.0, job.tenant_id)).collect::<Vec<_>>(), [(4, ACME)]);
     assert!(opened.store.ended_jobs(at(20, 0)).await.unwrap().is_empty());
 }
+
+on_both!(
+    attempts_come_latest_first_page_by_page_with_whose_they_were,
+    a_promise_is_judged_by_the_records_of_its_own_run,
+    ends_without_an_attempt_are_found_in_ended_and_in_live_workloads,
+);

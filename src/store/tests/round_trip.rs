@@ -1,15 +1,15 @@
 //! Every kind of change, written and read back by a load and by the reads.
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{
     Change, Edge, EndReason, Job, JobId, JobState, JobStateKind, Record, RecordName, RunnerId,
     Workload, WorkloadId, WorkloadState,
 };
 use crate::store::Page;
+use crate::store::connection::Kind;
 
-#[tokio::test]
-async fn jobs_come_back_in_every_state_field_for_field() {
-    let mut opened = Opened::new().await;
+async fn jobs_come_back_in_every_state_field_for_field(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let lease = fixture::lease();
     let ended = |kind, reason| JobState::Ended { kind, at_ms: 20, reason };
     let states = [
@@ -56,9 +56,8 @@ async fn jobs_come_back_in_every_state_field_for_field() {
     }
 }
 
-#[tokio::test]
-async fn updates_reach_every_field_that_can_change() {
-    let mut opened = Opened::new().await;
+async fn updates_reach_every_field_that_can_change(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let insert = [
         Change::WorkloadInserted(fixture::workload(1)),
         fixture::new_job(fixture::job(1, 1), &[]),
@@ -108,9 +107,8 @@ async fn updates_reach_every_field_that_can_change() {
     assert_eq!(snapshot.runners, [runner]);
 }
 
-#[tokio::test]
-async fn an_ended_workload_leaves_the_hot_tables_and_comes_back_by_a_retry() {
-    let mut opened = Opened::new().await;
+async fn an_ended_workload_leaves_the_hot_tables_and_comes_back_by_a_retry(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let insert = [
         Change::WorkloadInserted(fixture::workload(1)),
         fixture::new_job(fixture::ended_job(1, 1), &[]),
@@ -156,9 +154,8 @@ async fn an_ended_workload_leaves_the_hot_tables_and_comes_back_by_a_retry() {
     assert_eq!(opened.store.archived(WorkloadId(1)).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_large_batch_is_written_whole() {
-    let mut opened = Opened::new().await;
+async fn a_large_batch_is_written_whole(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let changes: Vec<Change> = (1..=700)
         .flat_map(|id| {
             let workload = Change::WorkloadInserted(fixture::workload(id));
@@ -184,9 +181,8 @@ async fn a_large_batch_is_written_whole() {
     assert_eq!(opened.store.outputs_of(&ids).await.unwrap().len(), 650);
 }
 
-#[tokio::test]
-async fn attempts_and_kept_records_are_history() {
-    let mut opened = Opened::new().await;
+async fn attempts_and_kept_records_are_history(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let mut first = fixture::attempt(100, 1);
     first.outcome = crate::model::AttemptOutcome::Requeued;
     first.requeue_reason = Some(crate::model::RequeueReason::LeaseLost);
@@ -219,3 +215,11 @@ async fn attempts_and_kept_records_are_history() {
     assert_eq!(store.records_of(JobId(1)).await.unwrap(), std::slice::from_ref(&kept));
     assert_eq!(store.records_of_workload(WorkloadId(1)).await.unwrap(), [kept]);
 }
+
+on_both!(
+    jobs_come_back_in_every_state_field_for_field,
+    updates_reach_every_field_that_can_change,
+    an_ended_workload_leaves_the_hot_tables_and_comes_back_by_a_retry,
+    a_large_batch_is_written_whole,
+    attempts_and_kept_records_are_history,
+);

@@ -1,14 +1,14 @@
 //! What is one tenant's.
 
-use super::fixture::{self, Opened};
+use super::fixture::{self, Opened, on_both};
 use crate::model::{Change, Job, JobId, JobPriority, JobState, TenantId, Workload};
+use crate::store::connection::Kind;
 use crate::store::{LevelUsage, Page};
 
 const OTHER: TenantId = TenantId(9);
 
-#[tokio::test]
-async fn lists_are_of_one_tenant_where_that_is_asked() {
-    let mut opened = Opened::new().await;
+async fn lists_are_of_one_tenant_where_that_is_asked(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let mut changes = Vec::new();
     for id in 1..=4_i64 {
         let tenant_id = if id % 2 == 0 { OTHER } else { TenantId::DEFAULT };
@@ -35,9 +35,8 @@ async fn lists_are_of_one_tenant_where_that_is_asked() {
     assert_eq!(jobs.iter().map(|row| row.id.0).collect::<Vec<_>>(), [2]);
 }
 
-#[tokio::test]
-async fn usage_is_counted_by_level_over_what_is_live() {
-    let mut opened = Opened::new().await;
+async fn usage_is_counted_by_level_over_what_is_live(on: Kind) {
+    let mut opened = Opened::new(on).await;
     let mut changes = vec![Change::WorkloadInserted(fixture::workload(1))];
     let job = |id, priority, state, queued_at_ms| {
         let row = Job { tenant_id: OTHER, priority, state, queued_at_ms, ..fixture::job(id, 1) };
@@ -67,3 +66,5 @@ async fn usage_is_counted_by_level_over_what_is_live() {
     assert_eq!(usage, [level(high, 2, 1, Some(20)), level(JobPriority::Low, 0, 1, None)]);
     assert!(opened.store.usage(Some(TenantId(77))).await.unwrap().is_empty());
 }
+
+on_both!(lists_are_of_one_tenant_where_that_is_asked, usage_is_counted_by_level_over_what_is_live,);

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use dispatchyard::config::Config;
 use tempfile::TempDir;
 use toml::Value;
+
+use super::Schema;
 
 /// The secret of the source `github`.
 pub(crate) const HOOK_SECRET: &str = "it's a secret to everybody";
@@ -62,6 +65,10 @@ pub(crate) struct Setup {
     named: Vec<String>,
     rules: String,
     workflows: Vec<(String, String)>,
+    /// Where the database is, if not in the folder.
+    schema: Option<Arc<Schema>>,
+    /// The same, as the configuration says it.
+    database: Option<String>,
 }
 
 impl Default for Setup {
@@ -82,6 +89,8 @@ impl Default for Setup {
             named: Vec::new(),
             rules: RULES.to_owned(),
             workflows: vec![("ci.yml".into(), CI.to_owned())],
+            schema: None,
+            database: None,
         }
     }
 }
@@ -99,6 +108,20 @@ impl Setup {
 
     pub(crate) fn limit(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         set(&mut self.limits, key, value.into());
+        self
+    }
+
+    /// On PostgreSQL, in a schema of its own.
+    pub(crate) async fn on_postgres(mut self) -> Self {
+        let schema = Schema::new().await;
+        self.database = Some(schema.url());
+        self.schema = Some(Arc::new(schema));
+        self
+    }
+
+    /// On whatever that is.
+    pub(crate) fn database(mut self, url: String) -> Self {
+        self.database = Some(url);
         self
     }
 
@@ -172,11 +195,14 @@ impl Setup {
             write(&format!("token-{name}"), &token(name)).unwrap();
         }
         write("dispatchyard.toml", &self.text()).unwrap();
-        Home { folder }
+        Home { folder, schema: self.schema.clone() }
     }
 
     fn text(&self) -> String {
         let mut text = String::new();
+        if let Some(url) = &self.database {
+            writeln!(text, "[database]\nurl = {url:?}").unwrap();
+        }
         for (name, keys) in
             [("server", &self.server), ("scheduler", &self.scheduler), ("limits", &self.limits)]
         {
@@ -202,6 +228,7 @@ fn set(keys: &mut Keys, key: &'static str, value: Value) {
 /// The folder; it goes away with the value.
 pub(crate) struct Home {
     folder: TempDir,
+    schema: Option<Arc<Schema>>,
 }
 
 impl Home {
@@ -211,6 +238,11 @@ impl Home {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
+    }
+
+    /// The schema of its database, if that is on PostgreSQL.
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        self.schema.as_deref()
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {

@@ -9,6 +9,7 @@ pub(crate) mod hook;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod runner;
+pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod store;
@@ -19,5 +20,26 @@ pub(crate) use fake_runner::FakeRunner;
 pub(crate) use home::{Home, Setup};
 pub(crate) use hook::Hook;
 pub(crate) use runner::{RunnerProcess, RunnerSetup};
+pub(crate) use schema::Schema;
 pub(crate) use server::{Server, ServerProcess};
 pub(crate) use wait::until;
+
+/// Makes two tests of each of these functions, one for each database; each gets a setup to begin with.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::support::Setup::default()).await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::support::Setup::default().on_postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;

@@ -2,28 +2,44 @@
 //! transaction writes first, and gives it back. Reads go on.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::Home;
 
 /// While this is there no transaction of the server on that home can be committed.
-pub(crate) struct Away(SqliteConnection);
+pub(crate) enum Away {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
 
 impl Away {
     pub(crate) async fn of(home: &Home) -> Self {
-        let path = home.file("data").join("dispatchyard.db");
-        let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-        rename(&mut connection, "leader", "leader_away").await;
-        Self(connection)
+        let mut away = match home.schema() {
+            None => {
+                let path = home.file("data").join("dispatchyard.db");
+                let options = SqliteConnectOptions::new().filename(path);
+                Self::Sqlite(options.connect().await.unwrap())
+            }
+            Some(schema) => Self::Postgres(PgConnection::connect(&schema.url()).await.unwrap()),
+        };
+        away.rename("leader", "leader_away").await;
+        away
     }
 
     pub(crate) async fn end(mut self) {
-        rename(&mut self.0, "leader_away", "leader").await;
-        self.0.close().await.unwrap();
+        self.rename("leader_away", "leader").await;
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
     }
-}
 
-async fn rename(connection: &mut SqliteConnection, from: &str, to: &str) {
-    let statement = format!("ALTER TABLE {from} RENAME TO {to}");
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await.unwrap();
+    async fn rename(&mut self, from: &str, to: &str) {
+        let query = sqlx::raw_sql(AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}")));
+        let done = match self {
+            Self::Sqlite(connection) => query.execute(connection).await.map(drop),
+            Self::Postgres(connection) => query.execute(connection).await.map(drop),
+        };
+        done.unwrap();
+    }
 }

@@ -1,0 +1,85 @@
+//! Which database there is, and how it is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+
+use super::bodies::Bodies;
+use super::connection::Connection;
+use super::error::StoreError;
+use super::files::BodyFolder;
+use super::flock::FileLock;
+use super::lock::DatabaseLock;
+use super::options::{Location, StoreOptions};
+use super::postgres::{BodyTable, Server, SessionLock};
+use super::read::Readers;
+use super::{schema, sqlite};
+
+/// A database that was opened.
+pub(super) enum Database {
+    /// The canonical path of a SQLite file.
+    Sqlite(PathBuf, StoreOptions),
+    Postgres(Arc<Server>),
+}
+
+impl Database {
+    /// Opens a database: takes its lock, asserts what durability needs, brings the schema up to date.
+    ///
+    /// # Errors
+    /// As [`super::Store::open`].
+    pub(super) async fn open(
+        options: StoreOptions,
+    ) -> Result<(Self, DatabaseLock, Bodies), StoreError> {
+        match &options.location {
+            Location::File(path) => {
+                let (lock, path) = FileLock::take(path)?;
+                let bodies = BodyFolder::open(&options.bodies_dir)?;
+                let mut first = sqlite::open_writer(&path, &options).await?;
+                schema::assert_version(&mut first).await?;
+                schema::migrate_sqlite(&mut first).await?;
+                first.close().await.map_err(|error| StoreError::database("close", error))?;
+                Ok((Self::Sqlite(path, options), DatabaseLock::File(lock), Bodies::Folder(bodies)))
+            }
+            Location::Server(address) => {
+                let server = Arc::new(Server::new(address, &options)?);
+                let mut first = server.first_connection().await?;
+                let lock = SessionLock::take(Arc::clone(&server)).await?;
+                schema::migrate_postgres(&mut first).await?;
+                first.close().await.map_err(|error| StoreError::database("close", error))?;
+                let bodies = BodyTable::open(&server);
+                Ok((Self::Postgres(server), DatabaseLock::Session(lock), Bodies::Table(bodies)))
+            }
+        }
+    }
+
+    /// Opens a connection that writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none to be had; [`StoreError::Setting`].
+    pub(super) async fn open_writer(&self) -> Result<Connection, StoreError> {
+        match self {
+            Self::Sqlite(path, options) => {
+                sqlite::open_writer(path, options).await.map(Connection::Sqlite)
+            }
+            Self::Postgres(server) => server.open_writer().await,
+        }
+    }
+
+    /// Connections that only read.
+    pub(super) fn open_readers(&self) -> Readers {
+        match self {
+            Self::Sqlite(path, options) => Readers::Sqlite(sqlite::open_readers(path, options)),
+            Self::Postgres(server) => Readers::Postgres(server.open_readers()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path, _) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(server) => f.debug_tuple("Postgres").field(&server.name()).finish(),
+        }
+    }
+}

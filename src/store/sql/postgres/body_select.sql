@@ -1,0 +1,2 @@
+-- The bytes of a large body. Safe: reads by key.
+SELECT name, bytes FROM body WHERE name = $1
