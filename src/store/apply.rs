@@ -9,6 +9,7 @@ use super::bulk::Bulk;
 use super::connection::Connection;
 use super::error::StoreError;
 use super::moves::{Moves, Tracks};
+use super::pipe::Pipe;
 use super::rows;
 use super::statement as sql;
 use super::write_set::{Spec, WriteSet};
@@ -51,7 +52,7 @@ static JOBS: Pair<crate::model::Job> = Pair {
 };
 
 impl<R> Pair<R> {
-    async fn write(&self, to: &mut Connection, tracks: Tracks<'_, R>) -> Result<(), StoreError> {
+    async fn write(&self, to: &Pipe, tracks: Tracks<'_, R>) -> Result<(), StoreError> {
         let Moves {
             reopen,
             archive,
@@ -61,13 +62,13 @@ impl<R> Pair<R> {
             done_inserts,
             hot_updates,
         } = tracks.finish();
-        self.reopen.execute_exactly(to, &reopen, id).await?;
-        self.archive.execute_exactly(to, &archive, id).await?;
-        self.hot_delete.execute_exactly(to, &hot_deletes, id).await?;
-        self.done_delete.execute_exactly(to, &done_deletes, id).await?;
-        self.hot_insert.execute_exactly(to, &hot_inserts, |row, to| (self.bind)(row, to)).await?;
-        self.done_insert.execute_exactly(to, &done_inserts, |row, to| (self.bind)(row, to)).await?;
-        self.update.execute_exactly(to, &hot_updates, |row, to| (self.bind_update)(row, to)).await
+        to.send(self.reopen, &reopen, id).await?;
+        to.send(self.archive, &archive, id).await?;
+        to.send(self.hot_delete, &hot_deletes, id).await?;
+        to.send(self.done_delete, &done_deletes, id).await?;
+        to.send(self.hot_insert, &hot_inserts, |row, to| (self.bind)(row, to)).await?;
+        to.send(self.done_insert, &done_inserts, |row, to| (self.bind)(row, to)).await?;
+        to.send(self.update, &hot_updates, |row, to| (self.bind_update)(row, to)).await
     }
 }
 
@@ -77,42 +78,36 @@ impl<R> Pair<R> {
 /// [`StoreError::Data`] when the schema refuses a value, or when a row that is to change is not
 /// there; otherwise what the database could not do. Either way the transaction must end.
 pub(super) async fn apply(to: &mut Connection, set: WriteSet<'_>) -> Result<(), StoreError> {
-    sql::CLASS_INSERT
-        .execute_exactly(to, &set.classes, |row, to| rows::class::bind(row, to))
-        .await?;
+    Pipe::run(to, async |pipe| write(&pipe, set).await).await
+}
+
+async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
+    to.send(&sql::CLASS_INSERT, &set.classes, |row, to| rows::class::bind(row, to)).await?;
     let deliveries = &set.deliveries;
-    sql::DELIVERY_INSERT
-        .execute_exactly(to, deliveries, |row, to| rows::delivery::bind(row, to))
-        .await?;
+    to.send(&sql::DELIVERY_INSERT, deliveries, |row, to| rows::delivery::bind(row, to)).await?;
     WORKLOADS.write(to, set.workloads).await?;
     JOBS.write(to, set.jobs).await?;
-    sql::JOB_SPEC_INSERT.execute_exactly(to, &set.specs, bind_spec).await?;
-    sql::EDGE_INSERT.execute_exactly(to, &set.edges, rows::job::bind_edge).await?;
+    to.send(&sql::JOB_SPEC_INSERT, &set.specs, bind_spec).await?;
+    to.send(&sql::EDGE_INSERT, &set.edges, rows::job::bind_edge).await?;
     let attempts = &set.attempts;
-    sql::ATTEMPT_INSERT
-        .execute_exactly(to, attempts, |row, to| rows::attempt::bind(row, to))
-        .await?;
+    to.send(&sql::ATTEMPT_INSERT, attempts, |row, to| rows::attempt::bind(row, to)).await?;
     let runner = |row: &&_, to: &mut Bind| rows::runner::bind(row, to);
-    sql::RUNNER_DELETE.execute_exactly(to, &set.runners.deletes(), id).await?;
-    sql::RUNNER_INSERT.execute_exactly(to, &set.runners.inserts(), runner).await?;
-    sql::RUNNER_UPDATE.execute_exactly(to, &set.runners.updates(), runner).await?;
+    to.send(&sql::RUNNER_DELETE, &set.runners.deletes(), id).await?;
+    to.send(&sql::RUNNER_INSERT, &set.runners.inserts(), runner).await?;
+    to.send(&sql::RUNNER_UPDATE, &set.runners.updates(), runner).await?;
     let paused: Vec<_> = set.pauses.into_values().flatten().collect();
-    sql::PAUSE_DELETE
-        .execute_exactly(to, &set.lifted, |scope, to| rows::pause::bind_scope(scope, to))
+    to.send(&sql::PAUSE_DELETE, &set.lifted, |scope, to| rows::pause::bind_scope(scope, to))
         .await?;
-    sql::PAUSE_UPSERT.execute_exactly(to, &paused, |row, to| rows::pause::bind(row, to)).await?;
+    to.send(&sql::PAUSE_UPSERT, &paused, |row, to| rows::pause::bind(row, to)).await?;
     let soft: Vec<_> = set.soft.into_values().collect();
-    sql::SOFT_STATE_UPSERT
-        .execute_exactly(to, &soft, |row, to| rows::pause::bind_soft(row, to))
-        .await?;
+    to.send(&sql::SOFT_STATE_UPSERT, &soft, |row, to| rows::pause::bind_soft(row, to)).await?;
     let records = &set.records;
-    sql::RECORD_INSERT.execute_exactly(to, records, |row, to| rows::record::bind(row, to)).await?;
+    to.send(&sql::RECORD_INSERT, records, |row, to| rows::record::bind(row, to)).await?;
     let answers: Vec<_> = set.answers.into_iter().collect();
-    sql::UNIQUE_KEY_UPDATE
-        .execute_exactly(to, &answers, |(key, stands_for), to| {
-            to.int(key.scope as i64).text(&*key.key).text(*stands_for);
-        })
-        .await
+    to.send(&sql::UNIQUE_KEY_UPDATE, &answers, |(key, stands_for), to| {
+        to.int(key.scope as i64).text(&*key.key).text(*stands_for);
+    })
+    .await
 }
 
 fn id(id: &i64, to: &mut Bind) {

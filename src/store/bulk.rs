@@ -94,46 +94,10 @@ impl Bulk {
         self.types.len()
     }
 
-    /// Runs it over all rows and returns how many rows of the table it touched.
-    ///
-    /// # Errors
-    /// What the database refused ([`StoreError::Data`]) or could not do.
-    pub(super) async fn execute<T>(
-        &self,
-        connection: &mut Connection,
-        rows: &[T],
-        bind: impl Fn(&T, &mut Bind),
-    ) -> Result<u64, StoreError> {
-        let (kind, mut touched) = (connection.kind(), 0);
-        for (text, chunk) in self.chunks(kind, rows) {
-            let arguments = self.arguments(kind, chunk, &bind)?;
-            touched += connection.session().run(self.name, text, arguments).await?;
-        }
-        Ok(touched)
-    }
-
-    /// As [`Bulk::execute`], for a statement that must touch exactly one row for each given one.
-    ///
-    /// # Errors
-    /// As there; [`StoreError::Data`] also when the number of rows is another.
-    pub(super) async fn execute_exactly<T>(
-        &self,
-        connection: &mut Connection,
-        rows: &[T],
-        bind: impl Fn(&T, &mut Bind),
-    ) -> Result<(), StoreError> {
-        let touched = self.execute(connection, rows, bind).await?;
-        if touched == rows.len() as u64 {
-            return Ok(());
-        }
-        let what = format!("touched {touched} rows where {} were sent", rows.len());
-        Err(StoreError::Data { statement: self.name, what })
-    }
-
     /// Runs it over all rows and collects what it returns.
     ///
     /// # Errors
-    /// As [`Bulk::execute`].
+    /// What the database refused ([`StoreError::Data`]) or could not do.
     pub(super) async fn fetch<T>(
         &self,
         connection: &mut Connection,
@@ -148,7 +112,11 @@ impl Bulk {
         Ok(found)
     }
 
-    fn arguments<T>(
+    /// The values of some rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Data`] when one of them cannot be written.
+    pub(super) fn arguments<T>(
         &self,
         kind: Kind,
         rows: &[T],
@@ -163,7 +131,7 @@ impl Bulk {
     }
 
     /// Cuts rows into pieces, each with the text for it.
-    fn chunks<'r, T>(
+    pub(super) fn chunks<'r, T>(
         &self,
         kind: Kind,
         mut rows: &'r [T],

@@ -36,6 +36,7 @@ mod lock;
 mod moves;
 mod names;
 mod options;
+mod pipe;
 mod postgres;
 mod read;
 mod row;
