@@ -18,10 +18,12 @@ mod job_state;
 mod lease;
 mod measure;
 mod mismatch;
+mod name;
 mod now;
 mod pause;
 mod plan;
 mod priority;
+mod rare;
 mod record;
 mod requirements;
 mod runner;
@@ -36,11 +38,12 @@ pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, UniqueKey};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
-pub use job::{Job, QueuedJob};
+pub use job::{Job, JobExtras, QueuedJob};
 pub use job_state::{EndReason, JobState, JobStateKind};
 pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
 pub use measure::{AssignmentOutcome, Measure, Promise};
 pub use mismatch::Mismatch;
+pub use name::{Name, Names};
 pub use now::{Entropy, Now};
 pub use pause::{Pause, PauseScope};
 pub use plan::{
@@ -48,6 +51,7 @@ pub use plan::{
     sort_needs,
 };
 pub use priority::JobPriority;
+pub use rare::{Blank, Rare};
 pub use record::{Record, RecordName};
 pub use requirements::{Class, Preference, ResourceNeed, RunnerCapabilities, RunnerRequirements};
 pub use runner::{Runner, RunnerState};

@@ -191,7 +191,7 @@ impl JobQueue {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{JobState, PoolId, WorkloadId};
+    use crate::model::{JobState, PoolId, Rare, WorkloadId};
     use crate::queue::{Priority, Raising, Shares};
 
     pub(crate) fn job(id: i64, class: i64, priority: JobPriority, lane_key: i64) -> Job {
@@ -213,14 +213,10 @@ pub(crate) mod tests {
             attempt: 0,
             retry_count: 0,
             max_retries: 0,
-            infra_failures: 0,
-            avoid_runner_id: None,
-            cancel_requested_at_ms: None,
             need_failed: false,
             in_group: false,
             unschedulable: false,
-            units: None,
-            external_ref: None,
+            extras: Rare::default(),
         }
     }
 

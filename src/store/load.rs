@@ -7,7 +7,7 @@ use super::columns::Columns;
 use super::error::StoreError;
 use super::rows;
 use super::statement::{self as sql, Sql};
-use crate::model::{Marks, Snapshot};
+use crate::model::{Marks, Names, Snapshot};
 
 /// Raises the epoch in a transaction of its own.
 ///
@@ -36,13 +36,23 @@ pub(super) async fn raise_epoch(
 pub(super) async fn snapshot(connection: &mut SqliteConnection) -> Result<Snapshot, StoreError> {
     plain(connection, "BEGIN").await?;
     let (epoch, marks) = leader(connection).await?;
+    let mut names = Names::default();
     let snapshot = Snapshot {
         epoch,
         marks,
         classes: all(connection, sql::CLASS_LOAD, rows::class::read).await?,
-        workloads: all(connection, sql::WORKLOAD_LOAD, |row| rows::workload::read("workload", row))
-            .await?,
-        jobs: all(connection, sql::JOB_LOAD, |row| rows::job::read("job", row)).await?,
+        workloads: all(connection, sql::WORKLOAD_LOAD, |row| {
+            let mut row = rows::workload::read("workload", row)?;
+            row.share_names(&mut names);
+            Ok(row)
+        })
+        .await?,
+        jobs: all(connection, sql::JOB_LOAD, |row| {
+            let mut row = rows::job::read("job", row)?;
+            row.share_names(&mut names);
+            Ok(row)
+        })
+        .await?,
         edges: all(connection, sql::EDGE_LOAD, rows::job::read_edge).await?,
         runners: all(connection, sql::RUNNER_LOAD, rows::runner::read).await?,
         pauses: all(connection, sql::PAUSE_LOAD, rows::pause::read).await?,
@@ -75,7 +85,7 @@ async fn leader(connection: &mut SqliteConnection) -> Result<(i64, Marks), Store
 pub(super) async fn all<T>(
     connection: &mut SqliteConnection,
     statement: Sql,
-    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    mut read: impl FnMut(&SqliteRow) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let mut rows = sqlx::query(statement.text()).fetch(connection);
     let failed = |error| StoreError::database(statement.name, error);
