@@ -5,10 +5,11 @@
 //! something changes it, so that a decision among many classes looks at one value for each.
 
 mod class;
+mod line;
 mod scene;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
@@ -16,6 +17,7 @@ pub use scene::{Head, OrderKey, Place, Scene, Urgency};
 pub use walk::Newcomer;
 
 use class::ClassLanes;
+use line::Line;
 
 use crate::model::{ClassId, Job, JobId, JobPriority, TenantId};
 
@@ -54,7 +56,7 @@ impl JobQueue {
             class.kept.clear();
             let lanes = &mut class.levels[place.level.level()];
             let Some(lane) = lanes.get_mut(&job.tenant_id) else { return false };
-            let removed = lane.remove(&(job.lane_key, job.id));
+            let removed = lane.remove((job.lane_key, job.id));
             if lane.is_empty() {
                 lanes.remove(&job.tenant_id);
             }
@@ -125,7 +127,7 @@ impl JobQueue {
         self.classes.iter().flat_map(|(class, lanes)| {
             let mut all: BTreeMap<_, (usize, (i64, JobId))> = BTreeMap::new();
             for (level, tenant, lane) in lanes.lanes() {
-                all.extend(lane.first().map(|first| ((level, tenant), (lane.len(), *first))));
+                all.extend(lane.first().map(|first| ((level, tenant), (lane.len(), first))));
             }
             for &(level, key, id, tenant) in &lanes.barred {
                 let lane = all.entry((level, tenant)).or_insert((0, (key, id)));
@@ -147,7 +149,7 @@ impl JobQueue {
         let lanes = self.classes.get(&class);
         let barred = lanes.into_iter().flat_map(|class| class.barred.iter().map(|it| it.2));
         let plain = lanes.into_iter().flat_map(ClassLanes::lanes);
-        plain.flat_map(|(_, _, lane)| lane.iter().map(|(_, id)| *id)).chain(barred)
+        plain.flat_map(|(_, _, lane)| lane.iter().map(|(_, id)| id)).chain(barred)
     }
 
     /// Classes with at least one job, in no order.
@@ -165,7 +167,7 @@ impl JobQueue {
         let Some(class) = self.classes.get(&class) else { return 0 };
         let lanes = class.levels.iter().filter_map(|lanes| lanes.get(&tenant));
         let barred = class.barred.iter().filter(|(.., it)| *it == tenant);
-        lanes.map(BTreeSet::len).sum::<usize>() + barred.count()
+        lanes.map(Line::len).sum::<usize>() + barred.count()
     }
 
     /// How many jobs could be given out.
@@ -182,7 +184,7 @@ impl JobQueue {
     /// must be below.
     pub fn first_lane_key(&self, level: JobPriority) -> Option<i64> {
         let lanes = self.classes.values().flat_map(|class| class.levels[level.level()].values());
-        let heads = lanes.filter_map(|lane| lane.first().map(|(key, _)| *key));
+        let heads = lanes.filter_map(|lane| lane.first().map(|(key, _)| key));
         let barred = self.classes.values().flat_map(|class| &class.barred);
         heads.chain(barred.filter(|it| it.0 == level).map(|it| it.1)).min()
     }

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::line::Line;
 use super::{Head, Scene};
 use crate::model::{ClassId, JobId, JobPriority, PoolId, TenantId};
-
-/// Jobs of one class, tenant and level, by lane key.
-type Lane = BTreeSet<(i64, JobId)>;
 
 /// Who asked for the head of a class: a pool, which ranks by its policy and leaves out barred jobs,
 /// or (`None`) nobody in particular, who ranks by urgency.
@@ -29,7 +27,7 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClassLanes {
     /// Of each level, the non-empty lanes by tenant.
-    pub(super) levels: [BTreeMap<TenantId, Lane>; JobPriority::ALL.len()],
+    pub(super) levels: [BTreeMap<TenantId, Line>; JobPriority::ALL.len()],
     /// Jobs that some fitting runner may not have. They are few, and each is looked at by itself,
     /// so that one of them does not block the head of a lane.
     pub(super) barred: BTreeSet<(JobPriority, i64, JobId, TenantId)>,
@@ -40,7 +38,7 @@ pub(super) struct ClassLanes {
 }
 
 impl ClassLanes {
-    pub(super) fn lanes(&self) -> impl Iterator<Item = (JobPriority, TenantId, &Lane)> {
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (JobPriority, TenantId, &Line)> {
         JobPriority::ALL.into_iter().zip(&self.levels).flat_map(|(level, lanes)| {
             lanes.iter().map(move |(tenant, lane)| (level, *tenant, lane))
         })
@@ -56,7 +54,7 @@ impl ClassLanes {
             let of_one = tenant.and_then(|tenant| Some((tenant, lanes.get(&tenant)?)));
             let of_all = lanes.iter().filter(move |_| tenant.is_none());
             let lanes = of_all.map(|(tenant, lane)| (*tenant, lane)).chain(of_one);
-            lanes.filter_map(move |(tenant, lane)| Some((level, tenant, *lane.first()?)))
+            lanes.filter_map(move |(tenant, lane)| Some((level, tenant, lane.first()?)))
         })
     }
 
