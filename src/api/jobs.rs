@@ -71,7 +71,7 @@ pub(super) async fn get(
         requirements,
         pools,
         terms: job.terms.as_deref().cloned().unwrap_or_default(),
-        units: job.units.as_deref().cloned().unwrap_or_default(),
+        units: job.extras.units.as_deref().cloned().unwrap_or_default(),
         attempts: attempts.into_iter().map(|row| show::attempt(&state.catalogue, row)).collect(),
         outputs,
         records: records.into_iter().map(show::record).collect(),

@@ -32,7 +32,7 @@ fn history(job: &Job, attempts: Vec<Attempt>, kept: Vec<Record>) -> Vec<Record> 
         job_id: Some(job.id),
         runner_id: attempt.map(|(_, runner)| runner),
         attempt: attempt.map(|(number, _)| number),
-        detail: job.name.clone(),
+        detail: job.name.clone().into(),
         ..Record::new(name, at_ms)
     };
     let mut all = vec![of(RecordName::JobQueued, job.queued_at_ms, None)];

@@ -108,7 +108,7 @@ pub(super) fn job(row: &Job) -> wire::JobView {
         queued_at_ms: row.queued_at_ms,
         started_at_ms,
         ended_at_ms,
-        cancel_requested_at_ms: row.cancel_requested_at_ms,
+        cancel_requested_at_ms: row.extras.cancel_requested_at_ms,
     }
 }
 

@@ -32,13 +32,13 @@ impl Scheduler {
         // First in, then out: a tenant with one job has it all the time.
         self.shares.enter(self.jobs[&id].row.tenant_id);
         self.unplace(id);
-        self.set_state(id, JobState::Claimed(lease));
+        self.set_state(id, JobState::Claimed(lease.into()));
         let needs = self.index.requirements(class).map_or(&[][..], |needs| &needs.resources);
         let units = (!needs.is_empty()).then(|| Box::new(self.resources.take(needs, id)));
         let (wait_ms, attempt) = self
             .edit_job(id, |job| {
                 job.attempt += 1;
-                job.units = units;
+                job.extras.edit(|extras| extras.units = units);
                 (now.wall_ms - job.ready_at_ms.max(job.not_before_ms), job.attempt)
             })
             .expect("the job is live");
@@ -102,7 +102,7 @@ impl Scheduler {
             retry_count: job.retry_count,
             max_retries: job.max_retries,
             timeout_ms: job.timeout_ms,
-            units: job.units.as_deref().cloned().unwrap_or_default(),
+            units: job.extras.units.as_deref().cloned().unwrap_or_default(),
             lease: *job.lease().expect("an assigned job has a lease"),
         }
     }
@@ -123,14 +123,15 @@ impl Scheduler {
     /// Claimed becomes running; running stays as it is, because a start can be repeated.
     fn begin(&mut self, now: Now, id: JobId) {
         let job = &self.jobs[&id].row;
-        let JobState::Claimed(lease) = job.state else { return };
+        let JobState::Claimed(lease) = &job.state else { return };
+        let lease = **lease;
         let run_until = now
             .mono_ms
             .saturating_add(job.timeout_ms)
             .saturating_add(self.settings.timeout_grace_ms);
         let renew_by = now.mono_ms.saturating_add(self.settings.lease_ms);
         let workload_id = job.workload_id;
-        self.set_state(id, JobState::Running { lease, started_at_ms: now.wall_ms });
+        self.set_state(id, JobState::Running { lease: lease.into(), started_at_ms: now.wall_ms });
         self.leases.update(lease.token, |live| {
             live.renew_by_ms = renew_by;
             live.run_until_ms = run_until;
@@ -171,7 +172,7 @@ impl Scheduler {
         entropy: &mut dyn Entropy,
     ) -> JobStateKind {
         let job = &self.jobs[&id].row;
-        let cancelling = job.cancel_requested_at_ms.is_some();
+        let cancelling = job.extras.cancel_requested_at_ms.is_some();
         let retries_left = job.retry_count < job.max_retries;
         let charged = match result.outcome {
             // Work that is done is done, even when somebody asked for a cancel meanwhile.
@@ -196,7 +197,7 @@ impl Scheduler {
                     job.retry_count += 1;
                     let wait = backoff_ms(job.backoff_ms, job.retry_count, backoff_max_ms, entropy);
                     job.not_before_ms = if wait > 0 { now.wall_ms + wait } else { 0 };
-                    job.avoid_runner_id = None;
+                    job.extras.edit(|extras| extras.avoid_runner_id = None);
                 });
                 self.put_back(now, id, requeue, None);
                 JobStateKind::Pending
@@ -261,10 +262,10 @@ impl Scheduler {
         let job = &self.jobs[&id].row;
         let Some(runner_id) = job.lease().map(|lease| lease.runner_id) else { return };
         let counted = blamed && !self.planted(Planted::LossNotCounted);
-        let infra_failures = job.infra_failures + u32::from(counted);
+        let infra_failures = job.extras.infra_failures + u32::from(counted);
         let claimed = job.kind() == JobStateKind::Claimed;
         let cancelling =
-            job.cancel_requested_at_ms.is_some() && !self.planted(Planted::CancelForgotten);
+            job.extras.cancel_requested_at_ms.is_some() && !self.planted(Planted::CancelForgotten);
         if blamed {
             let event = match reason {
                 RequeueReason::LeaseLost if claimed => HealthEvent::NotStarted,
@@ -289,11 +290,13 @@ impl Scheduler {
         let next = if poisoned { JobStateKind::Failed } else { JobStateKind::Pending };
         self.finish(now, id, result(AttemptOutcome::Requeued), Some(reason), next);
         self.edit_job(id, |job| {
-            job.infra_failures = infra_failures;
             job.not_before_ms = 0;
-            if blamed {
-                job.avoid_runner_id = Some(runner_id);
-            }
+            job.extras.edit(|extras| {
+                extras.infra_failures = infra_failures;
+                if blamed {
+                    extras.avoid_runner_id = Some(runner_id);
+                }
+            });
         });
         if poisoned {
             self.set_state(id, JobState::Pending);
@@ -385,8 +388,7 @@ impl Scheduler {
             self.note_health(now, lease.runner_id, event);
         }
         self.edit_job(id, |job| {
-            job.external_ref = None;
-            job.units = None;
+            job.extras.edit(|extras| (extras.external_ref, extras.units) = (None, None));
         });
     }
 

@@ -75,7 +75,7 @@ impl Scheduler {
         let record = Record {
             workload_id: Some(id),
             author: Some(author.into()),
-            detail: self.workloads[&id].row.name.clone(),
+            detail: self.workloads[&id].row.name.clone().into(),
             ..Record::new(RecordName::WorkloadClosed, now.wall_ms)
         };
         self.record(record);
@@ -96,7 +96,7 @@ impl Scheduler {
 
     /// The jobs of a workload that have not ended, in the order in which they were made.
     pub(super) fn unended_jobs(&self, id: WorkloadId) -> Vec<JobId> {
-        let jobs = self.workloads.get(&id).into_iter().flat_map(|workload| &workload.jobs);
+        let jobs = self.workloads.get(&id).into_iter().flat_map(|workload| workload.jobs());
         let unended = |id: &&JobId| self.job(**id).is_some_and(|job| !job.kind().is_terminal());
         jobs.filter(unended).copied().collect()
     }
@@ -119,7 +119,7 @@ impl Scheduler {
             |other: &Job| other.kind() == JobStateKind::Blocked || dependents.contains(&other.id);
         let spared = |other: &Job| waited(other) && other.run_if() != RunIf::Success;
         let shares = |other: &Job| same(other) || (whole && !spared(other));
-        let others = workload.jobs.iter().filter(|other| **other != id);
+        let others = workload.jobs().iter().filter(|other| **other != id);
         let others: Vec<_> = others
             .filter_map(|id| self.job(*id))
             .filter(|other| shares(other))
@@ -144,7 +144,8 @@ impl Scheduler {
         reason: &str,
         end: EndReason,
     ) {
-        let asked = |job: &Job| job.kind().is_terminal() || job.cancel_requested_at_ms.is_some();
+        let asked =
+            |job: &Job| job.kind().is_terminal() || job.extras.cancel_requested_at_ms.is_some();
         if self.job(id).is_some_and(|job| !asked(job)) {
             self.cancel(now, id, author, reason, end);
         }
@@ -157,7 +158,7 @@ impl Scheduler {
         record.detail = reason.into();
         self.record(record);
         let job = &self.jobs[&id].row;
-        let first = job.cancel_requested_at_ms.is_none();
+        let first = job.extras.cancel_requested_at_ms.is_none();
         match job.state {
             JobState::Blocked => {}
             JobState::Pending => self.unplace(id),
@@ -169,12 +170,13 @@ impl Scheduler {
                     error: Some("cancelled before it started".into()),
                     outputs: Default::default(),
                 };
-                self.edit_job(id, |job| job.cancel_requested_at_ms = Some(now.wall_ms));
+                self.note_cancel(now, id);
                 self.finish(now, id, result, None, JobStateKind::Cancelled);
             }
-            JobState::Running { lease, .. } => {
+            JobState::Running { ref lease, .. } => {
+                let lease = **lease;
                 if first {
-                    self.edit_job(id, |job| job.cancel_requested_at_ms = Some(now.wall_ms));
+                    self.note_cancel(now, id);
                     let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
                     self.leases.update(lease.token, |live| live.stop_by_ms = stop_by);
                     if let Some(slot) = self.runners.slot(lease.runner_id) {
@@ -187,8 +189,15 @@ impl Scheduler {
             JobState::Ended { .. } => return,
         }
         if first {
-            self.edit_job(id, |job| job.cancel_requested_at_ms = Some(now.wall_ms));
+            self.note_cancel(now, id);
         }
         self.end_job(now, id, JobStateKind::Cancelled, end);
+    }
+
+    fn note_cancel(&mut self, now: Now, id: JobId) {
+        let requested = Some(now.wall_ms);
+        self.edit_job(id, |job| {
+            job.extras.edit(|extras| extras.cancel_requested_at_ms = requested);
+        });
     }
 }

@@ -150,7 +150,7 @@ impl Scheduler {
                 return false;
             }
         }
-        if job.avoid_runner_id == Some(runner.row.id)
+        if job.extras.avoid_runner_id == Some(runner.row.id)
             && !self.is_alone(job.class_id, slot)
             && !self.planted(Planted::AvoidedTakes)
         {
@@ -176,7 +176,7 @@ impl Scheduler {
     /// who must be near to a runner that will not have it would wait for ever.
     fn could_have(&self, job: &Job, slot: RunnerSlot) -> bool {
         let there = self.runners.at(slot).filter(|it| !it.offline && it.takes_new());
-        there.is_some_and(|it| job.avoid_runner_id != Some(it.row.id))
+        there.is_some_and(|it| job.extras.avoid_runner_id != Some(it.row.id))
             && self.index.fits(job.class_id, slot)
     }
 

@@ -60,12 +60,7 @@ impl Scheduler {
     }
 
     /// Changes what the place of a waiting job follows from.
-    fn reorder(
-        &mut self,
-        now: Now,
-        id: JobId,
-        change: impl FnOnce(&mut super::scheduler::LiveJob),
-    ) {
+    fn reorder(&mut self, now: Now, id: JobId, change: impl FnOnce(&mut super::live::LiveJob)) {
         let pending = self.jobs[&id].row.kind() == JobStateKind::Pending;
         if pending {
             self.unplace(id);

@@ -74,14 +74,15 @@ impl Scheduler {
 
     fn archive(&mut self, id: WorkloadId) {
         let Some(workload) = self.workloads.remove(&id) else { return };
+        let jobs = workload.jobs().to_vec();
         self.out.changes.push(Change::WorkloadUpdated(workload.row));
-        for &job_id in &workload.jobs {
+        for &job_id in &jobs {
             if let Some(job) = self.jobs.remove(&job_id) {
                 self.dependencies.remove(job_id, job.row.needs_workloads());
                 self.release_class(job.row.class_id);
                 self.out.changes.push(Change::JobUpdated(job.row));
             }
         }
-        self.out.changes.push(Change::WorkloadArchived(id, workload.jobs));
+        self.out.changes.push(Change::WorkloadArchived(id, jobs));
     }
 }

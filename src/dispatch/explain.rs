@@ -32,7 +32,8 @@ impl Scheduler {
     ) -> Option<Explanation> {
         let job = self.job(id)?;
         let mut reasons = Vec::new();
-        if let Some(at_ms) = job.cancel_requested_at_ms.filter(|_| !job.kind().is_terminal()) {
+        if let Some(at_ms) = job.extras.cancel_requested_at_ms.filter(|_| !job.kind().is_terminal())
+        {
             reasons.push(Reason::Cancelling(at_ms));
         }
         match &job.state {
@@ -68,7 +69,7 @@ impl Scheduler {
             reasons.push(Reason::HeldFor { runner_id, in_ms: (until_ms - now.mono_ms).max(0) });
         }
         self.explain_closed(now, job, limited_to, reasons);
-        if let Some(avoided) = job.avoid_runner_id {
+        if let Some(avoided) = job.extras.avoid_runner_id {
             reasons.push(Reason::AvoidsRunner(avoided));
         }
         self.explain_runners(job, limited_to, reasons);
@@ -99,7 +100,7 @@ impl Scheduler {
         let scopes = [
             PauseScope::Everything,
             PauseScope::Tenant(job.tenant_id),
-            PauseScope::Trigger(trigger),
+            PauseScope::Trigger(trigger.into()),
         ];
         let paused = scopes.iter().filter_map(|scope| self.pauses.get(scope));
         let needs = self.index.requirements(job.class_id);
@@ -183,7 +184,8 @@ impl Scheduler {
     fn explain_needs(&self, job: &Job, limited_to: Option<TenantId>, reasons: &mut Vec<Reason>) {
         let needs = self.dependencies.needs(job.id).iter().filter_map(|need| self.job(*need));
         let unended = needs.filter(|need| !need.kind().is_terminal());
-        let jobs: Vec<_> = unended.map(|need| (need.id, need.name.clone(), need.kind())).collect();
+        let jobs: Vec<_> =
+            unended.map(|need| (need.id, need.name.clone().into(), need.kind())).collect();
         if !jobs.is_empty() {
             reasons.push(Reason::BlockedBy(jobs));
         }
@@ -194,7 +196,7 @@ impl Scheduler {
         let live = job.needs_workloads().iter().filter_map(|id| self.workload(*id));
         let workloads = live.map(|it| {
             let own = limited_to.is_none_or(|tenant| it.tenant_id == tenant);
-            Seen::of((it.id, it.name.clone(), it.state), own)
+            Seen::of((it.id, it.name.clone().into(), it.state), own)
         });
         let workloads: Vec<_> = workloads.collect();
         if !workloads.is_empty() {
@@ -236,7 +238,7 @@ impl Scheduler {
         let mut cordon = None;
         let Some(needs) = self.index.requirements(job.class_id) else { return };
         let avoided = |runner: &LiveRunner, slot| {
-            job.avoid_runner_id == Some(runner.row.id) && !self.is_alone(job.class_id, slot)
+            job.extras.avoid_runner_id == Some(runner.row.id) && !self.is_alone(job.class_id, slot)
         };
         for slot in self.index.runners(job.class_id) {
             let Some(runner) = self.runners.at(slot) else { continue };

@@ -163,7 +163,7 @@ impl Scheduler {
                 continue;
             };
             let job = &self.jobs[&live.owner.job_id].row;
-            if job.cancel_requested_at_ms.is_some() {
+            if job.extras.cancel_requested_at_ms.is_some() {
                 cancel.push(token);
             }
             // A claimed lease is kept by a start alone.

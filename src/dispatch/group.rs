@@ -77,7 +77,7 @@ impl Scheduler {
         }
         let workload = self.workloads.get(&member.workload_id)?;
         let jobs = || {
-            let jobs = workload.jobs.iter().filter_map(|id| self.job(*id));
+            let jobs = workload.jobs().iter().filter_map(|id| self.job(*id));
             jobs.filter(|job| job.kind() != JobStateKind::Completed)
         };
         let priority = jobs().map(|job| job.priority).min()?;
@@ -216,8 +216,10 @@ impl Scheduler {
 
     /// The gates as the rows say: who is in, and who could be and is not.
     pub(super) fn load_groups(&mut self) {
-        let mut members: Vec<_> = self.workloads.keys().copied().map(Member::workload).collect();
-        members.extend(self.jobs.values().map(|job| Member::job(&job.row)));
+        let workloads = self.workloads.values().filter(|it| it.row.group().is_some());
+        let mut members: Vec<_> = workloads.map(|it| Member::workload(it.row.id)).collect();
+        let jobs = self.jobs.values().filter(|it| it.row.group().is_some());
+        members.extend(jobs.map(|it| Member::job(&it.row)));
         members.sort_unstable();
         for member in members {
             let Some((key, terms)) = self.group_of(member) else { continue };

@@ -6,12 +6,13 @@ use rustc_hash::FxHashSet;
 
 use super::command::{Deliver, Ended, Refusal, Reply, Verdict};
 use super::forecast::{Coming, Outlooks};
+use super::live::{LiveJob, LiveWorkload};
 use super::needs::{Ends, needed};
-use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
+use super::scheduler::Scheduler;
 use crate::model::{
     Change, DeliveryId, DeliveryState, Edge, Job, JobId, JobState, JobStateKind, KeyScope, Now,
-    PlanError, PlannedJob, PlannedWorkload, Record, RecordName, TenantId, UniqueKey, Workload,
-    WorkloadId, WorkloadState,
+    PlanError, PlannedJob, PlannedWorkload, Rare, Record, RecordName, TenantId, UniqueKey,
+    Workload, WorkloadId, WorkloadState,
 };
 use crate::queue::Member;
 
@@ -189,10 +190,10 @@ impl Scheduler {
             id: workload_id,
             run: 1,
             kind: planned.kind,
-            name: planned.name.into(),
+            name: self.names.share(&planned.name),
             tenant_id: planned.tenant_id,
             delivery_id,
-            trigger: planned.trigger.into(),
+            trigger: self.names.share(&planned.trigger),
             session_key: planned.session_key.map(Into::into),
             terms: planned.terms.boxed(),
             open: planned.open,
@@ -205,11 +206,11 @@ impl Scheduler {
         self.record(Record {
             delivery_id,
             workload_id: Some(workload_id),
-            detail: row.name.clone(),
+            detail: row.name.clone().into(),
             ..Record::new(RecordName::WorkloadCreated, now.wall_ms)
         });
         self.out.changes.push(Change::WorkloadInserted(row.clone()));
-        self.workloads.insert(workload_id, Box::new(LiveWorkload::clean(row)));
+        self.workloads.insert(workload_id, LiveWorkload::clean(row));
         let first = self.marks.next_job;
         let id = |at: &usize| JobId(first + *at as i64);
         let needs = needs.iter().map(|needs| needs.iter().map(id).collect()).collect();
@@ -232,9 +233,6 @@ impl Scheduler {
         let first = self.marks.next_job;
         self.marks.next_job += planned.len() as i64;
         let ids: Vec<_> = (first..self.marks.next_job).map(JobId).collect();
-        if let Some(workload) = self.workloads.get_mut(&workload_id) {
-            workload.jobs.extend_from_slice(&ids);
-        }
         for ((planned, needs), &id) in planned.into_iter().zip(needs).zip(&ids) {
             let spec = Arc::clone(&planned.spec);
             let job = self.new_job(now, id, (workload_id, tenant_id), planned, !needs.is_empty());
@@ -269,7 +267,7 @@ impl Scheduler {
             workload_id,
             class_id: self.intern(&planned.requirements),
             tenant_id,
-            name: planned.name.into(),
+            name: self.names.share(&planned.name),
             terms: planned.terms.boxed(),
             state: if blocked { JobState::Blocked } else { JobState::Pending },
             priority: planned.priority,
@@ -282,14 +280,10 @@ impl Scheduler {
             attempt: 0,
             retry_count: 0,
             max_retries: planned.retry.max_retries,
-            infra_failures: 0,
-            avoid_runner_id: None,
-            cancel_requested_at_ms: None,
             need_failed: false,
             in_group: false,
             unschedulable: false,
-            units: None,
-            external_ref: None,
+            extras: Rare::default(),
         }
     }
 
@@ -299,11 +293,11 @@ impl Scheduler {
         let (id, kind) = (job.id, job.kind());
         debug_assert!(matches!(kind, JobStateKind::Blocked | JobStateKind::Pending));
         if let Some(workload) = self.workloads.get_mut(&job.workload_id) {
-            workload.counts[kind as usize] += 1;
+            workload.add(id, kind);
         }
         self.dependencies.insert(id, needs, job.needs_workloads(), unended);
         let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
-        self.jobs.insert(id, Box::new(live));
+        self.jobs.insert(id, live);
         self.begin_wait(id);
         if kind == JobStateKind::Pending {
             self.queued(now, id);

@@ -13,8 +13,8 @@ use super::needs::{Ends, needed};
 use super::scheduler::Scheduler;
 use super::wait_graph::{Node, reach};
 use crate::model::{
-    Change, Company, Edge, Job, JobId, JobStateKind, KeyScope, Now, PlanError, PlannedJob, Record,
-    RecordName, UniqueKey, WorkloadId, faults_of_jobs, find_cycle, sort_needs,
+    Change, Company, Edge, Job, JobId, JobStateKind, KeyScope, Name, Now, PlanError, PlannedJob,
+    Record, RecordName, UniqueKey, WorkloadId, faults_of_jobs, find_cycle, sort_needs,
 };
 use crate::queue::NeedEnd;
 
@@ -141,7 +141,7 @@ impl Scheduler {
     fn open_workload(&self, id: WorkloadId) -> Result<Box<str>, Refusal> {
         let workload = self.workload(id).ok_or(Refusal::UnknownWorkload(id))?;
         if workload.open {
-            return Ok(workload.name.clone());
+            return Ok(workload.name.clone().into());
         }
         Err(Refusal::WrongState(format!("workload {id} is not open: nothing joins it").into()))
     }
@@ -153,7 +153,7 @@ impl Scheduler {
         ended: &Ended,
     ) -> Result<(Joining<'a>, Ends), Refusal> {
         let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
-        let known = self.workloads[&workload_id].jobs.clone();
+        let known = self.workloads[&workload_id].jobs().to_vec();
         let (count, max) = (known.len() + jobs.len(), self.settings.workload_jobs_max);
         if jobs.is_empty() {
             return Err(Refusal::Invalid("no jobs were given that could join".into()));
@@ -162,7 +162,7 @@ impl Scheduler {
             return Err(invalid(PlanError::TooManyJobs { jobs: count, max }));
         }
         let first = self.marks.next_job;
-        let mut by_name: FxHashMap<Box<str>, JobId> =
+        let mut by_name: FxHashMap<Name, JobId> =
             known.iter().map(|id| (self.jobs[id].row.name.clone(), *id)).collect();
         for (at, job) in jobs.iter().enumerate() {
             if by_name.insert(job.name.as_str().into(), JobId(first + at as i64)).is_some() {
@@ -195,7 +195,7 @@ impl Scheduler {
     fn late_edges(
         &self,
         known: &[JobId],
-        by_name: &FxHashMap<Box<str>, JobId>,
+        by_name: &FxHashMap<Name, JobId>,
         first: i64,
     ) -> Vec<(JobId, JobId)> {
         let new = |name: &str| by_name.get(name).copied().filter(|id| id.0 >= first);

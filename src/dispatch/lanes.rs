@@ -89,9 +89,9 @@ impl Scheduler {
         let job = &self.jobs[&id].row;
         let trigger = &self.workloads[&job.workload_id].row.trigger;
         if !self.pauses.is_empty()
-            && self.pauses.contains_key(&PauseScope::Trigger(trigger.clone()))
+            && self.pauses.contains_key(&PauseScope::Trigger(trigger.clone().into()))
         {
-            self.paused_triggers.0.entry(trigger.clone()).or_default().insert(id);
+            self.paused_triggers.0.entry(trigger.clone().into()).or_default().insert(id);
             return;
         }
         self.shares.enter(job.tenant_id);
@@ -133,13 +133,16 @@ impl Scheduler {
         let raising = self.raising();
         let Some(live) = self.jobs.get_mut(&id) else { return };
         let (level, raise_at_ms) =
-            raising.lane_level(live.row.priority, live.start_by_ms, now.wall_ms);
+            raising.lane_level(live.row.priority, live.start_by_ms(), now.wall_ms);
         let placement = live.row.terms.as_ref().map(|terms| &terms.placement);
-        let barred = live.row.avoid_runner_id.is_some()
+        let barred = live.row.extras.avoid_runner_id.is_some()
             || placement.is_some_and(|it| it.anti_affinity.is_some() || it.affinity_required);
         let place = Place { level, barred };
         debug_assert!(live.place.is_none(), "job {id} is in its lane already");
-        (live.place, live.raise_at_ms) = (Some(place), raise_at_ms);
+        live.place = Some(place);
+        if let Some(due) = &mut live.due {
+            due.raise_at_ms = raise_at_ms;
+        }
         self.queue.push(&live.row, place);
         self.raises.extend(raise_at_ms.map(|at_ms| (at_ms, id)));
         self.fresh_classes.insert(live.row.class_id);
@@ -158,7 +161,7 @@ impl Scheduler {
     fn take_from_lane(&mut self, id: JobId) {
         let Some(live) = self.jobs.get_mut(&id) else { return };
         let place = live.place.take();
-        if let Some(at_ms) = live.raise_at_ms.take() {
+        if let Some(at_ms) = live.due.as_mut().and_then(|due| due.raise_at_ms.take()) {
             self.raises.remove(&(at_ms, id));
         }
         let found = place.is_some_and(|place| self.queue.remove(&live.row, place));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
+use super::live::{LiveJob, LiveWorkload};
+use super::scheduler::Scheduler;
 use super::settings::Settings;
 use crate::model::{
     Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, Runner, RunnerId,
@@ -55,8 +56,9 @@ impl Scheduler {
             scheduler.watch_silence(now.mono_ms, id);
         }
         scheduler.restore_soft(now, &soft);
-        for row in workloads {
-            scheduler.workloads.insert(row.id, Box::new(LiveWorkload::clean(row)));
+        for mut row in workloads {
+            row.share_names(&mut scheduler.names);
+            scheduler.workloads.insert(row.id, LiveWorkload::clean(row));
         }
         for class in classes {
             scheduler.add_class(class.id, class.requirements);
@@ -75,7 +77,7 @@ impl Scheduler {
             scheduler.load_needs(job, needs);
         }
         scheduler.load_groups();
-        let mut ids: Vec<_> = scheduler.jobs.keys().copied().collect();
+        let mut ids: Vec<_> = scheduler.jobs.keys().collect();
         ids.sort_unstable();
         for id in ids {
             scheduler.index_job(now, id);
@@ -84,10 +86,10 @@ impl Scheduler {
         scheduler
     }
 
-    fn load_job(&mut self, row: Job) {
+    fn load_job(&mut self, mut row: Job) {
+        row.share_names(&mut self.names);
         if let Some(workload) = self.workloads.get_mut(&row.workload_id) {
-            workload.jobs.push(row.id);
-            workload.counts[row.kind() as usize] += 1;
+            workload.add(row.id, row.kind());
         }
         self.use_class(row.class_id);
         let (id, taken) = (row.id, row.lease().is_some());
@@ -95,7 +97,7 @@ impl Scheduler {
             self.load_mark(row.class_id, id);
         }
         let live = LiveJob::clean(row, |class| self.expected_run_ms(class));
-        self.jobs.insert(id, Box::new(live));
+        self.jobs.insert(id, live);
         if taken {
             self.count_parallel(id, true);
         }
@@ -111,7 +113,7 @@ impl Scheduler {
     /// Puts a loaded job where its state says.
     fn index_job(&mut self, now: Now, id: JobId) {
         let job = &self.jobs[&id].row;
-        match job.state {
+        match &job.state {
             JobState::Blocked => self.begin_wait(id),
             JobState::Pending => {
                 self.begin_wait(id);
@@ -122,7 +124,7 @@ impl Scheduler {
                 self.resume(now, id, lease.token, renew_by, i64::MAX);
             }
             JobState::Running { lease, started_at_ms } => {
-                let ran_ms = (now.wall_ms - started_at_ms).clamp(0, job.timeout_ms);
+                let ran_ms = (now.wall_ms - *started_at_ms).clamp(0, job.timeout_ms);
                 let left_ms = job.timeout_ms - ran_ms;
                 let run_until = now
                     .mono_ms
@@ -145,7 +147,7 @@ impl Scheduler {
         run_until_ms: i64,
     ) {
         let job = &self.jobs[&id].row;
-        let cancelling = job.cancel_requested_at_ms.is_some();
+        let cancelling = job.extras.cancel_requested_at_ms.is_some();
         let runner_id = job.lease().map(|lease| lease.runner_id);
         self.hold(token, id, renew_by_ms, run_until_ms);
         self.take_again(now, id);
@@ -177,15 +179,15 @@ impl Scheduler {
     /// What the rows must say now: after every commit it equals that of a fresh load.
     pub fn durable(&self) -> Durable {
         let mut edges = Vec::new();
-        for (&workload_id, workload) in &self.workloads {
-            for &job_id in &workload.jobs {
+        for (workload_id, workload) in self.workloads.iter() {
+            for &job_id in workload.jobs() {
                 let needs = self.dependencies.needs(job_id).iter();
                 let edge = |&needs_job_id| Edge { workload_id, job_id, needs_job_id };
                 edges.extend(needs.map(edge));
             }
         }
         edges.sort_unstable();
-        let unended = self.jobs.keys().map(|id| (*id, self.dependencies.unended(*id)));
+        let unended = self.jobs.keys().map(|id| (id, self.dependencies.unended(id)));
         let group = |key: &GroupKey| {
             (key.clone(), (self.groups.inside(key), self.groups.waiting(key).collect()))
         };
@@ -193,8 +195,8 @@ impl Scheduler {
             |(token, owner): (_, super::LeaseOwner)| (token, (owner.job_id, owner.runner_id));
         Durable {
             marks: self.marks,
-            workloads: self.workloads.iter().map(|(id, it)| (*id, it.row.clone())).collect(),
-            jobs: self.jobs.iter().map(|(id, it)| (*id, it.row.clone())).collect(),
+            workloads: self.workloads.iter().map(|(id, it)| (id, it.row.clone())).collect(),
+            jobs: self.jobs.iter().map(|(id, it)| (id, it.row.clone())).collect(),
             edges,
             runners: self.runners.iter().map(|(_, it)| (it.row.id, it.row.clone())).collect(),
             pauses: self.pauses.clone(),

@@ -109,7 +109,7 @@ impl Scheduler {
         let jobs = needs.iter().filter_map(|need| self.job(*need));
         let live = |id: &&WorkloadId| self.workloads.contains_key(id);
         let late = job.late_needs().iter().filter(|name| {
-            !needs.iter().any(|need| self.job(*need).is_some_and(|need| need.name == **name))
+            !needs.iter().any(|need| self.job(*need).is_some_and(|need| *need.name == ***name))
         });
         let open = self.workload(job.workload_id).is_some_and(|it| it.open);
         jobs.filter(|need| !need.kind().is_terminal()).count()

@@ -3,7 +3,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::command::{Ended, Refusal, Reply};
-use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
+use super::live::{LiveJob, LiveWorkload};
+use super::scheduler::Scheduler;
 use super::wait_graph::Node;
 use crate::model::{
     Archived, AttemptOutcome, Change, Job, JobId, JobResult, JobState, JobStateKind, Now, Record,
@@ -27,7 +28,7 @@ impl Scheduler {
                 format!("job {id} is {}: only a job that a runner has goes back", job.kind());
             return Err(Refusal::WrongState(text.into()));
         };
-        if job.cancel_requested_at_ms.is_some() {
+        if job.extras.cancel_requested_at_ms.is_some() {
             return Err(Refusal::WrongState(format!("job {id} is being cancelled").into()));
         }
         let result = JobResult {
@@ -39,7 +40,8 @@ impl Scheduler {
         self.finish(now, id, result, Some(RequeueReason::Manual), JobStateKind::Pending);
         self.edit_job(id, |job| {
             job.not_before_ms = 0;
-            job.avoid_runner_id = avoid_runner.then_some(lease.runner_id);
+            let avoided = avoid_runner.then_some(lease.runner_id);
+            job.extras.edit(|extras| extras.avoid_runner_id = avoided);
         });
         self.put_back(now, id, RequeueReason::Manual, Some(author.into()));
         // The runner that still works on it is told to stop.
@@ -85,7 +87,8 @@ impl Scheduler {
             jobs.iter().map(|job| (job.id, job.name.clone())).unzip();
         for job in jobs {
             let needs = needs.remove(&job.id).unwrap_or_default();
-            let never_came = job.late_needs().iter().filter(|name| !names.contains(*name)).count();
+            let never_came =
+                job.late_needs().iter().filter(|name| !names.contains(&***name)).count();
             self.reopen(now, job, needs, never_came);
         }
         self.meet_ended_needs(now, &ids, &ends);
@@ -108,10 +111,10 @@ impl Scheduler {
         row.ended_at_ms = None;
         row.state = WorkloadState::Pending;
         let run = row.run;
-        let mut live = LiveWorkload::clean(row);
-        live.jobs = jobs.iter().map(|job| job.id).collect();
-        self.out.changes.push(Change::WorkloadReopened(id, live.jobs.clone()));
-        self.workloads.insert(id, Box::new(live));
+        row.share_names(&mut self.names);
+        let jobs = jobs.iter().map(|job| job.id).collect();
+        self.out.changes.push(Change::WorkloadReopened(id, jobs));
+        self.workloads.insert(id, LiveWorkload::clean(row));
         self.edit_workload(id, |_| {});
         let record = Record {
             workload_id: Some(id),
@@ -126,14 +129,15 @@ impl Scheduler {
     /// `never_came`.
     fn reopen(&mut self, now: Now, mut job: Job, needs: Vec<JobId>, never_came: usize) {
         let id = job.id;
+        job.share_names(&mut self.names);
         self.use_class(job.class_id);
         if !is_reopened(&job) {
             if let Some(workload) = self.workloads.get_mut(&job.workload_id) {
-                workload.counts[job.kind() as usize] += 1;
+                workload.add(id, job.kind());
             }
             self.dependencies.insert(id, needs, job.needs_workloads(), 0);
             let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
-            self.jobs.insert(id, Box::new(live));
+            self.jobs.insert(id, live);
             return;
         }
         let unended = needs.len() + job.needs_workloads().len() + never_came;
@@ -143,10 +147,12 @@ impl Scheduler {
         job.lane_key = now.wall_ms;
         job.not_before_ms = 0;
         job.retry_count = 0;
-        job.infra_failures = 0;
-        job.avoid_runner_id = None;
-        job.cancel_requested_at_ms = None;
         job.need_failed = false;
+        job.extras.edit(|extras| {
+            extras.infra_failures = 0;
+            extras.avoid_runner_id = None;
+            extras.cancel_requested_at_ms = None;
+        });
         self.admit(now, job, needs, unended);
         self.edit_job(id, |_| {});
     }

@@ -7,20 +7,22 @@ use rustc_hash::FxHashMap;
 use super::agenda::Agenda;
 use super::classes::Classes;
 use super::command::{Command, Refusal, Reply, Verdict};
-use super::forecast::{PredictionScore, Promised};
+use super::forecast::PredictionScore;
+use super::id_map::IdMap;
 use super::lanes::TriggerGate;
 use super::leases::Leases;
+use super::live::{LiveJob, LiveWorkload};
 use super::output::Output;
 use super::policies::PoolPolicies;
 use super::settings::{PoolSettings, Settings};
 use super::unschedulable::Unschedulable;
 use crate::model::{
-    Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Now, Pause, PauseScope,
-    PoolId, Record, RecordName, RunnerId, TenantId, Workload, WorkloadId, WorkloadState,
+    Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Names, Now, Pause,
+    PauseScope, PoolId, Record, RecordName, RunnerId, TenantId, Workload, WorkloadId,
 };
 use crate::queue::{
-    DependencyTracker, GroupGate, HoldGate, JobQueue, ParallelGate, Place, QueueTimeouts,
-    QuotaGate, ResourceGate, Shares, TimeGate, WaitStatistics,
+    DependencyTracker, GroupGate, HoldGate, JobQueue, ParallelGate, QueueTimeouts, QuotaGate,
+    ResourceGate, Shares, TimeGate, WaitStatistics,
 };
 use crate::runner::{
     BusyMeter, CapabilityIndex, PlacementKey, RunTimes, RunTimesSettings, RunnerRegistry,
@@ -38,9 +40,10 @@ pub struct Scheduler {
     pub(super) next_sequence: i64,
     pub(super) marks: Marks,
     pub(super) classes: Classes,
-    /// Behind pointers, as jobs are: up to half of a map's places are empty.
-    pub(super) workloads: FxHashMap<WorkloadId, Box<LiveWorkload>>,
-    pub(super) jobs: FxHashMap<JobId, Box<LiveJob>>,
+    /// Names that the rows of workloads and jobs share.
+    pub(super) names: Names,
+    pub(super) workloads: IdMap<WorkloadId, LiveWorkload>,
+    pub(super) jobs: IdMap<JobId, LiveJob>,
     pub(super) dependencies: DependencyTracker,
     pub(super) groups: GroupGate,
     pub(super) parallel: ParallelGate,
@@ -96,61 +99,6 @@ pub struct Scheduler {
     pub(super) out: Output,
 }
 
-/// A job in memory.
-#[derive(Clone, Debug)]
-pub(super) struct LiveJob {
-    pub(super) row: Job,
-    /// Where it stands while it is ready.
-    pub(super) place: Option<Place>,
-    /// When its lane becomes a more urgent one (wall).
-    pub(super) raise_at_ms: Option<i64>,
-    /// When its work should begin (wall).
-    pub(super) start_by_ms: Option<i64>,
-    /// It was kept back for a runner once.
-    pub(super) was_held: bool,
-    /// What was said about its start, until that is scored.
-    pub(super) promised: Option<Box<Promised>>,
-    dirty: bool,
-}
-
-impl LiveJob {
-    pub(super) fn clean(row: Job, expected_run_ms: impl Fn(ClassId) -> i64) -> Self {
-        let start_by_ms = row.terms.as_ref().and_then(|terms| {
-            let expected_run_ms = expected_run_ms(row.class_id);
-            terms.start_by_ms(row.queued_at_ms, expected_run_ms)
-        });
-        let (place, raise_at_ms, was_held, promised) = (None, None, false, None);
-        Self { row, place, raise_at_ms, start_by_ms, was_held, promised, dirty: false }
-    }
-}
-
-/// A workload in memory.
-#[derive(Clone, Debug)]
-pub(super) struct LiveWorkload {
-    pub(super) row: Workload,
-    pub(super) jobs: Vec<JobId>,
-    /// How many of its jobs are in each state.
-    pub(super) counts: [u32; JobStateKind::ALL.len()],
-    dirty: bool,
-}
-
-impl LiveWorkload {
-    pub(super) fn clean(row: Workload) -> Self {
-        Self { row, jobs: Vec::new(), counts: Default::default(), dirty: false }
-    }
-
-    pub(super) fn derived_state(&self) -> WorkloadState {
-        let present = JobStateKind::ALL.into_iter().filter(|kind| self.counts[*kind as usize] > 0);
-        let state = WorkloadState::derive(present, self.row.begun);
-        match self.row.open && state.is_terminal() {
-            // Jobs may still join.
-            true if self.row.begun => WorkloadState::Running,
-            true => WorkloadState::Pending,
-            false => state,
-        }
-    }
-}
-
 impl Scheduler {
     /// A scheduler that knows nothing yet; [`Scheduler::load`] is how a server gets one.
     pub(super) fn empty(settings: Settings, epoch: i64) -> Self {
@@ -168,8 +116,9 @@ impl Scheduler {
             next_sequence: 1,
             marks: Marks::default(),
             classes: Classes::default(),
-            workloads: FxHashMap::default(),
-            jobs: FxHashMap::default(),
+            names: Names::default(),
+            workloads: IdMap::default(),
+            jobs: IdMap::default(),
             dependencies: DependencyTracker::default(),
             groups: GroupGate::default(),
             parallel: ParallelGate::default(),
@@ -349,8 +298,7 @@ impl Scheduler {
             self.begin_wait(id);
         }
         if let Some(workload) = self.workloads.get_mut(&workload_id) {
-            workload.counts[from as usize] -= 1;
-            workload.counts[to as usize] += 1;
+            workload.moved(from, to);
         }
     }
 
@@ -382,7 +330,7 @@ impl Scheduler {
             job_id: Some(id),
             runner_id: job.lease().map(|lease| lease.runner_id),
             attempt: (job.attempt > 0).then_some(job.attempt),
-            detail: job.name.clone(),
+            detail: job.name.clone().into(),
             ..Record::new(name, now.wall_ms)
         }
     }

@@ -166,9 +166,9 @@ impl Scheduler {
 
     /// Jobs of a workload that wait.
     fn waiting_jobs_of(&self, id: WorkloadId) -> u64 {
-        let counts = self.workloads.get(&id).map(|workload| workload.counts);
-        let of = |kind| counts.map_or(0, |counts| u64::from(counts[kind as usize]));
-        of(JobStateKind::Blocked) + of(JobStateKind::Pending)
+        let Some(workload) = self.workloads.get(&id) else { return 0 };
+        let waiting = [JobStateKind::Blocked, JobStateKind::Pending];
+        waiting.into_iter().map(|kind| u64::from(workload.count(kind))).sum()
     }
 
     /// How many of these jobs the caller sees; who sees all costs no look at each.

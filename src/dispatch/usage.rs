@@ -42,7 +42,7 @@ impl Scheduler {
         self.quota.given(job.tenant_id, demand, job.priority, None);
         self.note_busy(now, job.tenant_id);
         let job = &self.jobs[&id].row;
-        if let Some(units) = &job.units {
+        if let Some(units) = &job.extras.units {
             self.resources.hold(units, id);
         }
         let runner_id = job.lease().map(|lease| lease.runner_id);
@@ -112,7 +112,7 @@ impl Scheduler {
         let runner = job.lease().and_then(|lease| self.runners.get(lease.runner_id));
         // The runner still counts it.
         let full = runner.map(|it| it.row.pool_id).filter(|pool| self.pool_is_full(*pool));
-        let units = job.units.clone().filter(|_| !self.planted(Planted::UnitsKept));
+        let units = job.extras.units.clone().filter(|_| !self.planted(Planted::UnitsKept));
         let quota_opened =
             !self.planted(Planted::QuotaKept) && self.quota.given_back(tenant, demand, priority);
         if quota_opened {

@@ -1,8 +1,8 @@
 //! The hot row of a job: narrow, and the same in memory and in the database.
 
 use super::{
-    ClassId, GroupTerms, HeldUnits, JobId, JobPriority, JobState, JobStateKind, JobTerms, Lease,
-    MatrixTerms, RunIf, RunnerId, TenantId, WorkloadId,
+    Blank, ClassId, GroupTerms, HeldUnits, JobId, JobPriority, JobState, JobStateKind, JobTerms,
+    Lease, MatrixTerms, Name, Names, Rare, RunIf, RunnerId, TenantId, WorkloadId,
 };
 
 /// A job's row. What never changes and is wide lives in [`super::JobSpec`].
@@ -17,7 +17,7 @@ pub struct Job {
     /// Who is charged.
     pub tenant_id: TenantId,
     /// Its name inside the workload.
-    pub name: Box<str>,
+    pub name: Name,
     /// What it asks for beside a runner that fits; never changes.
     pub terms: Option<Box<JobTerms>>,
     /// Where it stands.
@@ -44,12 +44,6 @@ pub struct Job {
     pub retry_count: u32,
     /// Charged failures that may be followed by another try.
     pub max_retries: u32,
-    /// Failures of infrastructure in this run.
-    pub infra_failures: u32,
-    /// The runner under which infrastructure failed last: avoided while another fits.
-    pub avoid_runner_id: Option<RunnerId>,
-    /// Wall milliseconds; from then on any end of the attempt is a cancel.
-    pub cancel_requested_at_ms: Option<i64>,
     /// Whether something that it needs has failed, as far as the needs have ended.
     pub need_failed: bool,
     /// Whether it is in its group; it stays there until it ends.
@@ -57,13 +51,41 @@ pub struct Job {
     /// Whether it waits in its lane and no registered runner could ever take it, as was found out
     /// some time after that began.
     pub unschedulable: bool,
+    /// What few jobs have.
+    pub extras: Rare<JobExtras>,
+}
+
+/// The part of a job's row that is empty for most jobs that wait.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct JobExtras {
+    /// Failures of infrastructure in this run.
+    pub infra_failures: u32,
+    /// The runner under which infrastructure failed last: avoided while another fits.
+    pub avoid_runner_id: Option<RunnerId>,
+    /// Wall milliseconds; from then on any end of the attempt is a cancel.
+    pub cancel_requested_at_ms: Option<i64>,
     /// The units of resources that it holds, exactly while a runner has it.
     pub units: Option<Box<HeldUnits>>,
     /// How a push executor's backend calls the live attempt.
     pub external_ref: Option<Box<str>>,
 }
 
+impl Blank for JobExtras {
+    const BLANK: &'static Self = &Self {
+        infra_failures: 0,
+        avoid_runner_id: None,
+        cancel_requested_at_ms: None,
+        units: None,
+        external_ref: None,
+    };
+}
+
 impl Job {
+    /// Shares its name with all rows that have the same.
+    pub fn share_names(&mut self, names: &mut Names) {
+        names.unify(&mut self.name);
+    }
+
     /// The live lease, if a runner has the job.
     pub fn lease(&self) -> Option<&Lease> {
         self.state.lease()
@@ -108,7 +130,7 @@ pub struct QueuedJob {
     /// What it is part of.
     pub workload_id: WorkloadId,
     /// Its name inside the workload.
-    pub name: Box<str>,
+    pub name: Name,
     /// The level it was queued at.
     pub priority: JobPriority,
     /// Labels that a runner must have.

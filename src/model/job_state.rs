@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Lease;
 
-/// Where a job stands, with the fields that exist there.
+/// Where a job stands, with the fields that exist there. The lease is behind a pointer: most jobs
+/// of a long queue have none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JobState {
     /// Waits for jobs that it needs.
@@ -25,11 +26,11 @@ pub enum JobState {
     /// May be given to a runner, as soon as no gate holds it.
     Pending,
     /// A runner was given it and has not said that it started.
-    Claimed(Lease),
+    Claimed(Box<Lease>),
     /// A runner works on it.
     Running {
         /// The runner's right to it.
-        lease: Lease,
+        lease: Box<Lease>,
         /// Wall milliseconds.
         started_at_ms: i64,
     },

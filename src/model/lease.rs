@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, JobPriority, RunnerId, WorkloadId, WorkloadKind};
+use super::{JobId, JobPriority, Name, RunnerId, WorkloadId, WorkloadKind};
 
 /// A fencing token that only grows: `epoch << 40 | sequence`.
 ///
@@ -132,7 +132,7 @@ pub struct AssignedJob {
     /// What kind of work it is.
     pub kind: WorkloadKind,
     /// The job's name inside its workload.
-    pub name: Box<str>,
+    pub name: Name,
     /// `tenant::kind::workload::job`.
     pub namespace: String,
     /// The level it was queued at.

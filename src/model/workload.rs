@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, GroupTerms, JobStateKind, TenantId, WorkloadId, WorkloadTerms};
+use super::{
+    DeliveryId, GroupTerms, JobStateKind, Name, Names, TenantId, WorkloadId, WorkloadTerms,
+};
 
 /// What kind of work a workload is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -118,15 +120,15 @@ pub struct Workload {
     /// Workflow or agent.
     pub kind: WorkloadKind,
     /// The workflow's or the agent profile's name.
-    pub name: Box<str>,
+    pub name: Name,
     /// Who is charged.
     pub tenant_id: TenantId,
     /// The delivery that started it; `None` when it was submitted.
     pub delivery_id: Option<DeliveryId>,
     /// The trigger that started it; empty when it was submitted.
-    pub trigger: Box<str>,
+    pub trigger: Name,
     /// The session it belongs to, for agents: at most one live workload has a key.
-    pub session_key: Option<Box<str>>,
+    pub session_key: Option<Name>,
     /// What it asks for as a whole; never changes.
     pub terms: Option<Box<WorkloadTerms>>,
     /// Whether jobs may still join it; until it is closed it does not end.
@@ -144,6 +146,12 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Shares its names with all rows that have the same; a session's key is its own.
+    pub fn share_names(&mut self, names: &mut Names) {
+        names.unify(&mut self.name);
+        names.unify(&mut self.trigger);
+    }
+
     /// The group that it must be in for any of its jobs to run.
     pub fn group(&self) -> Option<&GroupTerms> {
         self.terms.as_deref()?.group.as_ref()

@@ -5,10 +5,11 @@
 //! kept until something changes it, so that a decision looks at one value for each tenant and class.
 
 mod class;
+mod line;
 mod scene;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
@@ -16,6 +17,7 @@ pub use scene::{Head, OrderKey, Place, Scene, Urgency};
 pub use walk::Newcomer;
 
 use class::ClassLanes;
+use line::Line;
 
 use crate::model::{ClassId, Job, JobId, JobPriority, TenantId};
 
@@ -37,7 +39,7 @@ impl JobQueue {
         } else {
             let lane = class.levels[place.level.level()].entry(job.tenant_id).or_default();
             let added = lane.insert((job.lane_key, job.id));
-            if lane.first() == Some(&(job.lane_key, job.id)) {
+            if lane.first() == Some((job.lane_key, job.id)) {
                 class.changed(job.tenant_id, false);
             }
             added
@@ -56,8 +58,8 @@ impl JobQueue {
         } else {
             let lanes = &mut class.levels[place.level.level()];
             let Some(lane) = lanes.get_mut(&job.tenant_id) else { return false };
-            let was_first = lane.first() == Some(&(job.lane_key, job.id));
-            let removed = lane.remove(&(job.lane_key, job.id));
+            let was_first = lane.first() == Some((job.lane_key, job.id));
+            let removed = lane.remove((job.lane_key, job.id));
             if lane.is_empty() {
                 lanes.remove(&job.tenant_id);
             }
@@ -111,7 +113,7 @@ impl JobQueue {
     pub fn is_first(&self, job: &Job, place: Place) -> bool {
         let lanes = self.classes.get(&job.class_id).map(|class| &class.levels[place.level.level()]);
         let lane = lanes.and_then(|lanes| lanes.get(&job.tenant_id));
-        lane.and_then(BTreeSet::first) == Some(&(job.lane_key, job.id))
+        lane.and_then(Line::first) == Some((job.lane_key, job.id))
     }
 
     /// Jobs of a class that stand beside their lanes.
@@ -127,7 +129,7 @@ impl JobQueue {
         self.classes.iter().flat_map(|(class, lanes)| {
             let mut all: BTreeMap<_, (usize, (i64, JobId))> = BTreeMap::new();
             for (level, tenant, lane) in lanes.lanes() {
-                all.extend(lane.first().map(|first| ((level, tenant), (lane.len(), *first))));
+                all.extend(lane.first().map(|first| ((level, tenant), (lane.len(), first))));
             }
             for &(level, key, id, tenant) in &lanes.barred {
                 let lane = all.entry((level, tenant)).or_insert((0, (key, id)));
@@ -149,7 +151,7 @@ impl JobQueue {
         let lanes = self.classes.get(&class);
         let barred = lanes.into_iter().flat_map(|class| class.barred.iter().map(|it| it.2));
         let plain = lanes.into_iter().flat_map(ClassLanes::lanes);
-        plain.flat_map(|(_, _, lane)| lane.iter().map(|(_, id)| *id)).chain(barred)
+        plain.flat_map(|(_, _, lane)| lane.iter().map(|(_, id)| id)).chain(barred)
     }
 
     /// Classes with at least one job, in no order.
@@ -167,7 +169,7 @@ impl JobQueue {
         let Some(class) = self.classes.get(&class) else { return 0 };
         let lanes = class.levels.iter().filter_map(|lanes| lanes.get(&tenant));
         let barred = class.barred.iter().filter(|(.., it)| *it == tenant);
-        lanes.map(BTreeSet::len).sum::<usize>() + barred.count()
+        lanes.map(Line::len).sum::<usize>() + barred.count()
     }
 
     /// How many jobs could be given out.
@@ -184,7 +186,7 @@ impl JobQueue {
     /// must be below.
     pub fn first_lane_key(&self, level: JobPriority) -> Option<i64> {
         let lanes = self.classes.values().flat_map(|class| class.levels[level.level()].values());
-        let heads = lanes.filter_map(|lane| lane.first().map(|(key, _)| *key));
+        let heads = lanes.filter_map(|lane| lane.first().map(|(key, _)| key));
         let barred = self.classes.values().flat_map(|class| &class.barred);
         heads.chain(barred.filter(|it| it.0 == level).map(|it| it.1)).min()
     }
@@ -193,7 +195,7 @@ impl JobQueue {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{JobState, PoolId, WorkloadId};
+    use crate::model::{JobState, PoolId, Rare, WorkloadId};
     use crate::queue::{Priority, Raising, Shares};
 
     pub(crate) fn job(id: i64, class: i64, priority: JobPriority, lane_key: i64) -> Job {
@@ -215,14 +217,10 @@ pub(crate) mod tests {
             attempt: 0,
             retry_count: 0,
             max_retries: 0,
-            infra_failures: 0,
-            avoid_runner_id: None,
-            cancel_requested_at_ms: None,
             need_failed: false,
             in_group: false,
             unschedulable: false,
-            units: None,
-            external_ref: None,
+            extras: Rare::default(),
         }
     }
 

@@ -211,7 +211,7 @@ impl<'c> Session<'c> {
     pub(super) async fn each<T>(
         self,
         statement: Sql,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
+        read: impl FnMut(&Row) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let name = statement.name;
         match self.link {
@@ -310,7 +310,7 @@ async fn collect<T>(
     rows: impl Stream<Item = sqlx::Result<Row>>,
     name: &'static str,
     patience: Patience,
-    read: impl Fn(&Row) -> Result<T, StoreError>,
+    mut read: impl FnMut(&Row) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let mut rows = std::pin::pin!(rows);
     let mut found = Vec::new();

@@ -5,7 +5,7 @@ use super::connection::{BEGIN_LOAD, COMMIT, Connection};
 use super::error::StoreError;
 use super::rows;
 use super::statement as sql;
-use crate::model::{Marks, Snapshot};
+use crate::model::{Marks, Names, Snapshot};
 
 /// Raises the epoch in a transaction of its own.
 ///
@@ -29,15 +29,27 @@ pub(super) async fn raise_epoch(
 pub(super) async fn snapshot(connection: &mut Connection) -> Result<Snapshot, StoreError> {
     connection.session().plain(BEGIN_LOAD).await?;
     let (epoch, marks) = leader(connection).await?;
+    let mut names = Names::default();
     let snapshot = Snapshot {
         epoch,
         marks,
         classes: connection.session().each(sql::CLASS_LOAD, rows::class::read).await?,
         workloads: connection
             .session()
-            .each(sql::WORKLOAD_LOAD, |row| rows::workload::read("workload", row))
+            .each(sql::WORKLOAD_LOAD, |row| {
+                let mut row = rows::workload::read("workload", row)?;
+                row.share_names(&mut names);
+                Ok(row)
+            })
             .await?,
-        jobs: connection.session().each(sql::JOB_LOAD, |row| rows::job::read("job", row)).await?,
+        jobs: connection
+            .session()
+            .each(sql::JOB_LOAD, |row| {
+                let mut row = rows::job::read("job", row)?;
+                row.share_names(&mut names);
+                Ok(row)
+            })
+            .await?,
         edges: connection.session().each(sql::EDGE_LOAD, rows::job::read_edge).await?,
         runners: connection.session().each(sql::RUNNER_LOAD, rows::runner::read).await?,
         pauses: connection.session().each(sql::PAUSE_LOAD, rows::pause::read).await?,

@@ -197,7 +197,7 @@ pub(crate) fn needs(rows: &Rows, job: &Job) -> Needs {
         }
     }
     let late = job.late_needs().iter();
-    let late: Vec<_> = late.filter(|name| jobs.iter().all(|it| it.name != **name)).collect();
+    let late: Vec<_> = late.filter(|name| jobs.iter().all(|it| *it.name != ***name)).collect();
     let workload = rows.workloads.get(&job.workload_id);
     if workload.is_some_and(|row| row.open) {
         needs.awaited.extend(late.into_iter().cloned());

@@ -252,7 +252,7 @@ impl Known {
 
 /// The pause of the job's trigger, if there is one.
 pub(crate) fn trigger_paused(rows: &Rows, job: &Job) -> Option<PauseScope> {
-    let scope = PauseScope::Trigger(rows.workloads[&job.workload_id].trigger.clone());
+    let scope = PauseScope::Trigger(rows.workloads[&job.workload_id].trigger.clone().into());
     rows.pauses.contains_key(&scope).then_some(scope)
 }
 

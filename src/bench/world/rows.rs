@@ -6,8 +6,8 @@ use super::{NOW, OLDEST_MS, Seeded, Size, is_at_its_maximum, label, needs_licenc
 use super::{requirements, tenant, terms};
 use crate::model::{
     Class, ClassId, Entropy as _, Job, JobId, JobPriority, JobState, Lease, LeaseToken, Marks,
-    Nonce, Runner, RunnerCapabilities, RunnerId, Snapshot, Workload, WorkloadId, WorkloadKind,
-    WorkloadState,
+    Names, Nonce, Rare, Runner, RunnerCapabilities, RunnerId, Snapshot, Workload, WorkloadId,
+    WorkloadKind, WorkloadState,
 };
 
 /// The epoch of the loaded scheduler; leases are of the one before.
@@ -84,14 +84,10 @@ fn job(id: i64, class: usize, owner: usize, age_ms: usize, random: &mut Seeded) 
         attempt: 0,
         retry_count: 0,
         max_retries: 0,
-        infra_failures: 0,
-        avoid_runner_id: None,
-        cancel_requested_at_ms: None,
         need_failed: false,
         in_group: false,
-        units: None,
         unschedulable: false,
-        external_ref: None,
+        extras: Rare::default(),
     }
 }
 
@@ -122,6 +118,8 @@ pub(in crate::bench) fn snapshot(size: Size, random: &mut Seeded) -> Snapshot {
         .map(|class| Class { id: class_id(class), requirements: requirements(size, class) });
     let mut jobs = Vec::with_capacity(size.jobs + size.busy_runners());
     let mut running = vec![0; size.tenants];
+    // As the store does.
+    let mut names = Names::default();
     let mut runners = Vec::with_capacity(size.runners);
     for number in 0..size.runners {
         let (row, offered) = runner(size, number);
@@ -137,13 +135,15 @@ pub(in crate::bench) fn snapshot(size: Size, random: &mut Seeded) -> Snapshot {
             let id = jobs.len() as i64 + 1;
             let class = plain.unwrap_or(offered[0]);
             let mut job = job(id, class, owner, OLDEST_MS, random);
+            job.share_names(&mut names);
             let lease = Lease {
                 token: LeaseToken::new(EPOCH - 1, id),
                 nonce: Nonce(random.next_u64()),
                 runner_id: row.id,
                 assigned_at_ms: NOW.wall_ms - 1_000,
             };
-            job.state = JobState::Running { lease, started_at_ms: NOW.wall_ms - 900 };
+            job.state =
+                JobState::Running { lease: Box::new(lease), started_at_ms: NOW.wall_ms - 900 };
             job.attempt = 1;
             jobs.push(job);
         }
@@ -154,6 +154,7 @@ pub(in crate::bench) fn snapshot(size: Size, random: &mut Seeded) -> Snapshot {
         let (class, owner) = (random.below(size.busy_classes()), random.below(size.tenants));
         let id = jobs.len() as i64 + 1;
         let mut job = job(id, class, owner, random.below(OLDEST_MS), random);
+        job.share_names(&mut names);
         let terms = terms(number);
         if let Some(group) = &terms.group {
             let inside = in_groups.entry(format!("{owner}/{}", group.key).into()).or_default();
@@ -162,6 +163,12 @@ pub(in crate::bench) fn snapshot(size: Size, random: &mut Seeded) -> Snapshot {
         }
         job.terms = terms.boxed();
         jobs.push(job);
+    }
+    let mut workloads: Vec<_> = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let mut row = workload(job);
+        row.share_names(&mut names);
+        workloads.push(row);
     }
     let next = jobs.len() as i64 + 1;
     Snapshot {
@@ -173,7 +180,7 @@ pub(in crate::bench) fn snapshot(size: Size, random: &mut Seeded) -> Snapshot {
             next_class: size.classes as i64 + 1,
         },
         classes: classes.collect(),
-        workloads: jobs.iter().map(workload).collect(),
+        workloads,
         jobs,
         runners,
         ..Snapshot::default()

@@ -49,10 +49,10 @@ impl Scheduler {
             let Some(job) = self.job(*id) else { continue };
             let Some(workload) = self.workloads.get(&job.workload_id) else { continue };
             if let Entry::Vacant(place) = workloads.entry(workload.row.id) {
-                let is_whole = workload.jobs.len() <= WHOLE_JOBS_MAX && taken.len() < 2 * most;
+                let is_whole = workload.jobs().len() <= WHOLE_JOBS_MAX && taken.len() < 2 * most;
                 if is_whole {
                     whole.insert(workload.row.id);
-                    let all = workload.jobs.iter().filter_map(|id| self.job(*id));
+                    let all = workload.jobs().iter().filter_map(|id| self.job(*id));
                     jobs.extend(all.filter(|job| taken.insert(job.id)).cloned());
                 }
                 // One of which a part is missing never ends in the copy.
@@ -101,7 +101,7 @@ impl Scheduler {
             Some(id) => vec![id],
             None => {
                 let workload = self.workloads.get(&member.workload_id);
-                workload.map_or_else(Vec::new, |workload| workload.jobs.clone())
+                workload.map_or_else(Vec::new, |workload| workload.jobs().to_vec())
             }
         });
         let waits = |id: &JobId| {

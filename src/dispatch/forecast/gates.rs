@@ -153,7 +153,7 @@ impl Scheduler {
     /// A waiting job that is in no lane, in the one where it would be.
     fn entrant<'a>(&'a self, now: Now, job: &'a Job) -> Result<Entrant<'a>, Unforeseen> {
         let requirements = self.index.requirements(job.class_id).ok_or(Unforeseen::NoRunner)?;
-        let start_by_ms = self.jobs[&job.id].start_by_ms;
+        let start_by_ms = self.jobs[&job.id].start_by_ms();
         let (level, _) = self.raising().lane_level(job.priority, start_by_ms, now.wall_ms);
         let held_ms = self.holds.get(job.id).map_or(0, |(until_ms, _)| until_ms - now.mono_ms);
         let delayed_ms = (job.not_before_ms - now.wall_ms).max(0);

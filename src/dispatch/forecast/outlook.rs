@@ -201,7 +201,9 @@ impl Scheduler {
             let id = JobId(first.0 + *at as i64);
             let Some(live) = self.jobs.get_mut(&id) else { continue };
             let tenant_id = live.row.tenant_id;
-            live.promised = Some(Box::new(Promised::new(now, outlook)));
+            if let Some(due) = &mut live.due {
+                due.promised = Some(Promised::new(now, outlook));
+            }
             self.out.promises.push(outlook.promise);
             let settings = self.settings.tenants.get(&tenant_id);
             let warns = settings.is_some_and(|it| it.max_wait_policy == MaxWaitPolicy::Warn);

@@ -315,7 +315,7 @@ impl<'a> Builder<'a> {
             let slot = self.scheduler.runners.slot(runner_id);
             let group = slot.and_then(|slot| Some((groups.get(slot.0).copied()??, slot)));
             let ran_ms = ran_ms(job, self.now);
-            let most_ms = match job.cancel_requested_at_ms {
+            let most_ms = match job.extras.cancel_requested_at_ms {
                 Some(_) => self.scheduler.settings.cancel_grace_ms,
                 None => job.timeout_ms - ran_ms,
             };

@@ -91,14 +91,15 @@ impl Scheduler {
     /// A job is given to a runner: compares that with what was said.
     pub(in crate::dispatch) fn score_start(&mut self, now: Now, id: JobId) {
         let Some(live) = self.jobs.get_mut(&id) else { return };
-        let Some(promised) = live.promised.as_deref_mut() else { return };
+        let Some(due) = &mut live.due else { return };
+        let Some(promised) = &mut due.promised else { return };
         let terms = live.row.terms.as_deref();
         let late = is_late(terms, now.wall_ms - live.row.queued_at_ms);
         // The deadline may still be missed by one that started in time.
         let decided = late || terms.is_none_or(|terms| terms.deadline_ms.is_none());
         let (promise, start_at_ms) = (promised.promise, promised.start_at_ms.take());
         if decided {
-            live.promised = None;
+            due.promised = None;
         }
         if let Some((p50_at_ms, p95_at_ms)) = start_at_ms {
             self.note_score(Scored::Start(match now.wall_ms {
@@ -116,7 +117,7 @@ impl Scheduler {
     /// runner shows nothing.
     pub(in crate::dispatch) fn score_end(&mut self, now: Now, id: JobId) {
         let Some(live) = self.jobs.get_mut(&id) else { return };
-        let Some(promised) = live.promised.take() else { return };
+        let Some(promised) = live.due.as_mut().and_then(|due| due.promised.take()) else { return };
         let deadline = live.row.terms.as_deref().and_then(|terms| terms.deadline_ms);
         if live.row.attempt > 0
             && let Some(at_ms) = deadline

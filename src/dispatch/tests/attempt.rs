@@ -149,11 +149,11 @@ fn a_job_that_is_given_back_waits_for_anyone_unless_infrastructure_failed() {
     let release = |job: &AssignedJob, reason| Command::Release { lease: lease(job), reason };
     yard.apply(release(&given, RequeueReason::Drained)).unwrap();
     let row = &yard.jobs[&id];
-    assert_eq!((row.infra_failures, row.avoid_runner_id), (0, None));
+    assert_eq!((row.extras.infra_failures, row.extras.avoid_runner_id), (0, None));
     let given = yard.run(runner);
     yard.apply(release(&given, RequeueReason::Evicted)).unwrap();
     let row = &yard.jobs[&id];
-    assert_eq!((row.infra_failures, row.avoid_runner_id), (1, Some(runner)));
+    assert_eq!((row.extras.infra_failures, row.extras.avoid_runner_id), (1, Some(runner)));
     assert_eq!(row.retry_count, 0, "the job's own retries do not pay");
 }
 

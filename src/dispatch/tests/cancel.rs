@@ -114,10 +114,10 @@ fn a_second_cancel_changes_nothing_of_the_first() {
     let runner = yard.register("r", slots(1));
     yard.run(runner);
     yard.cancel(id).unwrap();
-    let requested = yard.jobs[&id].cancel_requested_at_ms;
+    let requested = yard.jobs[&id].extras.cancel_requested_at_ms;
     yard.pass(yard.settings.cancel_grace_ms - 1);
     yard.cancel(id).unwrap();
-    assert_eq!(yard.jobs[&id].cancel_requested_at_ms, requested);
+    assert_eq!(yard.jobs[&id].extras.cancel_requested_at_ms, requested);
     yard.pass(1);
     assert_eq!(yard.state(id), Cancelled);
 }

@@ -41,7 +41,7 @@ fn another_process_of_the_instance_has_lost_what_the_old_one_had() {
     yard.run(runner);
     yard.apply(replaced("r")).unwrap();
     assert_eq!(yard.attempts[0].requeue_reason, Some(RequeueReason::RunnerLost));
-    assert_eq!(yard.jobs[&id].infra_failures, 1);
+    assert_eq!(yard.jobs[&id].extras.infra_failures, 1);
     assert_eq!(yard.take(other).len(), 1);
 }
 
@@ -161,7 +161,7 @@ fn a_runner_that_leaves_gives_everything_back_at_no_charge() {
     yard.apply(Command::Deregister(runner)).unwrap();
     assert_eq!(yard.answer(parked).map(|it| it.jobs), Some(vec![]), "its own poll ends");
     assert_eq!(yard.given(waiting).len(), 2);
-    assert!(ids.iter().all(|id| yard.jobs[id].infra_failures == 0));
+    assert!(ids.iter().all(|id| yard.jobs[id].extras.infra_failures == 0));
     assert!(yard.attempts.iter().all(|it| it.requeue_reason == Some(RequeueReason::Drained)));
     assert!(yard.changes.contains(&Change::RunnerRemoved(runner)));
     assert_eq!(yard.refused(Command::Deregister(runner)), Refusal::UnknownRunner(runner));

@@ -14,7 +14,7 @@ fn an_unstarted_lease_returns_after_the_ack_window_and_goes_to_another_runner() 
     yard.pass(1);
     assert_eq!(yard.state(id), JobStateKind::Pending);
     let row = &yard.jobs[&id];
-    assert_eq!((row.infra_failures, row.avoid_runner_id), (1, Some(runner)));
+    assert_eq!((row.extras.infra_failures, row.extras.avoid_runner_id), (1, Some(runner)));
     assert_eq!(yard.take(runner), [], "another runner fits");
     assert_eq!(yard.take(other).len(), 1);
 }
@@ -59,7 +59,7 @@ fn a_silent_runners_job_goes_to_another_when_the_lease_is_over() {
     let again = yard.given(poll);
     assert_eq!((again[0].attempt, again[0].retry_count), (2, 0));
     assert_eq!(yard.attempts[0].requeue_reason, Some(RequeueReason::LeaseLost));
-    assert_eq!(yard.jobs[&id].infra_failures, 1);
+    assert_eq!(yard.jobs[&id].extras.infra_failures, 1);
     assert_eq!(yard.beat(runner, &[&given]), (vec![given.lease.token], vec![]));
 }
 
@@ -120,7 +120,10 @@ fn a_job_that_loses_too_many_runners_is_poisoned() {
     for lost in 1..=2 {
         yard.run(runner);
         yard.pass(yard.settings.lease_ms);
-        assert_eq!((yard.state(id), yard.jobs[&id].infra_failures), (JobStateKind::Pending, lost));
+        assert_eq!(
+            (yard.state(id), yard.jobs[&id].extras.infra_failures),
+            (JobStateKind::Pending, lost)
+        );
     }
     yard.run(runner);
     yard.pass(yard.settings.lease_ms);
@@ -137,6 +140,6 @@ fn a_charged_failure_forgets_whom_to_avoid() {
     yard.pass(yard.settings.ack_window_ms);
     let given = yard.run(other);
     yard.fail(&given);
-    assert_eq!(yard.jobs[&id].avoid_runner_id, None);
+    assert_eq!(yard.jobs[&id].extras.avoid_runner_id, None);
     assert_eq!(yard.take(runner).len(), 1);
 }

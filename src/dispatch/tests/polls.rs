@@ -91,7 +91,10 @@ fn what_reached_nobody_goes_back_at_once_and_at_no_charge() {
     yard.apply(Command::Undelivered(tokens)).unwrap();
     assert_eq!(yard.states(&ids), [JobStateKind::Pending, JobStateKind::Running]);
     assert_eq!(yard.attempts[0].requeue_reason, Some(RequeueReason::RunnerLost));
-    assert_eq!((yard.jobs[&ids[0]].infra_failures, yard.jobs[&ids[0]].avoid_runner_id), (0, None));
+    assert_eq!(
+        (yard.jobs[&ids[0]].extras.infra_failures, yard.jobs[&ids[0]].extras.avoid_runner_id),
+        (0, None)
+    );
 }
 
 #[test]

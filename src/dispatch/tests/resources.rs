@@ -37,7 +37,7 @@ fn a_job_takes_all_its_units_with_the_assignment_and_is_told_which() {
     yard.restart();
     assert_eq!(yard.scheduler.durable().units.len(), 3);
     yard.succeed(&given[0]);
-    assert_eq!(yard.jobs[&ids[0]].units, None);
+    assert_eq!(yard.jobs[&ids[0]].extras.units, None);
     let next = yard.take(runner);
     let next = next.iter().find(|job| &*job.name == "b").expect("it is free now");
     assert_eq!(next.units.0["db"], [0]);

@@ -64,8 +64,11 @@ fn a_retried_job_starts_with_a_clean_slate() {
     let command = retry(&yard, yard.jobs[&id].workload_id);
     yard.apply(command).unwrap();
     let row = &yard.jobs[&id];
-    assert_eq!((row.infra_failures, row.retry_count, row.avoid_runner_id), (0, 0, None));
-    assert_eq!((row.cancel_requested_at_ms, row.queued_at_ms), (None, yard.now.wall_ms));
+    assert_eq!(
+        (row.extras.infra_failures, row.retry_count, row.extras.avoid_runner_id),
+        (0, 0, None)
+    );
+    assert_eq!((row.extras.cancel_requested_at_ms, row.queued_at_ms), (None, yard.now.wall_ms));
 }
 
 #[test]
@@ -98,7 +101,10 @@ fn a_requeued_job_costs_nothing_and_its_runner_is_told_to_stop() {
     let given = yard.run(runner);
     yard.apply(requeue(id, true)).unwrap();
     let row = &yard.jobs[&id];
-    assert_eq!((row.retry_count, row.infra_failures, row.avoid_runner_id), (0, 0, Some(runner)));
+    assert_eq!(
+        (row.retry_count, row.extras.infra_failures, row.extras.avoid_runner_id),
+        (0, 0, Some(runner))
+    );
     assert_eq!(yard.attempts[0].requeue_reason, Some(RequeueReason::Manual));
     assert_eq!(yard.attempts[0].error.as_deref(), Some("requeued by ada: stuck"));
     // It names what it still works on: that is to be stopped, and said once.

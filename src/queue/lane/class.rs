@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::line::Line;
 use super::{Head, Scene};
 use crate::model::{ClassId, JobId, JobPriority, PoolId, TenantId};
-
-/// Jobs of one class, tenant and level, by lane key.
-type Lane = BTreeSet<(i64, JobId)>;
 
 /// Who asked for the head of a class: a pool, which ranks by its policy and leaves out barred jobs,
 /// or (`None`) nobody in particular, who ranks by urgency.
@@ -38,7 +36,7 @@ struct TenantHead {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClassLanes {
     /// Of each level, the non-empty lanes by tenant.
-    pub(super) levels: [BTreeMap<TenantId, Lane>; JobPriority::ALL.len()],
+    pub(super) levels: [BTreeMap<TenantId, Line>; JobPriority::ALL.len()],
     /// Jobs that some fitting runner may not have. They are few, and each is looked at by itself,
     /// so that one of them does not block the head of a lane.
     pub(super) barred: BTreeSet<(JobPriority, i64, JobId, TenantId)>,
@@ -49,7 +47,7 @@ pub(super) struct ClassLanes {
 }
 
 impl ClassLanes {
-    pub(super) fn lanes(&self) -> impl Iterator<Item = (JobPriority, TenantId, &Lane)> {
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (JobPriority, TenantId, &Line)> {
         JobPriority::ALL.into_iter().zip(&self.levels).flat_map(|(level, lanes)| {
             lanes.iter().map(move |(tenant, lane)| (level, *tenant, lane))
         })
@@ -158,7 +156,7 @@ impl ClassLanes {
         let mut best: Option<(K, Head)> = None;
         let mut until_ms = i64::MAX;
         let lanes = JobPriority::ALL.into_iter().zip(&self.levels);
-        let heads = lanes.filter_map(|(level, lanes)| Some((level, *lanes.get(&tenant)?.first()?)));
+        let heads = lanes.filter_map(|(level, lanes)| Some((level, lanes.get(&tenant)?.first()?)));
         let beside = self.beside(Some(tenant)).filter(|_| asker.is_none());
         for (level, at) in heads.chain(beside.map(|(level, _, at)| (level, at))) {
             until_ms = until_ms.min(scene.raising.effective(level, at.0, scene.wall_ms).1);

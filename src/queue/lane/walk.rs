@@ -42,8 +42,7 @@ impl JobQueue {
             let scene_at = known.len();
             known.push(scene);
             for (level, tenant, lane) in class.lanes() {
-                let rest: Box<dyn Iterator<Item = (i64, JobId)> + 'a> =
-                    Box::new(lane.iter().copied());
+                let rest: Box<dyn Iterator<Item = (i64, JobId)> + 'a> = Box::new(lane.iter());
                 lanes.push(((class_id, tenant, level, scene_at), rest));
             }
             for &(level, key, id, tenant) in &class.barred {

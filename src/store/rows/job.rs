@@ -1,8 +1,8 @@
 //! `job` and `job_done`, with the edges between their rows.
 
 use crate::model::{
-    ClassId, Edge, EndReason, Job, JobId, JobPriority, JobState, JobStateKind, Lease, LeaseToken,
-    Nonce, RunnerId, TenantId, WorkloadId,
+    ClassId, Edge, EndReason, Job, JobExtras, JobId, JobPriority, JobState, JobStateKind, Lease,
+    LeaseToken, Nonce, RunnerId, TenantId, WorkloadId,
 };
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
@@ -44,10 +44,10 @@ fn bind_state(job: &Job, to: &mut Bind) {
         .int(i64::from(job.attempt))
         .int(i64::from(job.retry_count))
         .int(i64::from(job.max_retries))
-        .int(i64::from(job.infra_failures))
-        .int(job.avoid_runner_id.map(|id| id.0))
-        .int(job.cancel_requested_at_ms)
-        .text(job.external_ref.as_deref());
+        .int(i64::from(job.extras.infra_failures))
+        .int(job.extras.avoid_runner_id.map(|id| id.0))
+        .int(job.extras.cancel_requested_at_ms)
+        .text(job.extras.external_ref.as_deref());
     let lease = job.lease();
     to.int(lease.map(|lease| lease.token.0))
         .int(lease.map(|lease| lease.nonce.0.cast_signed()))
@@ -65,7 +65,7 @@ fn bind_rest(job: &Job, to: &mut Bind) {
     let flags = NEED_FAILED * i64::from(job.need_failed)
         + IN_GROUP * i64::from(job.in_group)
         + UNSCHEDULABLE * i64::from(job.unschedulable);
-    to.int(job.ready_at_ms).int(flags).opt_json(job.units.as_deref());
+    to.int(job.ready_at_ms).int(flags).opt_json(job.extras.units.as_deref());
 }
 
 /// A row of `table`, as `job_load` and the reads select it.
@@ -82,12 +82,12 @@ pub(in crate::store) fn read(table: &'static str, row: &Row) -> Result<Job, Stor
     let timeout_ms = columns.int("timeout_ms")?;
     let backoff_ms = columns.int("backoff_ms")?;
     let kind = columns.code("state", JobStateKind::from_code)?;
-    let row = Job {
+    let mut row = Job {
         id,
         workload_id,
         class_id,
         tenant_id,
-        name,
+        name: name.into(),
         timeout_ms,
         backoff_ms,
         priority: columns.code("priority", JobPriority::from_level)?,
@@ -97,25 +97,32 @@ pub(in crate::store) fn read(table: &'static str, row: &Row) -> Result<Job, Stor
         attempt: columns.count("attempt")?,
         retry_count: columns.count("retry_count")?,
         max_retries: columns.count("max_retries")?,
-        infra_failures: columns.count("infra_failures")?,
-        avoid_runner_id: columns.get::<Option<i64>>("avoid_runner_id")?.map(RunnerId),
-        cancel_requested_at_ms: columns.get("cancel_requested_at_ms")?,
-        external_ref: columns.opt_text("external_ref")?,
+        extras: read_extras(&mut columns)?.into(),
         state: read_state(kind, &mut columns)?,
         terms: columns.opt_json("terms")?.map(Box::new),
         ready_at_ms: columns.int("ready_at_ms")?,
         need_failed: false,
         in_group: false,
         unschedulable: false,
-        units: None,
     };
     let flags = columns.int("flags")?;
-    Ok(Job {
-        need_failed: flags & NEED_FAILED != 0,
-        in_group: flags & IN_GROUP != 0,
-        unschedulable: flags & UNSCHEDULABLE != 0,
-        units: columns.opt_json("units")?.map(Box::new),
-        ..row
+    row.need_failed = flags & NEED_FAILED != 0;
+    row.in_group = flags & IN_GROUP != 0;
+    row.unschedulable = flags & UNSCHEDULABLE != 0;
+    if let Some(units) = columns.opt_json("units")? {
+        row.extras.edit(|extras| extras.units = Some(Box::new(units)));
+    }
+    Ok(row)
+}
+
+/// The columns from `infra_failures` on, but for those that stand elsewhere.
+fn read_extras(columns: &mut Columns<'_>) -> Result<JobExtras, StoreError> {
+    Ok(JobExtras {
+        infra_failures: columns.count("infra_failures")?,
+        avoid_runner_id: columns.get::<Option<i64>>("avoid_runner_id")?.map(RunnerId),
+        cancel_requested_at_ms: columns.get("cancel_requested_at_ms")?,
+        external_ref: columns.opt_text("external_ref")?,
+        units: None,
     })
 }
 
@@ -131,12 +138,12 @@ fn read_state(kind: JobStateKind, columns: &mut Columns<'_>) -> Result<JobState,
 
     let missing = |column| columns.corrupt(column, format!("is NULL in state {kind}"));
     let lease = || {
-        Ok::<_, StoreError>(Lease {
+        Ok::<_, StoreError>(Box::new(Lease {
             token: LeaseToken(token.ok_or_else(|| missing("lease_token"))?),
             nonce: Nonce(nonce.ok_or_else(|| missing("lease_nonce"))?.cast_unsigned()),
             runner_id: RunnerId(runner_id.ok_or_else(|| missing("runner_id"))?),
             assigned_at_ms: assigned_at_ms.ok_or_else(|| missing("assigned_at_ms"))?,
-        })
+        }))
     };
     Ok(match kind {
         JobStateKind::Blocked => JobState::Blocked,

@@ -11,8 +11,9 @@ use super::schema::Schema;
 use crate::model::{
     Attempt, AttemptOutcome, Body, Change, Class, ClassId, Delivery, DeliveryId, DeliveryState,
     Edge, EndReason, Job, JobId, JobPriority, JobSpec, JobState, JobStateKind, JobWork, Lease,
-    LeaseToken, Marks, Nonce, PoolId, Runner, RunnerCapabilities, RunnerId, RunnerRequirements,
-    Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind, WorkloadState,
+    LeaseToken, Marks, Nonce, PoolId, Rare, Runner, RunnerCapabilities, RunnerId,
+    RunnerRequirements, Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind,
+    WorkloadState,
 };
 use crate::store::connection::{Connection, Kind};
 use crate::store::{Batch, Location, Store, StoreError, StoreOptions, Writer};
@@ -266,16 +267,12 @@ pub(in crate::store) fn job(id: i64, workload_id: i64) -> Job {
         attempt: 0,
         retry_count: 0,
         max_retries: 2,
-        infra_failures: 0,
-        avoid_runner_id: None,
-        cancel_requested_at_ms: None,
         terms: None,
         ready_at_ms: 0,
         need_failed: false,
         in_group: false,
         unschedulable: false,
-        units: None,
-        external_ref: None,
+        extras: Rare::default(),
     }
 }
 

@@ -2,20 +2,20 @@
 
 use super::fixture::{self, Opened, on_both};
 use crate::model::{
-    Change, Edge, EndReason, Job, JobId, JobState, JobStateKind, Record, RecordName, RunnerId,
-    Workload, WorkloadId, WorkloadState,
+    Change, Edge, EndReason, HeldUnits, Job, JobExtras, JobId, JobState, JobStateKind, Record,
+    RecordName, RunnerId, Workload, WorkloadId, WorkloadState,
 };
 use crate::store::Page;
 use crate::store::connection::Kind;
 
 async fn jobs_come_back_in_every_state_field_for_field(on: Kind) {
     let mut opened = Opened::new(on).await;
-    let lease = fixture::lease();
+    let lease = Box::new(fixture::lease());
     let ended = |kind, reason| JobState::Ended { kind, at_ms: 20, reason };
     let states = [
         JobState::Blocked,
         JobState::Pending,
-        JobState::Claimed(lease),
+        JobState::Claimed(lease.clone()),
         JobState::Running { lease, started_at_ms: 12 },
         ended(JobStateKind::Completed, EndReason::Succeeded),
         ended(JobStateKind::Failed, EndReason::Poisoned),
@@ -28,10 +28,14 @@ async fn jobs_come_back_in_every_state_field_for_field(on: Kind) {
             state,
             attempt: 3,
             retry_count: 1,
-            infra_failures: 2,
-            avoid_runner_id: Some(RunnerId(9)),
-            cancel_requested_at_ms: Some(15),
-            external_ref: Some("pod/7".into()),
+            extras: JobExtras {
+                infra_failures: 2,
+                avoid_runner_id: Some(RunnerId(9)),
+                cancel_requested_at_ms: Some(15),
+                external_ref: Some("pod/7".into()),
+                units: Some(Box::new(HeldUnits([("db".into(), vec![0, 2])].into()))),
+            }
+            .into(),
             not_before_ms: 14,
             lane_key: -1,
             ..fixture::job(id, 1)
@@ -65,7 +69,7 @@ async fn updates_reach_every_field_that_can_change(on: Kind) {
         Change::RunnerInserted(fixture::runner(5)),
     ];
     opened.write(&insert).await.unwrap();
-    let lease = fixture::lease();
+    let lease = Box::new(fixture::lease());
     let job = Job {
         state: JobState::Running { lease, started_at_ms: 13 },
         priority: crate::model::JobPriority::Background,
@@ -75,10 +79,14 @@ async fn updates_reach_every_field_that_can_change(on: Kind) {
         attempt: 8,
         retry_count: 9,
         max_retries: 10,
-        infra_failures: 11,
-        avoid_runner_id: Some(RunnerId(12)),
-        cancel_requested_at_ms: Some(13),
-        external_ref: Some("x".into()),
+        extras: JobExtras {
+            infra_failures: 11,
+            avoid_runner_id: Some(RunnerId(12)),
+            cancel_requested_at_ms: Some(13),
+            external_ref: Some("x".into()),
+            units: None,
+        }
+        .into(),
         ..fixture::job(1, 1)
     };
     let workload = Workload {

@@ -42,13 +42,13 @@ async fn usage_is_counted_by_level_over_what_is_live(on: Kind) {
         let row = Job { tenant_id: OTHER, priority, state, queued_at_ms, ..fixture::job(id, 1) };
         Job { ready_at_ms: 0, ..row }
     };
-    let lease = fixture::lease();
+    let lease = Box::new(fixture::lease());
     let high = JobPriority::High;
     for row in [
         job(1, high, JobState::Pending, 30),
         job(2, high, JobState::Blocked, 20),
-        job(3, high, JobState::Claimed(lease), 10),
-        job(4, JobPriority::Low, JobState::Running { lease, started_at_ms: 99 }, 5),
+        job(3, high, JobState::Claimed(lease.clone()), 10),
+        job(4, JobPriority::Low, JobState::Running { lease: lease.clone(), started_at_ms: 99 }, 5),
         Job { tenant_id: TenantId::DEFAULT, ..job(5, high, JobState::Pending, 1) },
     ] {
         changes.push(fixture::new_job(row, &[]));

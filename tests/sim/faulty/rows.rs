@@ -13,8 +13,12 @@ pub(super) fn read(fault: Option<Fault>, snapshot: &mut Snapshot) -> BTreeMap<Ru
         Some(Fault::TokensAgain) => snapshot.epoch = 1,
         Some(Fault::LoadForgetsTime) => jobs.for_each(|job| job.not_before_ms = 0),
         Some(Fault::LoadForgetsRetries) => jobs.for_each(|job| job.retry_count = 0),
-        Some(Fault::LoadForgetsCancels) => jobs.for_each(|job| job.cancel_requested_at_ms = None),
-        Some(Fault::LoadForgetsAvoided) => jobs.for_each(|job| job.avoid_runner_id = None),
+        Some(Fault::LoadForgetsCancels) => {
+            jobs.for_each(|job| job.extras.edit(|extras| extras.cancel_requested_at_ms = None));
+        }
+        Some(Fault::LoadForgetsAvoided) => {
+            jobs.for_each(|job| job.extras.edit(|extras| extras.avoid_runner_id = None));
+        }
         Some(Fault::CordonIgnored) => {
             let runners = snapshot.runners.iter_mut();
             return runners.filter_map(|row| Some((row.id, row.cordoned.take()?))).collect();
@@ -39,8 +43,10 @@ impl Core {
             Some(Fault::UnitTwice) => {
                 for change in changes {
                     let Change::JobUpdated(job) = change else { continue };
-                    let units = job.units.iter_mut().flat_map(|units| units.0.values_mut());
-                    units.flatten().for_each(|index| *index = 0);
+                    job.extras.edit(|extras| {
+                        let units = extras.units.iter_mut().flat_map(|units| units.0.values_mut());
+                        units.flatten().for_each(|index| *index = 0);
+                    });
                 }
             }
             Some(Fault::CordonIgnored) => {

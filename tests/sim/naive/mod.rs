@@ -55,7 +55,7 @@ impl<'a> Naive<'a> {
         for job in rows.jobs.values() {
             let Some(lease) = job.lease() else { continue };
             has.entry(lease.runner_id).or_default().insert(job.id);
-            for (name, indexes) in job.units.iter().flat_map(|held| &held.0) {
+            for (name, indexes) in job.extras.units.iter().flat_map(|held| &held.0) {
                 units.extend(indexes.iter().map(|at| ((name.clone(), *at), job.id)));
             }
         }

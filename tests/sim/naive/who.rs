@@ -159,7 +159,8 @@ impl Naive<'_> {
     /// What keeps a job from a runner that fits, for now.
     pub(crate) fn barrier(&self, job: &Job, runner: &Runner) -> Option<&'static str> {
         let mut others = self.fitting(job).filter(|other| other.id != runner.id);
-        if job.avoid_runner_id == Some(runner.id) && others.any(|other| self.is_there(other)) {
+        if job.extras.avoid_runner_id == Some(runner.id) && others.any(|other| self.is_there(other))
+        {
             return Some("avoided");
         }
         let has = || self.has.get(&runner.id).into_iter().flatten().map(|id| self.job(*id));
@@ -189,7 +190,7 @@ impl Naive<'_> {
         let id = *self.known.near.get(&known::affinity(job)?)?;
         let mut fitting = self.fitting(job);
         let could = fitting.any(|it| it.id == id && self.is_there(it));
-        (could && job.avoid_runner_id != Some(id)).then_some(id)
+        (could && job.extras.avoid_runner_id != Some(id)).then_some(id)
     }
 
     /// A runner of the pool that has room and no poll, was heard of lately, and would be less busy

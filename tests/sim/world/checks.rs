@@ -65,17 +65,17 @@ impl World {
     fn check_units(&self, leased: &[&Job]) {
         let mut held = BTreeSet::new();
         for job in self.rows.jobs.values().filter(|job| job.lease().is_none()) {
-            assert_eq!(job.units, None, "job {} holds units and runs nowhere", job.id);
+            assert_eq!(job.extras.units, None, "job {} holds units and runs nowhere", job.id);
         }
         for job in leased {
             let needs = &self.rows.classes[&job.class_id].requirements.resources;
             let has = |name: &str| {
-                job.units.as_ref().and_then(|units| units.0.get(name)).map_or(0, Vec::len)
+                job.extras.units.as_ref().and_then(|units| units.0.get(name)).map_or(0, Vec::len)
             };
             for need in needs {
                 assert_eq!(has(&need.name), need.units as usize, "units of job {}", job.id);
             }
-            for (name, indexes) in job.units.iter().flat_map(|units| &units.0) {
+            for (name, indexes) in job.extras.units.iter().flat_map(|units| &units.0) {
                 for index in indexes {
                     let units = self.settings.catalogue.resources[name];
                     assert!(*index < units, "unit {index} of {name}, there are {units}");

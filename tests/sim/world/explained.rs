@@ -279,7 +279,7 @@ fn gates(naive: &Naive<'_>, job: &Job) -> BTreeSet<String> {
 /// What the runners are doing that could take the job.
 fn runners(naive: &Naive<'_>, job: &Job) -> BTreeSet<String> {
     let mut said = BTreeSet::new();
-    if job.avoid_runner_id.is_some() {
+    if job.extras.avoid_runner_id.is_some() {
         said.insert("avoids_runner".into());
     }
     let (mut away, mut busy, mut not_now, mut idle, mut avoided) = ([0; 4], 0, 0, 0, 0);

@@ -82,7 +82,11 @@ impl World {
             self.judge_backoff(job);
         }
         if let Some(old) = old.filter(|_| self.lost.remove(&id)) {
-            assert_eq!(job.infra_failures, old.infra_failures + 1, "losses of job {id}");
+            assert_eq!(
+                job.extras.infra_failures,
+                old.extras.infra_failures + 1,
+                "losses of job {id}"
+            );
         }
         let was = old.map(Job::kind).filter(|kind| !kind.is_terminal());
         let needs = gates::needs(&self.rows, job);
@@ -133,7 +137,7 @@ impl World {
             EndReason::WaitCycle => self.reached.mark("wait cycle broken"),
             EndReason::Poisoned => {
                 let most = self.settings.infra_retries_max;
-                assert_eq!(job.infra_failures, most + 1, "job {id} was poisoned");
+                assert_eq!(job.extras.infra_failures, most + 1, "job {id} was poisoned");
                 self.reached.mark("poisoned");
             }
             _ => {}
@@ -183,7 +187,8 @@ impl World {
                 }
             };
             let spared = was_blocked && other.run_if() != RunIf::Success;
-            let stopped = other.kind().is_terminal() || other.cancel_requested_at_ms.is_some();
+            let stopped =
+                other.kind().is_terminal() || other.extras.cancel_requested_at_ms.is_some();
             let same = matrix.is_some() && other.matrix() == matrix;
             assert!(stopped || (spared && !same), "job {} survived job {}", other.id, failed.id);
         }
@@ -239,7 +244,7 @@ impl World {
     fn judge_asked_to_stop(&self, before: &Before, (workload, job): Member) {
         let of = |it: &&Job| job.map_or(it.workload_id == workload, |id| it.id == id);
         for job in self.rows.jobs.values().filter(of) {
-            let asked = job.kind().is_terminal() || job.cancel_requested_at_ms.is_some();
+            let asked = job.kind().is_terminal() || job.extras.cancel_requested_at_ms.is_some();
             let new = before.jobs.get(&job.id).is_some_and(Option::is_none);
             assert!(asked || new, "job {} was not asked to make room in its group", job.id);
         }
@@ -260,13 +265,13 @@ impl World {
                 let doomed = job.run_if() == RunIf::Success && needs.unmet > 0;
                 assert!(!doomed, "job {id} waits under a parent that ended badly: {needs:?}");
             }
-            let cancelled = job.cancel_requested_at_ms.is_some() && waits;
+            let cancelled = job.extras.cancel_requested_at_ms.is_some() && waits;
             assert!(!cancelled, "job {id} waits, though its cancel was asked for");
             let kept_back = job.lease().is_some() && gates::waits_for_group(&self.rows, job);
             assert!(!kept_back, "job {id} runs outside its group");
             if waits {
                 let most = self.settings.infra_retries_max;
-                assert!(job.infra_failures <= most, "job {id} lives on, though poisoned");
+                assert!(job.extras.infra_failures <= most, "job {id} lives on, though poisoned");
                 assert!(job.retry_count <= job.max_retries, "job {id} was tried too often");
             }
             if job.kind() == JobStateKind::Pending {

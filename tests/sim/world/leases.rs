@@ -40,7 +40,7 @@ impl Due {
             due.renew_by_ms = now.mono_ms + settings.lease_ms;
             due.run_until_ms = now.mono_ms + job.timeout_ms - ran_ms + grace_ms;
         }
-        if job.cancel_requested_at_ms.is_some() {
+        if job.extras.cancel_requested_at_ms.is_some() {
             due.stop_by_ms = now.mono_ms + settings.cancel_grace_ms;
         }
         due
@@ -79,7 +79,7 @@ impl World {
 
     /// Notes cancels of what runs.
     pub(super) fn due_when_cancelled(&mut self, before: &Before) {
-        let asked = |job: &Job| job.cancel_requested_at_ms.is_some();
+        let asked = |job: &Job| job.extras.cancel_requested_at_ms.is_some();
         for (id, old) in &before.jobs {
             let Some(due) = self.dues.get_mut(id) else { continue };
             let new = old.as_ref().is_some_and(|old| !asked(old));

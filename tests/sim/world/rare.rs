@@ -72,7 +72,7 @@ impl World {
             if self.rows.classes[&job.class_id].requirements.pool_id != pool {
                 self.reached.mark("fallback pool used");
             }
-            if job.avoid_runner_id == Some(runner) {
+            if job.extras.avoid_runner_id == Some(runner) {
                 self.reached.mark("avoided runner took it");
             }
             let was_closed = self.closed.remove(&id).filter(|_| !closed.contains_key(&id));

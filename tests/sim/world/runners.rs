@@ -152,8 +152,10 @@ impl World {
         job: &AssignedJob,
         outcome: AttemptOutcome,
     ) {
-        let cancelling =
-            self.scheduler.job(job.job_id).is_some_and(|job| job.cancel_requested_at_ms.is_some());
+        let cancelling = self
+            .scheduler
+            .job(job.job_id)
+            .is_some_and(|job| job.extras.cancel_requested_at_ms.is_some());
         let result = JobResult { outcome, ..JobResult::success() };
         let lease = reference(job);
         let done = self.about(process, job, Command::Complete { lease, result: Box::new(result) });
