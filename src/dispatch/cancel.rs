@@ -175,6 +175,7 @@ impl Scheduler {
             JobState::Running { lease, .. } => {
                 if first {
                     self.edit_job(id, |job| job.cancel_requested_at_ms = Some(now.wall_ms));
+                    self.note_run(id);
                     let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
                     self.leases.update(lease.token, |live| live.stop_by_ms = stop_by);
                     if let Some(slot) = self.runners.slot(lease.runner_id) {

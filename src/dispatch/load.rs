@@ -149,6 +149,7 @@ impl Scheduler {
         let runner_id = job.lease().map(|lease| lease.runner_id);
         self.hold(token, id, renew_by_ms, run_until_ms);
         self.take_again(now, id);
+        self.note_run(id);
         if cancelling {
             let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
             self.leases.update(token, |live| live.stop_by_ms = stop_by);
@@ -196,7 +197,11 @@ impl Scheduler {
             workloads: self.workloads.iter().map(|(id, it)| (*id, it.row.clone())).collect(),
             jobs: self.jobs.iter().map(|(id, it)| (*id, it.row.clone())).collect(),
             edges,
-            runners: self.runners.iter().map(|(_, it)| (it.row.id, it.row.clone())).collect(),
+            runners: self
+                .runners
+                .iter()
+                .map(|(_, it)| (it.row.id, Runner::clone(&it.row)))
+                .collect(),
             pauses: self.pauses.clone(),
             units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),

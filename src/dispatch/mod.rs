@@ -50,6 +50,7 @@ mod policies;
 mod ready;
 mod reason;
 mod retry;
+mod runs;
 mod scheduler;
 mod settings;
 mod settle;

@@ -12,6 +12,7 @@ use super::lanes::TriggerGate;
 use super::leases::Leases;
 use super::output::Output;
 use super::policies::PoolPolicies;
+use super::runs::Runs;
 use super::settings::{PoolSettings, Settings};
 use super::unschedulable::Unschedulable;
 use crate::model::{
@@ -78,6 +79,8 @@ pub struct Scheduler {
     pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
     pub(super) leases: Leases,
+    /// What runners have, in the order in which it ends.
+    pub(super) runs: Runs,
     pub(super) unschedulable: Unschedulable,
     /// How often what was said about jobs came true.
     pub(super) score: PredictionScore,
@@ -198,6 +201,7 @@ impl Scheduler {
             run_times_saved: 0,
             index: CapabilityIndex::default(),
             leases: Leases::default(),
+            runs: Runs::default(),
             unschedulable: Unschedulable::default(),
             score: PredictionScore::default(),
             fresh_classes: BTreeSet::new(),
@@ -344,6 +348,9 @@ impl Scheduler {
         let taken = |kind| matches!(kind, JobStateKind::Claimed | JobStateKind::Running);
         if taken(from) != taken(to) {
             self.count_parallel(id, taken(to));
+        }
+        if taken(from) || taken(to) {
+            self.note_run(id);
         }
         if waits(to) && !waits(from) {
             self.begin_wait(id);

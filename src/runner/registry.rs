@@ -31,6 +31,10 @@ pub struct RunnerRegistry {
     /// Runners that began to wait, or have more left, since they were last asked for.
     newly_waiting: Vec<RunnerSlot>,
     polls_seen: u64,
+    /// Runners that are online and take new jobs, as bits by their places.
+    open: FixedBitSet,
+    /// Those of them that have room for one.
+    roomy: FixedBitSet,
 }
 
 impl RunnerRegistry {
@@ -58,7 +62,7 @@ impl RunnerRegistry {
         self.by_id.insert(row.id, slot);
         self.by_instance.insert(row.instance_id.clone(), row.id);
         self.slots[slot.0] = Some(LiveRunner {
-            row,
+            row: Arc::new(row),
             leases: Vec::new(),
             foreign_jobs: 0,
             seen_at_ms,
@@ -98,6 +102,7 @@ impl RunnerRegistry {
         if let Some((pool, place)) = runner.absent {
             self.pool_mut(pool).absent.remove(&place);
         }
+        [&mut self.open, &mut self.roomy].map(|bits| bits.set(slot.0, false));
         self.free.push(slot.0);
         Some((slot, runner))
     }
@@ -161,12 +166,14 @@ impl RunnerRegistry {
             parked_at: waits.map_or(0, |parked| parked.parked_at),
             given_at: runner.given_at,
         };
-        let is_absent = waits.is_none()
-            && !runner.offline
-            && !runner.missed
-            && runner.takes_new()
-            && runner.free() > 0;
+        let is_open = !runner.offline && runner.takes_new();
+        let is_roomy = is_open && runner.free() > 0;
+        let is_absent = is_roomy && waits.is_none() && !runner.missed;
         let (old_rank, old_absent) = (runner.rank, runner.absent);
+        for (bits, is) in [(&mut self.open, is_open), (&mut self.roomy, is_roomy)] {
+            bits.grow(slot.0 + 1);
+            bits.set(slot.0, is);
+        }
         if pool_before != pool_id {
             let before = self.pool_mut(pool_before);
             before.running -= had as u64;
@@ -261,6 +268,16 @@ impl RunnerRegistry {
         self.pools.get(&pool).into_iter().flat_map(|pool| pool.absent.iter().copied())
     }
 
+    /// Runners that are online and take new jobs, as bits by their places.
+    pub fn open_slots(&self) -> &FixedBitSet {
+        &self.open
+    }
+
+    /// Those of them that have room for one.
+    pub fn roomy_slots(&self) -> &FixedBitSet {
+        &self.roomy
+    }
+
     /// Jobs that the runners of a pool have from us.
     pub fn running_in(&self, pool: PoolId) -> u64 {
         self.pools.get(&pool).map_or(0, |pool| pool.running)
@@ -327,7 +344,7 @@ pub(crate) mod tests {
         assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b, a]);
         registry.update(a, |runner| runner.foreign_jobs = 2);
         assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b]);
-        registry.update(b, |runner| runner.row.cordoned = Some("why".into()));
+        registry.update(b, |runner| Arc::make_mut(&mut runner.row).cordoned = Some("why".into()));
         assert_eq!(registry.waiting_len(), 0);
         assert_eq!(registry.parked_len(), 2);
     }
