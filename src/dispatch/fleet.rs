@@ -77,6 +77,13 @@ impl Scheduler {
         }
         self.release_holds(now, id);
         self.runners.update(slot, |runner| runner.row = Arc::new(row.clone()));
+        // Its pool may be another one.
+        let tokens = self.runners.at(slot).map_or_else(Vec::new, |runner| runner.leases.clone());
+        for token in tokens {
+            if let Some(id) = self.leases.get(token).map(|live| live.owner.job_id) {
+                self.note_run(id);
+            }
+        }
         self.index.set_runner(slot, &row);
         self.look_everywhere = true;
         self.out.changes.push(Change::RunnerUpdated(row));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::scheduler::{LiveJob, LiveWorkload, Scheduler};
 use super::settings::Settings;
 use crate::model::{
-    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, Runner, RunnerId,
-    Snapshot, Workload, WorkloadId,
+    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, PoolId, Runner,
+    RunnerId, Snapshot, Workload, WorkloadId,
 };
 use crate::queue::{GroupKey, Member, ParallelKey};
 
@@ -29,6 +29,9 @@ pub struct Durable {
     pub units: BTreeMap<(Box<str>, u32), JobId>,
     /// Live leases, which are part of the jobs, as the scheduler indexes them.
     pub leases: BTreeMap<LeaseToken, (JobId, RunnerId)>,
+    /// The same as questions about the near future find it: of each job in which pool it runs, since
+    /// when, and whether it is to stop.
+    pub runs: BTreeMap<JobId, (PoolId, i64, bool)>,
     /// Of each blocked job how much of what it needs has not ended, which follows from the rows.
     pub unended: BTreeMap<JobId, usize>,
     /// Of each group who is in and who waits, in order: the same.
@@ -205,6 +208,7 @@ impl Scheduler {
             pauses: self.pauses.clone(),
             units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),
+            runs: self.runs.places().collect(),
             unended: unended.filter(|(_, unended)| *unended > 0).collect(),
             groups: self.groups.keys().map(group).collect(),
             parallel: self.parallel.view(),

@@ -80,6 +80,14 @@ impl Runs {
         Some((pool, kind, (since_ms, id), *run))
     }
 
+    /// Of each job the pool, since when it runs, and whether it is to stop.
+    pub(super) fn places(&self) -> impl Iterator<Item = (JobId, (PoolId, i64, bool))> {
+        let kinds = self.kinds();
+        kinds.flat_map(|(pool, _, runs)| {
+            runs.map(move |((since_ms, id), run)| (id, (pool, since_ms, run.stopping)))
+        })
+    }
+
     /// All of them, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RunKind, RunAt, Run)> {
         self.kinds().flat_map(|(_, kind, runs)| runs.map(move |(at, run)| (kind, at, run)))

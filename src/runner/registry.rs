@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
 
-use pool::Pool;
+use pool::{Open, Pool};
 
 use super::{
     BusyMeter, LeastLoaded, LiveRunner, Parked, PollId, RunnerHealth, RunnerSlot, SelectionPolicy,
@@ -31,10 +31,8 @@ pub struct RunnerRegistry {
     /// Runners that began to wait, or have more left, since they were last asked for.
     newly_waiting: Vec<RunnerSlot>,
     polls_seen: u64,
-    /// Runners that are online and take new jobs, as bits by their places.
-    open: FixedBitSet,
-    /// Those of them that have room for one.
-    roomy: FixedBitSet,
+    /// Runners that take new jobs.
+    open: Open,
 }
 
 impl RunnerRegistry {
@@ -102,7 +100,7 @@ impl RunnerRegistry {
         if let Some((pool, place)) = runner.absent {
             self.pool_mut(pool).absent.remove(&place);
         }
-        [&mut self.open, &mut self.roomy].map(|bits| bits.set(slot.0, false));
+        self.open.note(slot, false, false);
         self.free.push(slot.0);
         Some((slot, runner))
     }
@@ -170,10 +168,7 @@ impl RunnerRegistry {
         let is_roomy = is_open && runner.free() > 0;
         let is_absent = is_roomy && waits.is_none() && !runner.missed;
         let (old_rank, old_absent) = (runner.rank, runner.absent);
-        for (bits, is) in [(&mut self.open, is_open), (&mut self.roomy, is_roomy)] {
-            bits.grow(slot.0 + 1);
-            bits.set(slot.0, is);
-        }
+        self.open.note(slot, is_open, is_roomy);
         if pool_before != pool_id {
             let before = self.pool_mut(pool_before);
             before.running -= had as u64;
@@ -270,12 +265,12 @@ impl RunnerRegistry {
 
     /// Runners that are online and take new jobs, as bits by their places.
     pub fn open_slots(&self) -> &FixedBitSet {
-        &self.open
+        &self.open.all
     }
 
     /// Those of them that have room for one.
     pub fn roomy_slots(&self) -> &FixedBitSet {
-        &self.roomy
+        &self.open.roomy
     }
 
     /// Jobs that the runners of a pool have from us.
