@@ -12,7 +12,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn decisions(criterion: &mut Criterion) {
     let (mut yard, _) = Yard::load(Size::default()).expect("the world is sound");
-    for step in [Step::Poll, Step::Complete, Step::SubmitToWaiting] {
+    let steps = [
+        Step::Poll,
+        Step::Complete,
+        Step::SubmitToWaiting,
+        Step::SubmitWithin,
+        Step::Explain,
+        Step::Excerpt,
+    ];
+    for step in steps {
         criterion.bench_function(step.as_str(), |bencher| {
             bencher.iter_custom(|rounds| {
                 Duration::from_secs_f64(yard.measure(step, rounds).expect("commands are sound"))

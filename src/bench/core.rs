@@ -4,13 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::BenchError;
 use super::figures::{Percentiles, Range, resident_mb};
+use super::step::{STEPS, Step};
 use super::world::Size;
-use super::yard::{Series, Step, Yard};
+use super::yard::{Series, Yard};
 
 /// Heartbeats in a batch, when all runners send one at once: the driver's default.
 const HEARTBEAT_BATCH: usize = 1_000;
-/// Kinds of decisions that have rounds of their own.
-const ROUNDS_OF: [Step; 3] = [Step::Poll, Step::Complete, Step::SubmitToWaiting];
+/// Kinds of decisions that have rounds of their own, and of how many of the rounds that are asked
+/// for each has one: questions take longer, and advice longest.
+const ROUNDS_OF: [(Step, u64); 6] = [
+    (Step::Poll, 1),
+    (Step::Complete, 1),
+    (Step::SubmitToWaiting, 1),
+    (Step::SubmitWithin, 10),
+    (Step::Explain, 10),
+    (Step::Excerpt, 100),
+];
 
 /// What to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,12 +106,12 @@ pub fn core(options: CoreOptions, mut tell: impl FnMut(&str)) -> Result<CoreRepo
     tell("loading");
     let (mut yard, load_seconds) = Yard::load(options.size).map_err(refused)?;
     let resident_loaded_mb = resident_mb(None);
-    let mut rounds: Vec<[Series; 6]> = Vec::new();
+    let mut rounds: Vec<[Series; STEPS]> = Vec::new();
     let mut heartbeats = Vec::new();
     for round in 1..=options.rounds {
         tell(&format!("round {round} of {}", options.rounds));
-        for step in ROUNDS_OF {
-            yard.measure(step, options.decisions).map_err(refused)?;
+        for (step, one_of) in ROUNDS_OF {
+            yard.measure(step, options.decisions.div_ceil(one_of)).map_err(refused)?;
         }
         let (seconds, sent) = yard.heartbeats(HEARTBEAT_BATCH).map_err(refused)?;
         heartbeats.push(sent as f64 / seconds.max(f64::EPSILON));

@@ -16,6 +16,7 @@
 mod core;
 mod figures;
 mod lifecycle;
+mod step;
 mod world;
 mod yard;
 
@@ -23,8 +24,9 @@ pub use self::core::{CoreOptions, CoreReport, Decision, core};
 pub use figures::{Percentiles, Range, resident_mb};
 pub(crate) use lifecycle::batches;
 pub use lifecycle::{LifecycleOptions, LifecycleReport, LifecycleRig, LifecycleRow, lifecycle};
+pub use step::Step;
 pub use world::{Seeded, Size};
-pub use yard::{Step, Yard};
+pub use yard::Yard;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]

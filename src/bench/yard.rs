@@ -5,49 +5,23 @@
 //! heartbeats, and new jobs keep the queue as long as it was.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use rustc_hash::FxHashMap;
 
+use super::step::{STEPS, Step};
 use super::world::{NOW, Seeded, Size, settings, snapshot, submission};
 use crate::clock::{Clock as _, SystemClock};
 use crate::dispatch::{Command, HeldLease, Output, Poll, Refusal, Reply, Scheduler, Verdict};
-use crate::model::{JobResult, LeaseRef, Now, RecordName, RunnerId};
+use crate::model::{
+    JobId, JobResult, JobStateKind, LeaseRef, Now, RecordName, RunnerId, WorkloadId,
+};
 use crate::runner::PollId;
 
-/// A kind of decision that is told apart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// A runner with room asks.
-    Poll,
-    /// A runner whose slots are full, and that asks for more, ends a job.
-    Complete,
-    /// A job comes for which a runner waits.
-    SubmitToWaiting,
-    /// A job comes that has to wait.
-    Submit,
-    /// A runner says that it lives.
-    Heartbeat,
-    /// All that is not told: starts, further polls.
-    Other,
-}
-
-impl Step {
-    /// Those that are told, in that order.
-    pub const TOLD: [Self; 5] =
-        [Self::Poll, Self::Complete, Self::SubmitToWaiting, Self::Submit, Self::Heartbeat];
-
-    /// What it is called.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Poll => "poll -> assignment",
-            Self::Complete => "complete -> next assignment",
-            Self::SubmitToWaiting => "submit -> waiting runner",
-            Self::Submit => "submit -> queue",
-            Self::Heartbeat => "heartbeat",
-            Self::Other => "other",
-        }
-    }
-}
+/// Jobs that advice is asked about: as many as the server plays.
+const ADVISED: usize = 1_000;
+/// What a job that asks may wait.
+const MAX_WAIT_MS: i64 = 600_000;
 
 /// What was measured of one kind of decision.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +57,7 @@ pub struct Yard {
     given: Vec<(usize, LeaseRef)>,
     /// Runners of quiet classes whose poll was answered.
     to_park: Vec<usize>,
-    series: [Series; 6],
+    series: [Series; STEPS],
     held: u64,
 }
 
@@ -138,8 +112,9 @@ impl Yard {
         Ok((yard, load_seconds))
     }
 
-    /// Carries out so many rounds of a kind of decision, [`Step::Poll`], [`Step::Complete`] or
-    /// [`Step::SubmitToWaiting`]; for how many seconds those decisions took.
+    /// Carries out so many rounds of a kind of decision, [`Step::Poll`], [`Step::Complete`],
+    /// [`Step::SubmitWithin`], [`Step::Explain`], [`Step::Excerpt`] or [`Step::SubmitToWaiting`]; for
+    /// how many seconds those decisions took.
     ///
     /// # Errors
     /// A command was refused: a fault.
@@ -153,6 +128,8 @@ impl Yard {
             let given = match step {
                 Step::Poll => self.poll_round(number)?,
                 Step::Complete => self.complete_round(number)?,
+                Step::SubmitWithin => self.submit_within_round()?,
+                Step::Explain | Step::Excerpt => self.question_round(step),
                 _ => self.submit_round()?,
             };
             self.around(given)?;
@@ -186,7 +163,7 @@ impl Yard {
     }
 
     /// What was measured since the last call, by [`Step`].
-    pub(super) fn take_series(&mut self) -> [Series; 6] {
+    pub(super) fn take_series(&mut self) -> [Series; STEPS] {
         std::mem::take(&mut self.series)
     }
 
@@ -314,13 +291,56 @@ impl Yard {
         Ok(false)
     }
 
-    fn submit(&mut self, step: Step) -> Result<(), Refusal> {
+    /// A job that asks whether it starts in time; it is cancelled, so that the queue stays as long as
+    /// it was.
+    fn submit_within_round(&mut self) -> Result<bool, Refusal> {
+        let workload_id = self.submit(Step::SubmitWithin)?;
+        let (author, reason) = ("bench".into(), "measured".into());
+        self.decide(Step::Other, Command::CancelWorkload { workload_id, author, reason })?;
+        self.go_on()?;
+        Ok(false)
+    }
+
+    fn question_round(&mut self, step: Step) -> bool {
+        let job_id = self.some_waiting();
+        let began = self.clock.seconds();
+        // An excerpt ends on another thread.
+        let excerpt = (step == Step::Excerpt).then(|| self.scheduler.excerpt(self.now, ADVISED));
+        if step == Step::Explain {
+            black_box(self.scheduler.explain(self.now, job_id));
+            black_box(self.scheduler.forecast(self.now, job_id));
+        }
+        self.series[step as usize].took_us.push((self.clock.seconds() - began) * 1e6);
+        drop(black_box(excerpt));
+        false
+    }
+
+    /// A job at random that waits, or just any.
+    fn some_waiting(&mut self) -> JobId {
+        let first = self.size.busy_runners();
+        for _ in 0..100 {
+            let id = JobId((first + self.random.below(self.size.jobs)) as i64 + 1);
+            if self.scheduler.job(id).is_some_and(|job| job.kind() == JobStateKind::Pending) {
+                return id;
+            }
+        }
+        JobId(first as i64 + 1)
+    }
+
+    fn submit(&mut self, step: Step) -> Result<WorkloadId, Refusal> {
         self.submitted += 1;
         let quiet = step == Step::SubmitToWaiting;
-        let workload = submission(self.size, self.submitted, quiet, &mut self.random);
+        let mut workload = submission(self.size, self.submitted, quiet, &mut self.random);
+        if step == Step::SubmitWithin {
+            workload.jobs[0].terms.max_wait_ms = Some(MAX_WAIT_MS);
+        }
         let workload = Box::new(workload);
-        self.decide(step, Command::Submit { workload, idempotency_key: None, ended: Vec::new() })?;
-        Ok(())
+        let ended = Vec::new();
+        let submit = Command::Submit { workload, idempotency_key: None, ended };
+        match self.decide(step, submit)? {
+            Reply::Submitted { workload_id, .. } => Ok(workload_id),
+            other => unreachable!("a submission is not answered with {other:?}"),
+        }
     }
 
     fn heartbeat(&self, number: usize) -> Command {

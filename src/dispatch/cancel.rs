@@ -177,6 +177,7 @@ impl Scheduler {
                 let lease = **lease;
                 if first {
                     self.note_cancel(now, id);
+                    self.note_run(id);
                     let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
                     self.leases.update(lease.token, |live| live.stop_by_ms = stop_by);
                     if let Some(slot) = self.runners.slot(lease.runner_id) {

@@ -71,7 +71,7 @@ impl Scheduler {
             return;
         }
         self.classes.jobs.entry(id).or_default();
-        let runners = self.runners.iter().map(|(slot, runner)| (slot, &runner.row));
+        let runners = self.runners.iter().map(|(slot, runner)| (slot, &*runner.row));
         self.index.add_class(id, requirements.clone(), runners);
         let catalogue = &self.settings.catalogue;
         let units = |name: &str| catalogue.resource_units(name).unwrap_or(0);

@@ -1,5 +1,7 @@
 //! Runners: registration, polls, heartbeats, and what operators change about them.
 
+use std::sync::Arc;
+
 use super::command::{HeldLease, Poll, Refusal, Register, Reply};
 use super::leases::Timer;
 use super::output::Answer;
@@ -74,7 +76,14 @@ impl Scheduler {
             self.runners.update(slot, |runner| runner.foreign_jobs = 0);
         }
         self.release_holds(now, id);
-        self.runners.update(slot, |runner| runner.row = row.clone());
+        self.runners.update(slot, |runner| runner.row = Arc::new(row.clone()));
+        // Its pool may be another one.
+        let tokens = self.runners.at(slot).map_or_else(Vec::new, |runner| runner.leases.clone());
+        for token in tokens {
+            if let Some(id) = self.leases.get(token).map(|live| live.owner.job_id) {
+                self.note_run(id);
+            }
+        }
         self.index.set_runner(slot, &row);
         self.look_everywhere = true;
         self.out.changes.push(Change::RunnerUpdated(row));
@@ -188,11 +197,12 @@ impl Scheduler {
         self.offers(slot, capabilities);
         if cordoned.is_some() || draining.is_some() {
             let row = self.runners.update(slot, |runner| {
+                let row = Arc::make_mut(&mut runner.row);
                 if let Some(cordoned) = cordoned {
-                    runner.row.cordoned = cordoned;
+                    row.cordoned = cordoned;
                 }
-                runner.row.draining = draining.unwrap_or(runner.row.draining);
-                runner.row.clone()
+                row.draining = draining.unwrap_or(row.draining);
+                row.clone()
             });
             let row = row.expect("the slot is taken");
             let what = match (&row.cordoned, row.draining) {
@@ -211,8 +221,8 @@ impl Scheduler {
             self.to_answer.insert(slot);
             self.look_everywhere = true;
         }
-        let row = self.runners.at(slot).expect("the slot is taken").row.clone();
-        Ok(Reply::Runner(Box::new(row)))
+        let row = &self.runners.at(slot).expect("the slot is taken").row;
+        Ok(Reply::Runner(Box::new(Runner::clone(row))))
     }
 
     pub(super) fn deregister(&mut self, now: Now, id: RunnerId) -> Result<Reply, Refusal> {
@@ -266,8 +276,9 @@ impl Scheduler {
         let capabilities = RunnerCapabilities { current_jobs: 0, ..*capabilities }.normalised();
         let row = self.runners.update(slot, |runner| {
             (runner.row.capabilities != capabilities).then(|| {
-                runner.row.capabilities = capabilities;
-                runner.row.clone()
+                let row = Arc::make_mut(&mut runner.row);
+                row.capabilities = capabilities;
+                row.clone()
             })
         });
         if let Some(row) = row.flatten() {

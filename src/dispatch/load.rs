@@ -6,8 +6,8 @@ use super::live::{LiveJob, LiveWorkload};
 use super::scheduler::Scheduler;
 use super::settings::Settings;
 use crate::model::{
-    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, Runner, RunnerId,
-    Snapshot, Workload, WorkloadId,
+    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, PoolId, Runner,
+    RunnerId, Snapshot, Workload, WorkloadId,
 };
 use crate::queue::{GroupKey, Member, ParallelKey};
 
@@ -30,6 +30,9 @@ pub struct Durable {
     pub units: BTreeMap<(Box<str>, u32), JobId>,
     /// Live leases, which are part of the jobs, as the scheduler indexes them.
     pub leases: BTreeMap<LeaseToken, (JobId, RunnerId)>,
+    /// The same as questions about the near future find it: of each job in which pool it runs, since
+    /// when, and whether it is to stop.
+    pub runs: BTreeMap<JobId, (PoolId, i64, bool)>,
     /// Of each blocked job how much of what it needs has not ended, which follows from the rows.
     pub unended: BTreeMap<JobId, usize>,
     /// Of each group who is in and who waits, in order: the same.
@@ -151,6 +154,7 @@ impl Scheduler {
         let runner_id = job.lease().map(|lease| lease.runner_id);
         self.hold(token, id, renew_by_ms, run_until_ms);
         self.take_again(now, id);
+        self.note_run(id);
         if cancelling {
             let stop_by = now.mono_ms.saturating_add(self.settings.cancel_grace_ms);
             self.leases.update(token, |live| live.stop_by_ms = stop_by);
@@ -198,10 +202,15 @@ impl Scheduler {
             workloads: self.workloads.iter().map(|(id, it)| (id, it.row.clone())).collect(),
             jobs: self.jobs.iter().map(|(id, it)| (id, it.row.clone())).collect(),
             edges,
-            runners: self.runners.iter().map(|(_, it)| (it.row.id, it.row.clone())).collect(),
+            runners: self
+                .runners
+                .iter()
+                .map(|(_, it)| (it.row.id, Runner::clone(&it.row)))
+                .collect(),
             pauses: self.pauses.clone(),
             units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),
+            runs: self.runs.places().collect(),
             unended: unended.filter(|(_, unended)| *unended > 0).collect(),
             groups: self.groups.keys().map(group).collect(),
             parallel: self.parallel.view(),

@@ -54,6 +54,7 @@ mod ready;
 mod reason;
 mod reservations;
 mod retry;
+mod runs;
 mod scheduler;
 mod settings;
 mod settle;

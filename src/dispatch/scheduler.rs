@@ -14,6 +14,7 @@ use super::leases::Leases;
 use super::live::{LiveJob, LiveWorkload};
 use super::output::Output;
 use super::policies::PoolPolicies;
+use super::runs::Runs;
 use super::settings::{PoolSettings, Settings};
 use super::unschedulable::Unschedulable;
 use crate::model::{
@@ -81,6 +82,8 @@ pub struct Scheduler {
     pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
     pub(super) leases: Leases,
+    /// What runners have, in the order in which it ends.
+    pub(super) runs: Runs,
     pub(super) unschedulable: Unschedulable,
     /// How often what was said about jobs came true.
     pub(super) score: PredictionScore,
@@ -147,6 +150,7 @@ impl Scheduler {
             run_times_saved: 0,
             index: CapabilityIndex::default(),
             leases: Leases::default(),
+            runs: Runs::default(),
             unschedulable: Unschedulable::default(),
             score: PredictionScore::default(),
             fresh_classes: BTreeSet::new(),
@@ -293,6 +297,9 @@ impl Scheduler {
         let taken = |kind| matches!(kind, JobStateKind::Claimed | JobStateKind::Running);
         if taken(from) != taken(to) {
             self.count_parallel(id, taken(to));
+        }
+        if taken(from) || taken(to) {
+            self.note_run(id);
         }
         if waits(to) && !waits(from) {
             self.begin_wait(id);

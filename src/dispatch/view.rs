@@ -145,9 +145,9 @@ impl Scheduler {
         });
         let charge_ms = self.settings.expected_run_ms;
         if limit > 0 {
-            self.queue.walk(scenes, &[], self.shares.clone(), charge_ms, |id| {
-                order.push(id);
-                order.len() < limit && Some(id) != last
+            self.queue.walk(scenes, &[], self.shares.clone(), charge_ms, |job| {
+                order.push(job.job_id);
+                order.len() < limit && Some(job.job_id) != last
             });
         }
         order
@@ -185,7 +185,7 @@ impl Scheduler {
     fn show(&self, now: Now, runner: &LiveRunner) -> RunnerSnapshot {
         let job_of = |token: &_| self.leases.get(*token).map(|live| live.owner.job_id);
         RunnerSnapshot {
-            row: runner.row.clone(),
+            row: Runner::clone(&runner.row),
             state: runner.state(),
             used: runner.used(),
             jobs: runner.leases.iter().filter_map(job_of).collect(),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 pub use scene::{Head, OrderKey, Place, Scene, Urgency};
-pub use walk::Newcomer;
+pub use walk::Queued;
 
 use class::ClassLanes;
 use line::Line;
@@ -257,8 +257,8 @@ pub(crate) mod tests {
         assert_eq!(head(&mut queue, &shares, 40), Some(3));
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 40)));
-        queue.walk(scenes, &[], shares.clone(), 1, |id| {
-            order.push(id.0);
+        queue.walk(scenes, &[], shares.clone(), 1, |job| {
+            order.push(job.job_id.0);
             order.len() < 3
         });
         assert_eq!(order, [4, 3, 2]);
@@ -375,8 +375,8 @@ pub(crate) mod tests {
         }
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 1)));
-        queue.walk(scenes, &[], shares.clone(), 5, |id| {
-            order.push(id.0);
+        queue.walk(scenes, &[], shares.clone(), 5, |job| {
+            order.push(job.job_id.0);
             true
         });
         assert_eq!(order, [1, 3, 2, 4]);

@@ -20,7 +20,7 @@ pub use gate::{
     NeedEnd, ParallelGate, ParallelKey, ParallelMove, QueueTimeouts, QuotaGate, QuotaLimits,
     QuotaReached, ResourceGate, TimeGate, Turn, judge,
 };
-pub use lane::{Head, JobQueue, Newcomer, OrderKey, Place, Scene, Urgency};
+pub use lane::{Head, JobQueue, OrderKey, Place, Queued, Scene, Urgency};
 pub use level::Raising;
 pub use policy::{
     FairShare, Fifo, LaneHead, Priority, Rank, SchedulingPolicies, SchedulingPolicy, Skill,

@@ -1,5 +1,7 @@
 //! A registered runner as memory has it: its row, what it has, how it is.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::{BusyMeter, RunnerHealth, RunnerSlot};
@@ -28,8 +30,8 @@ pub type PlacementKey = (TenantId, Box<str>);
 /// A registered runner.
 #[derive(Clone, Debug)]
 pub struct LiveRunner {
-    /// The durable row.
-    pub row: Runner,
+    /// The durable row; who reads it elsewhere shares it.
+    pub row: Arc<Runner>,
     /// Its live leases, claimed and running.
     pub leases: Vec<LeaseToken>,
     /// Jobs that it has from elsewhere, by its last report.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
 
-use pool::Pool;
+use pool::{Open, Pool};
 
 use super::{
     BusyMeter, LeastLoaded, LiveRunner, Parked, PollId, RunnerHealth, RunnerSlot, SelectionPolicy,
@@ -31,6 +31,8 @@ pub struct RunnerRegistry {
     /// Runners that began to wait, or have more left, since they were last asked for.
     newly_waiting: Vec<RunnerSlot>,
     polls_seen: u64,
+    /// Runners that take new jobs.
+    open: Open,
 }
 
 impl RunnerRegistry {
@@ -58,7 +60,7 @@ impl RunnerRegistry {
         self.by_id.insert(row.id, slot);
         self.by_instance.insert(row.instance_id.clone(), row.id);
         self.slots[slot.0] = Some(LiveRunner {
-            row,
+            row: Arc::new(row),
             leases: Vec::new(),
             foreign_jobs: 0,
             seen_at_ms,
@@ -98,6 +100,7 @@ impl RunnerRegistry {
         if let Some((pool, place)) = runner.absent {
             self.pool_mut(pool).absent.remove(&place);
         }
+        self.open.note(slot, false, false);
         self.free.push(slot.0);
         Some((slot, runner))
     }
@@ -161,12 +164,11 @@ impl RunnerRegistry {
             parked_at: waits.map_or(0, |parked| parked.parked_at),
             given_at: runner.given_at,
         };
-        let is_absent = waits.is_none()
-            && !runner.offline
-            && !runner.missed
-            && runner.takes_new()
-            && runner.free() > 0;
+        let is_open = !runner.offline && runner.takes_new();
+        let is_roomy = is_open && runner.free() > 0;
+        let is_absent = is_roomy && waits.is_none() && !runner.missed;
         let (old_rank, old_absent) = (runner.rank, runner.absent);
+        self.open.note(slot, is_open, is_roomy);
         if pool_before != pool_id {
             let before = self.pool_mut(pool_before);
             before.running -= had as u64;
@@ -261,6 +263,16 @@ impl RunnerRegistry {
         self.pools.get(&pool).into_iter().flat_map(|pool| pool.absent.iter().copied())
     }
 
+    /// Runners that are online and take new jobs, as bits by their places.
+    pub fn open_slots(&self) -> &FixedBitSet {
+        &self.open.all
+    }
+
+    /// Those of them that have room for one.
+    pub fn roomy_slots(&self) -> &FixedBitSet {
+        &self.open.roomy
+    }
+
     /// Jobs that the runners of a pool have from us.
     pub fn running_in(&self, pool: PoolId) -> u64 {
         self.pools.get(&pool).map_or(0, |pool| pool.running)
@@ -327,7 +339,7 @@ pub(crate) mod tests {
         assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b, a]);
         registry.update(a, |runner| runner.foreign_jobs = 2);
         assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b]);
-        registry.update(b, |runner| runner.row.cordoned = Some("why".into()));
+        registry.update(b, |runner| Arc::make_mut(&mut runner.row).cordoned = Some("why".into()));
         assert_eq!(registry.waiting_len(), 0);
         assert_eq!(registry.parked_len(), 2);
     }

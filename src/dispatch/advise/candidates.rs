@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Excerpt;
 use super::change::Suggestion;
+use super::excerpt::Rows;
 use crate::model::{
     ClassId, Job, JobPriority, Mismatch, PauseScope, PoolId, Runner, RunnerCapabilities, RunnerId,
     RunnerRequirements, TenantId,
@@ -29,7 +29,7 @@ struct Waiting<'a> {
     running: Vec<&'a Job>,
 }
 
-impl Excerpt {
+impl Rows {
     /// What is worth trying, what is easily done first.
     pub(super) fn candidates(&self, tenant: Option<TenantId>) -> Vec<Suggestion> {
         let mut counts: BTreeMap<ClassId, usize> = BTreeMap::new();

@@ -1,15 +1,21 @@
-//! The part of the scheduler that advice is about, as rows: a copy of all of it would keep the driver
-//! waiting.
+//! The part of the scheduler that advice is about: a copy of all of it would keep the driver waiting.
+//!
+//! What is copied on the driver's thread is small: the jobs that wait in front with their workloads,
+//! a line for each job that runs, and pointers to the rows of runners. Rows are made of that by
+//! whoever plays (`rows.rs`).
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use crate::dispatch::runs::{Run, RunAt, RunKind};
 use crate::dispatch::scheduler::Scheduler;
 use crate::dispatch::settings::Settings;
 use crate::model::{
-    Class, Edge, Job, JobId, JobStateKind, Now, RunnerId, Snapshot, TenantId, Workload, WorkloadId,
+    Class, ClassId, Edge, Job, JobId, JobStateKind, Now, Runner, RunnerId, Snapshot, TenantId,
+    Workload, WorkloadId,
 };
 use crate::runner::RunTimes;
 
@@ -19,6 +25,16 @@ const WHOLE_JOBS_MAX: usize = 50;
 /// What advice is made from. Cheap to make, and independent of the scheduler it was made of.
 #[derive(Clone, Debug)]
 pub struct Excerpt {
+    /// All but what follows.
+    pub(super) rows: Rows,
+    /// What runs and is all of its workload.
+    pub(super) alone: Vec<(RunKind, RunAt, Run)>,
+    pub(super) runners: Vec<Arc<Runner>>,
+}
+
+/// The same as rows.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
     pub(super) now: Now,
     pub(super) snapshot: Snapshot,
     pub(super) settings: Settings,
@@ -30,7 +46,7 @@ pub struct Excerpt {
     /// Slots of runners that others use.
     pub(super) foreign: BTreeMap<RunnerId, u32>,
     /// Of each tenant the jobs that wait, all of them.
-    waiting_of: BTreeMap<TenantId, u64>,
+    pub(super) waiting_of: BTreeMap<TenantId, u64>,
 }
 
 impl Scheduler {
@@ -39,8 +55,8 @@ impl Scheduler {
     pub fn excerpt(&self, now: Now, most: usize) -> Excerpt {
         let mut chosen = self.in_order(now, self.queue.classes(), most, None);
         chosen.extend(self.kept_back(most));
-        let running = self.leases.owners().map(|(_, owner)| owner.job_id);
-        let mut running: Vec<_> = running.collect();
+        let (alone, others): (Vec<_>, Vec<_>) = self.runs.iter().partition(|(.., run)| run.alone);
+        let mut running: Vec<_> = others.into_iter().map(|(_, (_, id), _)| id).collect();
         running.sort_unstable();
 
         let (mut jobs, mut taken) = (Vec::new(), FxHashSet::default());
@@ -63,24 +79,26 @@ impl Scheduler {
                 jobs.push(job.clone());
             }
         }
-        self.take_needs(&mut jobs, &workloads, &whole);
+        self.take_needs(&mut jobs, &whole);
         jobs.sort_unstable_by_key(|job| job.id);
         let waits = |job: &Job| matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending);
         let waiting = jobs.iter().filter(|job| waits(job)).map(|job| job.id).collect();
+        let classes = alone.iter().map(|(kind, ..)| kind.class_id);
+        let classes = classes.chain(jobs.iter().map(|job| job.class_id)).collect();
         let snapshot = Snapshot {
             epoch: self.epoch,
             marks: self.marks,
-            classes: self.classes_of(&jobs),
+            classes: self.classes_of(&classes),
             edges: self.edges_of(&jobs, &taken),
             workloads: workloads.into_values().collect(),
             jobs,
-            runners: self.runners.iter().map(|(_, runner)| runner.row.clone()).collect(),
+            runners: Vec::new(),
             pauses: self.pauses(),
             soft: self.shares_and_health(now),
         };
         let runners = || self.runners.iter().map(|(_, runner)| runner);
         let foreign = runners().filter(|runner| runner.foreign_jobs > 0);
-        Excerpt {
+        let rows = Rows {
             now,
             snapshot,
             settings: self.settings.clone(),
@@ -89,7 +107,8 @@ impl Scheduler {
             offline: runners().filter(|it| it.offline).map(|it| it.row.id).collect(),
             foreign: foreign.map(|runner| (runner.row.id, runner.foreign_jobs)).collect(),
             waiting_of: self.quota.counts().into_iter().map(|(id, _, waits)| (id, waits)).collect(),
-        }
+        };
+        Excerpt { rows, alone, runners: runners().map(|it| Arc::clone(&it.row)).collect() }
     }
 
     /// Jobs that wait for their group, or behind a paused trigger.
@@ -117,25 +136,19 @@ impl Scheduler {
 
     /// Of workloads that are not whole a job's needs are not there: it would wait for ever, so only
     /// jobs that need nothing more are left of them.
-    fn take_needs(
-        &self,
-        jobs: &mut Vec<Job>,
-        workloads: &BTreeMap<WorkloadId, Workload>,
-        whole: &FxHashSet<WorkloadId>,
-    ) {
+    fn take_needs(&self, jobs: &mut Vec<Job>, whole: &FxHashSet<WorkloadId>) {
         jobs.retain(|job| {
-            let outside = job.needs_workloads().iter().any(|id| workloads.contains_key(id));
+            let outside = job.needs_workloads().iter().any(|id| self.workload(*id).is_some());
             job.kind() != JobStateKind::Blocked || (whole.contains(&job.workload_id) && !outside)
         });
     }
 
-    fn classes_of(&self, jobs: &[Job]) -> Vec<Class> {
-        let ids: BTreeSet<_> = jobs.iter().map(|job| job.class_id).collect();
-        let class = |id| {
-            let requirements = self.index.requirements(id)?.clone();
-            Some(Class { id, requirements })
+    fn classes_of(&self, ids: &BTreeSet<ClassId>) -> Vec<Class> {
+        let class = |id: &ClassId| {
+            let requirements = self.index.requirements(*id)?.clone();
+            Some(Class { id: *id, requirements })
         };
-        ids.into_iter().filter_map(class).collect()
+        ids.iter().filter_map(class).collect()
     }
 
     fn edges_of(&self, jobs: &[Job], taken: &FxHashSet<JobId>) -> Vec<Edge> {
@@ -148,21 +161,5 @@ impl Scheduler {
             })
         });
         edges.collect()
-    }
-}
-
-impl Excerpt {
-    /// How many jobs wait, of a tenant or of all.
-    pub(super) fn jobs_waiting(&self, tenant: Option<TenantId>) -> u64 {
-        let of = self.waiting_of.iter().filter(|(id, _)| tenant.is_none_or(|it| it == **id));
-        of.map(|(_, waiting)| waiting).sum()
-    }
-
-    /// Jobs that are asked about, of a tenant or of all.
-    pub(super) fn asked(&self, tenant: Option<TenantId>) -> impl Iterator<Item = &Job> {
-        let jobs = self.snapshot.jobs.iter();
-        jobs.filter(move |job| {
-            self.waiting.contains(&job.id) && tenant.is_none_or(|it| it == job.tenant_id)
-        })
     }
 }

@@ -1,7 +1,8 @@
 //! What would shorten waits most: each suggestion is tried in a copy.
 //!
 //! ```text
-//! excerpt.rs     the rows of the jobs that wait in front, of what runs, and of the runners: between two batches
+//! excerpt.rs     the jobs that wait in front, what runs, and the runners: between two batches
+//! rows.rs        the same as rows
 //! candidates.rs  what might be changed, from what those jobs wait for
 //! change.rs      one change to the rows or the settings of a copy
 //! play.rs        a scheduler is loaded from the copy and plays until those jobs have started
@@ -15,10 +16,12 @@ mod candidates;
 mod change;
 mod excerpt;
 mod play;
+mod rows;
 
 pub use change::Suggestion;
 pub use excerpt::Excerpt;
 
+use excerpt::Rows;
 use play::Waits;
 
 use crate::model::TenantId;
@@ -66,6 +69,12 @@ impl Excerpt {
     /// Tries what might help the waiting jobs of a tenant, or of all; to a tenant only what is its
     /// own is suggested.
     pub fn advise(&self, tenant: Option<TenantId>) -> Advice {
+        self.rows().advise(tenant)
+    }
+}
+
+impl Rows {
+    fn advise(&self, tenant: Option<TenantId>) -> Advice {
         let before = self.play(tenant, None);
         let each = self.snapshot.runners.len() * self.snapshot.classes.len();
         let trials = (WORK_MAX / each.max(1)).clamp(1, TRIALS_MAX);

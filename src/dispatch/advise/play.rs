@@ -4,8 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use super::HORIZON_MS;
 use super::change::Suggestion;
-use super::{Excerpt, HORIZON_MS};
+use super::excerpt::Rows;
+
 use crate::dispatch::command::{Command, Poll, Verdict};
 use crate::dispatch::scheduler::Scheduler;
 use crate::model::{
@@ -50,7 +52,7 @@ struct Copy {
     to_poll: BTreeSet<RunnerId>,
 }
 
-impl Excerpt {
+impl Rows {
     /// Plays with a change until all jobs that are asked about have started, or the horizon is
     /// reached.
     pub(super) fn play(&self, tenant: Option<TenantId>, change: Option<&Suggestion>) -> Waits {

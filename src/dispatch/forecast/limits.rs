@@ -2,8 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::dispatch::runs::RunKind;
 use crate::dispatch::scheduler::Scheduler;
-use crate::model::{Job, JobPriority, JobStateKind, PoolId, RunnerRequirements, TenantId};
+use crate::model::{JobPriority, PoolId, RunnerRequirements, TenantId};
 use crate::queue::{Demand, GroupKey};
 
 /// Something counted.
@@ -26,36 +27,30 @@ pub(super) struct Taker<'a> {
     pub(super) tenant_id: TenantId,
     pub(super) priority: JobPriority,
     pub(super) requirements: &'a RunnerRequirements,
-    /// The pool of its runner, if it has one.
-    pub(super) pool: Option<PoolId>,
     /// What it takes one of beside what follows from the rest, and how many there are.
     pub(super) more: &'a [(Limit, u64)],
 }
 
-/// The limits of a play, by name.
+/// The limits of a play.
 #[derive(Default)]
 pub(super) struct Limits {
     numbers: FxHashMap<Limit, usize>,
+    names: Vec<Limit>,
+    /// What is left of each.
     pub(super) left: Vec<i64>,
+    /// What all jobs of the play that wait would take.
+    wanted: Vec<i64>,
+    /// Those of which there is less left than would be taken: the others keep nobody back.
+    bound: Vec<usize>,
 }
 
 impl Limits {
-    /// What a job takes; limits that no job of the play took from before are made when `new`, and
-    /// otherwise do not matter.
-    pub(super) fn takes(
-        &mut self,
-        scheduler: &Scheduler,
-        taker: &Taker<'_>,
-        new: bool,
-    ) -> Vec<(usize, i64)> {
+    /// What a job that waits takes.
+    pub(super) fn takes(&mut self, scheduler: &Scheduler, taker: &Taker<'_>) -> Vec<(usize, i64)> {
         let mut takes = Vec::with_capacity(2);
         let mut take = |limit: Limit, most: Option<u64>, amount: i64| {
             let Some(most) = most.filter(|_| amount > 0) else { return };
-            let number = match new {
-                true => Some(self.number(scheduler, limit, most)),
-                false => self.numbers.get(&limit).copied(),
-            };
-            takes.extend(number.map(|number| (number, amount)));
+            takes.push((self.number(scheduler, limit, most), amount));
         };
         take(Limit::Global, Some(scheduler.settings.max_global_concurrency), 1);
         let tenant = taker.tenant_id;
@@ -70,9 +65,8 @@ impl Limits {
             }
         }
         // Of several pools one that is full keeps nobody back.
-        let only = taker.requirements.fallback_pools.is_empty();
-        let pool = taker.pool.or(only.then_some(taker.requirements.pool_id));
-        if let Some(pool) = pool {
+        if taker.requirements.fallback_pools.is_empty() {
+            let pool = taker.requirements.pool_id;
             take(Limit::Pool(pool), scheduler.pool_settings(pool).jobs_max, 1);
         }
         for need in &taker.requirements.resources {
@@ -85,25 +79,85 @@ impl Limits {
         takes
     }
 
+    /// So many jobs that wait take this each.
+    pub(super) fn want(&mut self, takes: &[(usize, i64)], jobs: usize) {
+        let jobs = i64::try_from(jobs).unwrap_or(i64::MAX);
+        for (limit, amount) in takes {
+            let wanted = &mut self.wanted[*limit];
+            *wanted = wanted.saturating_add(amount.saturating_mul(jobs));
+        }
+    }
+
+    /// Finds out which of them matter, when all is known that would be taken.
+    pub(super) fn settle(&mut self) {
+        let all = 0..self.left.len();
+        self.bound = all.filter(|number| self.left[*number] < self.wanted[*number]).collect();
+    }
+
+    /// Of what is taken that which matters.
+    pub(super) fn binding(&self, takes: &[(usize, i64)]) -> Vec<(usize, i64)> {
+        takes.iter().copied().filter(|(limit, _)| self.bound.contains(limit)).collect()
+    }
+
+    /// Groups that keep jobs back, with their numbers.
+    pub(super) fn binding_groups(&self) -> impl Iterator<Item = (usize, &GroupKey)> {
+        self.bound.iter().filter_map(|number| match &self.names[*number] {
+            Limit::Group(key) => Some((*number, key)),
+            _ => None,
+        })
+    }
+
+    /// What a job that runs in a pool has of all that matters, but for groups.
+    pub(super) fn held(
+        &self,
+        kind: RunKind,
+        requirements: &RunnerRequirements,
+        pool: PoolId,
+    ) -> Vec<(usize, i64)> {
+        let tenant = |id: &TenantId| *id == kind.tenant_id;
+        let amount = |limit: &Limit| match limit {
+            Limit::Global => 1,
+            Limit::Running(id) => i64::from(tenant(id)),
+            Limit::Critical(id) => i64::from(tenant(id) && kind.critical),
+            Limit::Held(id, at) => {
+                i64::from(Demand::of(requirements).amounts[*at]) * i64::from(tenant(id))
+            }
+            Limit::Pool(id) => i64::from(*id == pool),
+            Limit::Resource(name) => {
+                let need = requirements.resources.iter().find(|need| need.name == *name);
+                need.map_or(0, |need| i64::from(need.units))
+            }
+            Limit::Group(_) | Limit::Parallel(_) => 0,
+        };
+        let held = self.bound.iter().map(|number| (*number, amount(&self.names[*number])));
+        held.filter(|(_, amount)| *amount > 0).collect()
+    }
+
     fn number(&mut self, scheduler: &Scheduler, limit: Limit, most: u64) -> usize {
         if let Some(known) = self.numbers.get(&limit) {
             return *known;
         }
-        // Who is in a group without being with a runner stays there for nobody knows how long.
-        let kept = match &limit {
-            Limit::Group(key) => {
-                let runs =
-                    |job: &Job| matches!(job.kind(), JobStateKind::Claimed | JobStateKind::Running);
-                let inside = scheduler.groups.inside(key).into_iter();
-                inside
-                    .filter(|it| !it.job_id.and_then(|id| scheduler.job(id)).is_some_and(runs))
-                    .count()
-            }
-            _ => 0,
-        };
+        let taken = taken(scheduler, &limit);
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.left.push(most.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX)));
+        self.left.push(most.saturating_sub(i64::try_from(taken).unwrap_or(i64::MAX)));
+        self.wanted.push(0);
+        self.names.push(limit.clone());
         self.numbers.insert(limit, self.left.len() - 1);
         self.left.len() - 1
+    }
+}
+
+/// What is taken of a limit now. Who is in a group without being with a runner stays there for nobody
+/// knows how long.
+fn taken(scheduler: &Scheduler, limit: &Limit) -> u64 {
+    match limit {
+        Limit::Global => scheduler.leases.len() as u64,
+        Limit::Running(tenant) => scheduler.quota.running(*tenant),
+        Limit::Critical(tenant) => scheduler.quota.held(*tenant).0,
+        Limit::Held(tenant, at) => scheduler.quota.held(*tenant).1[*at],
+        Limit::Pool(pool) => scheduler.runners.running_in(*pool),
+        Limit::Resource(name) => scheduler.resources.held(name) as u64,
+        Limit::Group(key) => scheduler.groups.inside(key).len() as u64,
+        Limit::Parallel(_) => 0,
     }
 }

@@ -1,7 +1,7 @@
 //! Forecasts in situations whose true start is known.
 
 use super::yard::*;
-use crate::dispatch::{Command, Forecast, Register, TenantSettings, Unforeseen};
+use crate::dispatch::{Command, Forecast, Register, Reply, TenantSettings, Unforeseen};
 use crate::model::{
     AssignedJob, GroupTerms, JobId, JobTerms, Pause, PauseScope, PlannedJob, PoolId, RunnerId,
     RunnerRequirements, TenantId,
@@ -158,6 +158,37 @@ fn quotas_and_maximums_keep_jobs_back_until_others_end() {
     }
 }
 
+/// A job in another pool.
+fn far(name: &str) -> PlannedJob {
+    let requirements = RunnerRequirements { pool_id: PoolId(9), ..RunnerRequirements::default() };
+    PlannedJob { requirements, ..job(name) }
+}
+
+/// A runner of that pool.
+fn register_far(yard: &mut Yard, slots_of_runner: u32) -> RunnerId {
+    let hello = Register { pool_id: PoolId(9), ..Yard::hello("far", slots(slots_of_runner)) };
+    match yard.apply(Command::Register(Box::new(hello))) {
+        Ok(Reply::Registered(id)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_quota_that_is_used_up_in_another_pool_is_free_when_that_job_has_ended() {
+    let mut yard = Yard::with(|settings| {
+        let own = TenantSettings { running_max: Some(1), ..TenantSettings::default() };
+        settings.tenants = [(TenantId::DEFAULT, own)].into();
+    });
+    yard.register("r", slots(1));
+    let runner = register_far(&mut yard, 1);
+    let first = yard.submit(vec![far("first")])[0];
+    teach(&mut yard, first);
+    yard.run(runner);
+    yard.pass(4_000);
+    let id = yard.submit(vec![job("a")])[0];
+    starts_about(&yard, id, 6_000);
+}
+
 #[test]
 fn a_rival_that_is_more_urgent_goes_first_and_one_of_another_class_does_not_matter() {
     let (mut yard, runner) = known(1);
@@ -171,10 +202,8 @@ fn a_rival_that_is_more_urgent_goes_first_and_one_of_another_class_does_not_matt
     let other = yard.submit(vec![urgent("d", crate::model::JobPriority::Low)])[0];
     starts_about(&yard, other, 10_000);
     // In another pool nobody is before it.
-    let requirements = RunnerRequirements { pool_id: PoolId(9), ..RunnerRequirements::default() };
-    let far = yard.submit(vec![PlannedJob { requirements, ..job("e") }])[0];
-    let hello = Register { pool_id: PoolId(9), ..Yard::hello("far", slots(1)) };
-    yard.apply(Command::Register(Box::new(hello))).unwrap();
+    let far = yard.submit(vec![far("e")])[0];
+    register_far(&mut yard, 1);
     starts_about(&yard, far, 0);
 }
 

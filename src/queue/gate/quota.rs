@@ -232,6 +232,12 @@ impl QuotaGate {
         self.usage.get(&tenant).map_or(0, |usage| usage.running)
     }
 
+    /// Of these, those at level `critical`; and what all of them require together, as
+    /// [`Demand::amounts`].
+    pub fn held(&self, tenant: TenantId) -> (u64, [u64; 3]) {
+        self.usage.get(&tenant).map_or((0, [0; 3]), |usage| (usage.critical, usage.held))
+    }
+
     /// The quotas that are set for the tenant, each with what is used of it.
     pub fn used(&self, tenant: TenantId, mono_ms: i64) -> Vec<QuotaReached> {
         let (limits, none) = (self.limits(tenant), Usage::default());

@@ -108,6 +108,11 @@ impl ResourceGate {
         })
     }
 
+    /// How many units of a resource are held; reserved ones are not.
+    pub fn held(&self, name: &str) -> usize {
+        self.resources.get(name).map_or(0, |resource| resource.held.len())
+    }
+
     /// Takes the free units with the smallest indexes. The caller has asked
     /// [`ResourceGate::admits`].
     pub fn take(&mut self, needs: &[ResourceNeed], job: JobId) -> HeldUnits {

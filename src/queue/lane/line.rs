@@ -3,7 +3,8 @@
 //! Jobs mostly come at the end and go from the front, so parts are full and stand side by side:
 //! little more than its 16 bytes for each job, where a tree would take twice as much.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
+use std::iter::{Copied, Flatten};
 
 use crate::model::JobId;
 
@@ -14,6 +15,9 @@ pub(super) type At = (i64, JobId);
 const PART_MAX: usize = 128;
 /// By so many places a part grows.
 const PART_STEP: usize = 16;
+
+/// What is left of a lane.
+pub(super) type Iter<'a> = Copied<Flatten<vec_deque::Iter<'a, Vec<At>>>>;
 
 /// Jobs of one class, tenant and level, by lane key.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +41,7 @@ impl Line {
     }
 
     /// All jobs, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = At> {
+    pub(super) fn iter(&self) -> Iter<'_> {
         self.parts.iter().flatten().copied()
     }
 

@@ -3,16 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{JobQueue, Scene};
+use super::{JobQueue, Scene, line};
 use crate::model::{ClassId, JobId, JobPriority, TenantId};
 use crate::queue::Shares;
 
-/// A job that is in no lane, where it would stand if it were.
+/// A job where it stands among those that wait, or would stand if it were in a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Newcomer {
-    /// Its number, or any that no other has.
+pub struct Queued {
+    /// Its number; of one that is in no lane, any that no other has.
     pub job_id: JobId,
-    /// Its class, or any.
+    /// Its class; of one that is in no lane, any.
     pub class_id: ClassId,
     /// Who would be charged.
     pub tenant_id: TenantId,
@@ -20,6 +20,23 @@ pub struct Newcomer {
     pub level: JobPriority,
     /// Its lane key.
     pub lane_key: i64,
+}
+
+/// What is left of a lane, or of one job.
+enum Rest<'a> {
+    Lane(line::Iter<'a>),
+    One(Option<(i64, JobId)>),
+}
+
+impl Iterator for Rest<'_> {
+    type Item = (i64, JobId);
+
+    fn next(&mut self) -> Option<(i64, JobId)> {
+        match self {
+            Self::Lane(rest) => rest.next(),
+            Self::One(rest) => rest.take(),
+        }
+    }
 }
 
 impl JobQueue {
@@ -30,10 +47,10 @@ impl JobQueue {
     pub fn walk<'a>(
         &'a self,
         scenes: impl Iterator<Item = (ClassId, Scene<'a>)>,
-        newcomers: &[(Newcomer, Scene<'a>)],
+        newcomers: &[(Queued, Scene<'a>)],
         mut shares: Shares,
         charge_ms: i64,
-        mut visit: impl FnMut(JobId) -> bool,
+        mut visit: impl FnMut(&Queued) -> bool,
     ) {
         let mut lanes = Vec::new();
         let mut known = Vec::new();
@@ -42,17 +59,14 @@ impl JobQueue {
             let scene_at = known.len();
             known.push(scene);
             for (level, tenant, lane) in class.lanes() {
-                let rest: Box<dyn Iterator<Item = (i64, JobId)> + 'a> = Box::new(lane.iter());
-                lanes.push(((class_id, tenant, level, scene_at), rest));
+                lanes.push(((class_id, tenant, level, scene_at), Rest::Lane(lane.iter())));
             }
             for &(level, key, id, tenant) in &class.barred {
-                let one = Box::new(std::iter::once((key, id)));
-                lanes.push(((class_id, tenant, level, scene_at), one));
+                lanes.push(((class_id, tenant, level, scene_at), Rest::One(Some((key, id)))));
             }
         }
         for (new, scene) in newcomers {
-            let one: Box<dyn Iterator<Item = (i64, JobId)> + 'a> =
-                Box::new(std::iter::once((new.lane_key, new.job_id)));
+            let one = Rest::One(Some((new.lane_key, new.job_id)));
             lanes.push(((new.class_id, new.tenant_id, new.level, known.len()), one));
             known.push(*scene);
         }
@@ -71,10 +85,12 @@ impl JobQueue {
                 heap.push(Reverse((now, number)));
                 continue;
             }
-            if !visit(key.2) {
+            let (class_id, tenant_id, level, _) = lane;
+            let met = Queued { job_id: key.2, class_id, tenant_id, level, lane_key: key.1 };
+            if !visit(&met) {
                 return;
             }
-            shares.charge(lane.1, charge_ms);
+            shares.charge(tenant_id, charge_ms);
             heap.extend(rest.next().map(|at| Reverse((place(&shares, lane, at), number))));
         }
     }

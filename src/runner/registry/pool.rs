@@ -1,4 +1,4 @@
-//! Who waits in one pool, in order.
+//! Who waits in one pool, in order; who takes new jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +42,24 @@ impl Pool {
     pub(super) fn leave(&mut self, rank: &(u64, u64)) {
         if let Some(slot) = self.waiting.remove(rank) {
             self.waiting_slots.remove(slot.0);
+        }
+    }
+}
+
+/// Runners that take new jobs, as bits by their places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open {
+    /// Those that are online.
+    pub(super) all: FixedBitSet,
+    /// Of these, those that have room for one.
+    pub(super) roomy: FixedBitSet,
+}
+
+impl Open {
+    pub(super) fn note(&mut self, slot: RunnerSlot, is_open: bool, is_roomy: bool) {
+        for (bits, is) in [(&mut self.all, is_open), (&mut self.roomy, is_roomy)] {
+            bits.grow(slot.0 + 1);
+            bits.set(slot.0, is);
         }
     }
 }

@@ -25,30 +25,32 @@ pub struct Strays([f64; VALUES]);
 impl Strays {
     /// What a run of `mean_ms` takes in the case with this number, in milliseconds.
     pub fn run_ms(&self, mean_ms: i64, case: u64) -> i64 {
-        let at = (mix(case) % VALUES as u64) as usize;
-        ((mean_ms as f64 * self.0[at]) as i64).max(1)
+        ((mean_ms as f64 * self.0[below(case, VALUES)]) as i64).max(1)
     }
 
-    /// What is left of a run that has taken `ran_ms` already, in the case with this number. One that
-    /// has taken longer than any before is expected to take half as long again.
-    pub fn left_ms(&self, mean_ms: i64, ran_ms: i64, case: u64) -> i64 {
-        let mean = mean_ms.max(1) as f64;
-        let ran = ran_ms.max(0) as f64;
-        let first = self.0.partition_point(|ratio| ratio * mean <= ran);
-        if first == VALUES {
+    /// What may be left of a run that has taken `ran_ms` already: the first of the times that it can
+    /// still take, for [`Strays::left_ms`].
+    pub fn reached(&self, mean_ms: i64, ran_ms: i64) -> usize {
+        let (mean, ran) = (mean_ms.max(1) as f64, ran_ms.max(0) as f64);
+        self.0.partition_point(|ratio| ratio * mean <= ran)
+    }
+
+    /// What is left of it in the case with this number. One that has taken longer than any before
+    /// is expected to take half as long again.
+    pub fn left_ms(&self, reached: usize, mean_ms: i64, ran_ms: i64, case: u64) -> i64 {
+        let open = VALUES.saturating_sub(reached);
+        if open == 0 {
             return (ran_ms / 2).max(1);
         }
-        let at = first + (mix(case) % (VALUES - first) as u64) as usize;
-        ((self.0[at] * mean - ran) as i64).max(1)
+        let at = reached + below(case, open);
+        ((self.0[at] * mean_ms.max(1) as f64) as i64 - ran_ms.max(0)).max(1)
     }
 
     /// What is left in the middle of all cases.
     pub fn usually_left_ms(&self, mean_ms: i64, ran_ms: i64) -> i64 {
-        let mean = mean_ms.max(1) as f64;
-        let ran = ran_ms.max(0) as f64;
-        let first = self.0.partition_point(|ratio| ratio * mean <= ran);
+        let first = self.reached(mean_ms, ran_ms);
         match self.0.get(first + (VALUES - first) / 2) {
-            Some(ratio) => ((ratio * mean - ran) as i64).max(1),
+            Some(ratio) => ((ratio * mean_ms.max(1) as f64) as i64 - ran_ms.max(0)).max(1),
             None => (ran_ms / 2).max(1),
         }
     }
@@ -60,18 +62,32 @@ impl RunTimes {
         let Some(class) = self.classes.get(&class_id) else { return Strays(UNKNOWN) };
         let runs: f64 = class.tails.weights.iter().map(|(_, weight)| weight).sum();
         let known = runs / (runs + GUESS_RUNS);
-        let mut values = UNKNOWN;
-        for (at, value) in values.iter_mut().enumerate() {
-            let share = (at as f64 + 0.5) / VALUES as f64;
-            *value = known * class.tails.percentile(share) + (1.0 - known) * *value;
+        let mut at = 0.0;
+        let shares = [(); VALUES].map(|()| {
+            at += 1.0;
+            (at - 0.5) / VALUES as f64
+        });
+        let mut values = class.tails.percentiles(shares);
+        for (value, unknown) in values.iter_mut().zip(UNKNOWN) {
+            *value = known * *value + (1.0 - known) * unknown;
         }
         Strays(values)
+    }
+
+    /// How long a runner takes for jobs of a class, of 1 for a usual runner.
+    pub fn slowness(&self, class_id: ClassId, runner_id: RunnerId) -> f32 {
+        (self.mean(class_id, Some(runner_id)) / self.mean(class_id, None)) as f32
     }
 
     /// How long a class is expected to run on a runner: a few look-ups.
     pub fn mean_ms(&self, class_id: ClassId, runner_id: RunnerId) -> i64 {
         super::whole(self.mean(class_id, Some(runner_id)))
     }
+}
+
+/// One of so many values, at most 2^32, that are equally likely.
+fn below(case: u64, values: usize) -> usize {
+    (((mix(case) >> 32) * values as u64) >> 32) as usize
 }
 
 /// Spreads numbers that follow each other (the finaliser of splitmix64, Steele 2014), so that a case
@@ -113,8 +129,10 @@ mod tests {
     fn what_is_left_is_what_the_longer_runs_took_more() {
         let strays = learned(&[1_000; 200]).strays(ClassId(1));
         for case in 0..50 {
-            assert!((350..=460).contains(&strays.left_ms(1_000, 600, case)));
-            assert_eq!(strays.left_ms(1_000, 9_000, case), 4_500, "longer than any before");
+            let left_ms =
+                |ran_ms| strays.left_ms(strays.reached(1_000, ran_ms), 1_000, ran_ms, case);
+            assert!((350..=460).contains(&left_ms(600)));
+            assert_eq!(left_ms(9_000), 4_500, "longer than any before");
         }
         assert!((350..=460).contains(&strays.usually_left_ms(1_000, 600)));
         assert_eq!(strays.usually_left_ms(1_000, 9_000), 4_500);

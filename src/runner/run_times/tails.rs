@@ -38,13 +38,24 @@ impl Tails {
 
     /// The ratio under which that share of observations lies; 1 when there are none.
     pub(super) fn percentile(&self, share: f64) -> f64 {
+        let [value] = self.percentiles([share]);
+        value
+    }
+
+    /// Several at once, for shares that ascend.
+    pub(super) fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let total: f64 = self.weights.iter().map(|(_, weight)| weight).sum();
-        let mut below = 0.0;
-        let found = self.weights.iter().find(|(_, weight)| {
-            below += weight;
-            below >= total * share
-        });
-        found.or(self.weights.last()).map_or(1.0, |(bucket, _)| Self::middle(*bucket))
+        let last = self.weights.last().map_or(1.0, |(bucket, _)| Self::middle(*bucket));
+        let (mut below, mut weights) = (0.0, self.weights.iter());
+        let mut at = last;
+        shares.map(|share| {
+            while below < total * share {
+                let Some((bucket, weight)) = weights.next() else { return last };
+                below += weight;
+                at = Self::middle(*bucket);
+            }
+            at
+        })
     }
 
     fn bucket(ratio: f64) -> u8 {
