@@ -1,5 +1,6 @@
 //! Durable lifecycles per second, in process, on SQLite with every commit flushed: what `dispatchyard
-//! bench lifecycle` measures, with criterion's statistics.
+//! bench lifecycle` measures, with criterion's statistics; and the same on PostgreSQL where DATABASE_URL
+//! names one (`scripts/with-postgres cargo bench --bench lifecycle`).
 //!
 //! Beside it the floor, `benches/floor`: the same rows in transactions of the same shape through
 //! sqlx alone. The batch size is what the load reaches by itself; the floor gets the same.
@@ -8,6 +9,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod floor;
+#[path = "../tests/it/support/schema.rs"]
+mod schema;
 
 use std::time::Duration;
 
@@ -16,10 +19,12 @@ use criterion::{
 };
 use dispatchyard::bench::LifecycleRig;
 use dispatchyard::clock::{Clock as _, SystemClock};
-use dispatchyard::store::{Store, StoreOptions};
+use dispatchyard::store::{Location, Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 use floor::Floor;
+use floor::postgres::PostgresFloor;
+use schema::Schema;
 
 /// As the program has it.
 #[global_allocator]
@@ -57,9 +62,43 @@ impl Tally {
     }
 }
 
-fn lifecycles(criterion: &mut Criterion) {
+fn on_sqlite(criterion: &mut Criterion) {
+    lifecycles(criterion, "lifecycle", false);
+}
+
+fn on_postgres(criterion: &mut Criterion) {
+    if std::env::var_os("DATABASE_URL").is_none() {
+        println!("PostgreSQL is left out: scripts/with-postgres cargo bench --bench lifecycle");
+        return;
+    }
+    lifecycles(criterion, "lifecycle on PostgreSQL", true);
+}
+
+/// Either floor.
+enum AnyFloor {
+    Sqlite(Floor),
+    Postgres(PostgresFloor),
+}
+
+impl AnyFloor {
+    async fn write(&mut self, transactions: u64) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(floor) => floor.write(transactions).await,
+            Self::Postgres(floor) => floor.write(transactions).await,
+        }
+    }
+
+    async fn close(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(floor) => floor.close().await,
+            Self::Postgres(floor) => floor.close().await,
+        }
+    }
+}
+
+fn lifecycles(criterion: &mut Criterion, name: &str, on_postgres: bool) {
     let clock = SystemClock::new();
-    let mut group = criterion.benchmark_group("lifecycle");
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
     for clients in CLIENTS {
@@ -68,8 +107,14 @@ fn lifecycles(criterion: &mut Criterion) {
         // Beside the build, not in a folder that may be in memory.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let runtime = runtime();
-        let ours_folder = folder.path().join("server");
-        let rig = runtime.block_on(LifecycleRig::start(&ours_folder, clients)).expect("a driver");
+        let schema = || on_postgres.then(|| runtime.block_on(Schema::new()));
+        let options = |schema: &Option<Schema>, name: &str| match schema {
+            None => StoreOptions::new(folder.path().join(name), folder.path().join("bodies")),
+            Some(schema) => StoreOptions::at(Location::Server(schema.url()), folder.path()),
+        };
+        let ours_schema = schema();
+        let start = LifecycleRig::start_on(options(&ours_schema, "server.db"), clients);
+        let rig = runtime.block_on(start).expect("a driver");
         let before = rig.batches();
         let mut ours = Tally::default();
         group.bench_function(BenchmarkId::new("dispatchyard", clients), |bencher| {
@@ -85,11 +130,21 @@ fn lifecycles(criterion: &mut Criterion) {
         let moved = (ours.0 / (after.1 - before.1).max(1.0)).round().max(1.0);
         runtime.block_on(rig.stop());
 
-        let path = folder.path().join("floor.db");
+        let floor_schema = schema();
         let open = async {
-            let options = StoreOptions::new(&path, folder.path().join("floor-bodies"));
+            let options = options(&floor_schema, "floor.db");
             drop(Store::open(options).await.expect("a schema"));
-            Floor::open(&path, moved as i64).await.expect("a connection")
+            let group = moved as i64;
+            match &floor_schema {
+                None => {
+                    let path = folder.path().join("floor.db");
+                    AnyFloor::Sqlite(Floor::open(&path, group).await.expect("a connection"))
+                }
+                Some(schema) => {
+                    let floor = PostgresFloor::open(&schema.url(), group).await;
+                    AnyFloor::Postgres(floor.expect("a connection"))
+                }
+            }
         };
         let mut floor = runtime.block_on(open);
         let transactions = (lifecycles / moved).ceil();
@@ -103,7 +158,7 @@ fn lifecycles(criterion: &mut Criterion) {
         });
         runtime.block_on(floor.close()).expect("closed");
         println!(
-            "{clients} clients, synchronous=FULL: {:.0} lifecycles/s, floor {:.0}, ratio {:.2}; \
+            "{name}, {clients} clients, every commit flushed: {:.0} lifecycles/s, floor {:.0}, ratio {:.2}; \
              {batch:.0} commands and {moved:.0} lifecycles a transaction",
             ours.per_second(),
             least.per_second(),
@@ -113,5 +168,5 @@ fn lifecycles(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, lifecycles);
+criterion_group!(benches, on_sqlite, on_postgres);
 criterion_main!(benches);

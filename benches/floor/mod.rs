@@ -5,6 +5,8 @@
 //! inserts the rows of some new jobs, claims those of the transaction before, starts those before
 //! that, and ends the oldest: the mix that a busy driver writes.
 
+pub(crate) mod postgres;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -21,7 +23,7 @@ macro_rules! sql {
 /// Most rows of one statement.
 const ROWS_MAX: usize = 256;
 
-type Row = fn(i64, &mut SqliteArguments);
+type Row = fn(i64, &mut dyn To);
 
 /// A connection to a database whose schema is there.
 pub(crate) struct Floor {
@@ -109,7 +111,8 @@ impl Floor {
         for ids in ids.chunks(ROWS_MAX) {
             let text = *self.texts.entry((template, ids.len())).or_insert_with(|| {
                 let row = format!("({})", vec!["?"; columns].join(","));
-                template.replace("{rows}", &vec![row.as_str(); ids.len()].join(",")).leak()
+                let rows = vec![row.as_str(); ids.len()].join(",");
+                template.replace("{rows}", &format!("VALUES {rows}")).leak()
             });
             let mut values = SqliteArguments::default();
             values.reserve(ids.len() * columns, 0);
@@ -121,55 +124,88 @@ impl Floor {
     }
 }
 
-fn int(value: impl Into<Option<i64>>, to: &mut SqliteArguments) {
-    to.add(value.into()).expect("a number");
+/// Where the values of a row go.
+trait To {
+    fn number(&mut self, value: Option<i64>);
+    fn name(&mut self, value: &'static str);
+    fn no_name(&mut self);
 }
 
-fn ints<const N: usize>(values: [Option<i64>; N], to: &mut SqliteArguments) {
+impl To for SqliteArguments {
+    fn number(&mut self, value: Option<i64>) {
+        self.add(value).expect("a number");
+    }
+
+    fn name(&mut self, value: &'static str) {
+        self.add(value).expect("a text");
+    }
+
+    fn no_name(&mut self) {
+        self.number(None);
+    }
+}
+
+fn int(value: impl Into<Option<i64>>, to: &mut dyn To) {
+    to.number(value.into());
+}
+
+fn ints<const N: usize>(values: [Option<i64>; N], to: &mut dyn To) {
     values.into_iter().for_each(|value| int(value, to));
 }
 
-fn text(value: &'static str, to: &mut SqliteArguments) {
-    to.add(value).expect("a text");
+fn text(value: &'static str, to: &mut dyn To) {
+    to.name(value);
 }
 
-fn workload(id: i64, state: i64, to: &mut SqliteArguments) {
+/// A text that is not there: SQLite wants no type for it, PostgreSQL does.
+fn no_text(to: &mut dyn To) {
+    to.no_name();
+}
+
+fn workload(id: i64, state: i64, to: &mut dyn To) {
     ints([Some(id), Some(1), Some(0)], to);
     text("build", to);
-    ints([Some(1), None], to);
+    int(1, to);
+    no_text(to);
     text("on-push", to);
+    no_text(to);
     let ended = (state > 2).then_some(TIME);
-    ints([None, Some(state), Some(i64::from(state > 1)), Some(TIME), ended], to);
-    ints([None, Some(0), Some(0)], to);
-}
-
-fn workload_update(id: i64, state: i64, to: &mut SqliteArguments) {
-    ints([Some(id), Some(1), Some(state), Some(i64::from(state > 1)), None, None], to);
+    ints([Some(state), Some(i64::from(state > 1)), Some(TIME), ended], to);
+    no_text(to);
     ints([Some(0), Some(0)], to);
 }
 
-fn job(id: i64, state: i64, to: &mut SqliteArguments) {
+fn workload_update(id: i64, state: i64, to: &mut dyn To) {
+    ints([Some(id), Some(1), Some(state), Some(i64::from(state > 1)), None], to);
+    no_text(to);
+    ints([Some(0), Some(0)], to);
+}
+
+fn job(id: i64, state: i64, to: &mut dyn To) {
     ints([Some(id), Some(id), Some(1), Some(1)], to);
     text("test", to);
     ints([Some(21_600_000), Some(1_000)], to);
     job_changing(id, state, to);
-    int(None, to);
-    ints([Some(TIME), Some(0), None], to);
+    no_text(to);
+    ints([Some(TIME), Some(0)], to);
+    no_text(to);
 }
 
-fn job_update(id: i64, state: i64, to: &mut SqliteArguments) {
+fn job_update(id: i64, state: i64, to: &mut dyn To) {
     int(id, to);
     job_changing(id, state, to);
-    ints([Some(TIME), Some(0), None], to);
+    ints([Some(TIME), Some(0)], to);
+    no_text(to);
 }
 
 const TIME: i64 = 1_700_000_000_000;
 const EPOCH: i64 = 1 << 40;
 
-fn job_changing(id: i64, state: i64, to: &mut SqliteArguments) {
+fn job_changing(id: i64, state: i64, to: &mut dyn To) {
     let attempt = i64::from(state > 1);
     ints([Some(state), Some(2), Some(TIME), Some(TIME), Some(0), Some(attempt)], to);
-    ints([Some(0), Some(0), Some(0), None, None, None], to);
+    ints([Some(0), Some(0), Some(0), None, None], to);
+    no_text(to);
     let leased = (state == 2 || state == 3).then_some(());
     ints([leased.map(|()| EPOCH + id), leased.map(|()| !id << 20), leased.map(|()| 7)], to);
     let ended = (state > 3).then_some(TIME);
@@ -177,14 +213,15 @@ fn job_changing(id: i64, state: i64, to: &mut SqliteArguments) {
     ints([leased.map(|()| TIME), started, ended, ended.map(|_| 0)], to);
 }
 
-fn spec(id: i64, to: &mut SqliteArguments) {
+fn spec(id: i64, to: &mut dyn To) {
     ints([Some(id), Some(id)], to);
     text(r#"{"work":{"steps":[{"run":"make test"}]},"trust":{"level":"unknown","reason":""}}"#, to);
 }
 
-fn attempt(id: i64, to: &mut SqliteArguments) {
+fn attempt(id: i64, to: &mut dyn To) {
     ints([Some(EPOCH + id), Some(!id << 20), Some(id), Some(1), Some(1), Some(7)], to);
     ints([Some(TIME), Some(TIME), Some(TIME), Some(0), None, Some(4), Some(0)], to);
-    ints([None, None], to);
+    no_text(to);
+    no_text(to);
     ints([Some(1), Some(0), Some(0)], to);
 }

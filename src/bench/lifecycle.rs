@@ -79,7 +79,14 @@ impl LifecycleRig {
     /// # Errors
     /// The folder cannot be used.
     pub async fn start(folder: &Path, clients: usize) -> Result<Self, BenchError> {
-        let options = StoreOptions::new(folder.join("d.db"), folder.join("bodies"));
+        Self::start_on(StoreOptions::new(folder.join("d.db"), folder.join("bodies")), clients).await
+    }
+
+    /// Starts a driver on that database, which must be new, with so many clients.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub async fn start_on(options: StoreOptions, clients: usize) -> Result<Self, BenchError> {
         let (_store, writer) = Store::open(options).await?;
         let metrics = Arc::new(Metrics::new());
         let limits = Limits {

@@ -26,6 +26,8 @@ fn an_empty_file_has_every_default() {
     graceful_shutdown_timeout_ms = 300000
     connections_max = 20000
 
+    [database]
+
     [scheduler]
     max_global_concurrency = 1000
     heartbeat_timeout_ms = 60000

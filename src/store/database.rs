@@ -45,7 +45,8 @@ impl Database {
                 let server = Arc::new(Server::new(address, &options)?);
                 let mut first = server.first_connection().await?;
                 let lock = SessionLock::take(Arc::clone(&server)).await?;
-                schema::migrate_postgres(&mut first).await?;
+                let migrated = schema::migrate_postgres(&mut first).await;
+                migrated.map_err(|error| server.unmigrated(error))?;
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
                 let bodies = BodyTable::open(&server);
                 Ok((Self::Postgres(server), DatabaseLock::Session(lock), Bodies::Table(bodies)))

@@ -1,7 +1,8 @@
 //! From a SQLite database to an empty PostgreSQL one, row by row and without loss.
 //!
 //! Tables and columns of both have the same names and meanings (a test compares them), so a row is copied
-//! as it is, all of them in one transaction. Large bodies become rows of `body` before that.
+//! as it is, all of them in one transaction. Large bodies become rows of `body` before that. The statements
+//! are made of the schema's own names, the only ones of the store that no file holds.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ use super::{Store, Writer, schema};
 /// Rows in one statement; one of them can hold a body.
 const ROWS_AT_ONCE: usize = 250;
 
-/// Writes the changes of a transfer take as long as they take.
+/// A transfer takes as long as it takes.
 const PATIENT: &str = "SET LOCAL statement_timeout = '10min'; \
      SET LOCAL idle_in_transaction_session_timeout = '10min'";
 

@@ -22,6 +22,7 @@ use crate::support::{Api, RunnerSetup, ServerProcess, Setup, until};
 use load::Load;
 
 const CRASHES: usize = 20;
+const CRASHES_ON_POSTGRES: usize = 10;
 const SENDERS: u64 = 3;
 const RUNNERS: u64 = 3;
 /// Enough work between two crashes that each falls into something.
@@ -36,11 +37,20 @@ jobs:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice() {
+    killed_at_random_moments(Setup::default(), CRASHES).await;
+}
+
+/// What was killed may still be committing there when the next one starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_on_postgresql() {
+    killed_at_random_moments(Setup::default().on_postgres().await, CRASHES_ON_POSTGRES).await;
+}
+
+async fn killed_at_random_moments(setup: Setup, crashes: usize) {
     let seed = std::env::var("DISPATCHYARD_IT_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut random = StdRng::seed_from_u64(seed.unwrap_or(7));
     // A lost runner is none of a job's faults, and here there are many.
-    let setup =
-        Setup::default().own_port().workflow("ci", WORKFLOW).scheduler("retry_max_attempts", 100);
+    let setup = setup.own_port().workflow("ci", WORKFLOW).scheduler("retry_max_attempts", 100);
     let home = setup.build();
     let mut server = ServerProcess::start(&home).await;
     let load = Arc::new(Load::new(&server.api));
@@ -53,7 +63,7 @@ async fn a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice(
     }
     let mut real = RunnerSetup::new("real").slots(2).spawn(&home, &server.api);
 
-    for _ in 0..CRASHES {
+    for _ in 0..crashes {
         tokio::time::sleep(Duration::from_millis(random.random_range(ALIVE_MS))).await;
         server.kill().await;
         server = ServerProcess::start(&home).await;
@@ -72,8 +82,8 @@ async fn a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice(
     assert!(real.ended().await.success(), "{}", real.told());
 
     let checked = check(&server.api, &load).await;
-    println!("crashes {CRASHES}, epoch {}, {checked}, {}", status.epoch, load.counters());
-    let starts = i64::try_from(CRASHES).unwrap() + 1;
+    println!("crashes {crashes}, epoch {}, {checked}, {}", status.epoch, load.counters());
+    let starts = i64::try_from(crashes).unwrap() + 1;
     assert_eq!(status.epoch, starts, "a load between two starts is a fault:\n{}", server.told());
     load.assert_reached();
 }

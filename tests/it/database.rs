@@ -1,9 +1,12 @@
 //! Databases that cannot be used: a start that says why and what to do, and ends with 2.
 
+use dispatchyard::model::JobStateKind;
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::support::fake_runner::job_with;
 use crate::support::server::ServerProcess;
-use crate::support::{Home, Schema, Setup};
+use crate::support::{Home, Schema, Server, Setup, on_both};
 
 /// Starts a server that does not come far, and returns what it said.
 async fn refused(home: &Home) -> String {
@@ -42,6 +45,24 @@ async fn a_database_that_cannot_be_used_ends_the_start_with_what_to_do() {
         assert!(!told.contains("listening"), "{told}");
     }
 }
+
+/// What is remembered and what is stored are the same text, so a restart changes nothing.
+async fn a_nul_in_a_submission_is_replaced_before_anybody_reads_it(setup: Setup) {
+    let server = Server::start(&setup.patient()).await;
+    let (_, jobs) =
+        server.api.submit(json!([job_with("a", json!({ "env": { "X": "1\0 2" } }))])).await;
+    let request = json!({ "name": "w\0", "jobs": [job_with("x\0y", json!({}))] });
+    let answer = server.api.post("/workloads", request).await;
+    assert!(answer.status < 300 || answer.status == 422, "{answer:?}");
+    let before: Vec<_> = server.api.jobs().await.into_iter().map(|job| job.name).collect();
+    assert!(before.iter().all(|name| !name.contains('\0')), "{before:?}");
+    let server = Server::again(server.stop().await).await;
+    let after: Vec<_> = server.api.jobs().await.into_iter().map(|job| job.name).collect();
+    assert_eq!(after, before);
+    server.api.job_is(jobs[0], JobStateKind::Pending).await;
+}
+
+on_both!(a_nul_in_a_submission_is_replaced_before_anybody_reads_it);
 
 #[tokio::test]
 async fn a_second_server_on_a_database_is_refused_and_a_newer_schema_too() {

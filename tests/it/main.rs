@@ -32,3 +32,4 @@ mod spill;
 mod support;
 mod sweep;
 mod tenants;
+mod upkeep;

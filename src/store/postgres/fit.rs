@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use sqlx::Row as _;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnection;
 
 use super::Server;
@@ -17,7 +18,9 @@ impl Server {
     /// # Errors
     /// [`StoreError::Unreachable`], [`StoreError::Unfit`].
     pub(in crate::store) async fn first_connection(&self) -> Result<PgConnection, StoreError> {
-        let connected = self.connect_raw(String::new()).await;
+        // Migrations remark on tables that are there already.
+        let settings = "SET client_min_messages = warning".to_owned();
+        let connected = self.connect_raw(settings).await;
         let mut connection = connected.map_err(|error| self.unreachable(&error))?;
         self.assert_settings(&mut connection).await?;
         self.assert_direct(&mut connection).await?;
@@ -76,6 +79,23 @@ impl Server {
         Err(self.unfit(what.to_owned(), "connect to the server itself, or let it pool sessions"))
     }
 
+    /// Why the schema could not be brought up to date: also by the server's fault, with what to do.
+    pub(in crate::store) fn unmigrated(&self, error: StoreError) -> StoreError {
+        let code = match &error {
+            StoreError::Migration(
+                MigrateError::Execute(sqlx::Error::Database(error))
+                | MigrateError::ExecuteMigration(sqlx::Error::Database(error), _),
+            ) => error.code(),
+            _ => None,
+        };
+        // Insufficient privilege; no schema that could be written to.
+        if !matches!(code.as_deref(), Some("42501" | "3F000")) {
+            return error;
+        }
+        let what = "its user may not make tables there".to_owned();
+        self.unfit(what, "let it own the database, or GRANT CREATE ON SCHEMA public TO that user")
+    }
+
     fn unfit(&self, what: String, advice: &'static str) -> StoreError {
         StoreError::Unfit { database: self.name.clone(), what, advice }
     }
@@ -87,10 +107,6 @@ impl Server {
                 (what, advice_for(error.code().as_deref().unwrap_or_default()))
             }
             sqlx::Error::Io(error) => (error.to_string(), advice_for_io(error.kind())),
-            sqlx::Error::PoolTimedOut => {
-                let seconds = super::CONNECT_TIMEOUT.as_secs();
-                (format!("no answer within {seconds} s"), RUNNING)
-            }
             sqlx::Error::Tls(error) => {
                 (error.to_string(), "check `sslmode` and `sslrootcert` in `url` of [database]")
             }

@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use super::{NOTICE_THE_DEAD, Server};
 use crate::store::error::StoreError;
 
-/// How long a new server waits for one that has just ended, or crashed, and how often it looks.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a new server looks whether one that has just ended, or crashed, is gone: for 3 s.
+const TRIES: u32 = 120;
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// How long the connection of the lock may take to say that it is well.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ impl SessionLock {
     /// # Errors
     /// [`StoreError::InUse`] when somebody has it, [`StoreError::Unavailable`].
     pub(in crate::store) async fn take(server: Arc<Server>) -> Result<Self, StoreError> {
-        let connection = taken(&server, PATIENCE).await?;
+        let connection = taken(&server, TRIES).await?;
         Ok(Self { server, held: Mutex::new(Some(connection)) })
     }
 
@@ -60,28 +60,23 @@ impl SessionLock {
         }
         // Closed before the next one is made: the server may not know yet that it is dead.
         *held = None;
-        *held = Some(taken(&self.server, Duration::ZERO).await?);
+        *held = Some(taken(&self.server, 1).await?);
         Ok(())
     }
 }
 
-async fn taken(server: &Server, patience: Duration) -> Result<PgConnection, StoreError> {
+async fn taken(server: &Server, tries: u32) -> Result<PgConnection, StoreError> {
     let failed = |error| StoreError::database("take the database's lock", error);
     let settings = format!("{NOTICE_THE_DEAD} SET statement_timeout = '5s';");
     let mut connection = server.connect_with(settings).await?;
-    let ask = async {
-        loop {
-            let row = sqlx::raw_sql(TRY).fetch_one(&mut connection).await?;
-            if row.try_get(0)? {
-                return Ok(());
-            }
+    for attempt in 0..tries {
+        if attempt > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-    };
-    match tokio::time::timeout(patience, ask).await {
-        Ok(Ok(())) => return Ok(connection),
-        Ok(Err(error)) => return Err(failed(error)),
-        Err(_) => {}
+        let row = sqlx::raw_sql(TRY).fetch_one(&mut connection).await.map_err(failed)?;
+        if row.try_get(0).map_err(failed)? {
+            return Ok(connection);
+        }
     }
     let row = sqlx::raw_sql(HOLDER).fetch_optional(&mut connection).await.map_err(failed)?;
     let holder = row.map(|row| row.try_get::<String, _>(0)).transpose().map_err(failed)?;

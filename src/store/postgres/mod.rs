@@ -148,7 +148,10 @@ impl Server {
         let task = self.runtime.spawn(tokio::time::timeout(CONNECT_TIMEOUT, connecting));
         match task.await {
             Ok(Ok(connected)) => connected,
-            Ok(Err(_)) => Err(sqlx::Error::PoolTimedOut),
+            Ok(Err(_)) => {
+                let what = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+                Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)))
+            }
             Err(error) => Err(sqlx::Error::Protocol(error.to_string())),
         }
     }

@@ -82,6 +82,32 @@ async fn a_reader_cannot_write(on: Kind) {
     assert!(written.unwrap_err().to_string().contains(refusal));
 }
 
+/// Cuts the connection that holds the lock, as a restart of the server does.
+const CUT: &str = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'
+    AND classid = 1148806511 AND objid::int8 = (hashtext(current_schema())::int8 & 4294967295)";
+
+#[tokio::test]
+async fn a_lost_lock_is_taken_again_by_the_next_load() {
+    let mut opened = Opened::new(Kind::Postgres).await;
+    opened.raw(CUT).await;
+    let epoch = opened.epoch;
+    assert_eq!(opened.load().await.epoch, epoch + 1);
+    let error = Store::open(opened.home.options()).await.map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_lock_to_another_one_writes_nothing_more() {
+    let mut opened = Opened::new(Kind::Postgres).await;
+    opened.raw(CUT).await;
+    let (_store, mut other) = Store::open(opened.home.options()).await.unwrap();
+    other.load("the other", 5).await.unwrap();
+    let fenced = opened.write(&[]).await.unwrap_err();
+    assert!(matches!(fenced, StoreError::Fenced), "{fenced}");
+    let error = opened.writer.load("test", 9).await.unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
 on_both!(
     a_fresh_file_has_the_schema_and_the_defaults,
     a_second_open_is_refused_until_the_first_is_gone,

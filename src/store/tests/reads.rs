@@ -61,6 +61,24 @@ async fn a_delivery_comes_back_with_its_body_byte_for_byte(on: Kind) {
     assert_eq!(store.delivery_body(fixture::delivery_id(3)).await.unwrap(), None);
 }
 
+async fn a_nul_in_a_text_stops_nobody_and_bytes_keep_it(on: Kind) {
+    let mut opened = Opened::new(on).await;
+    let mut delivery = fixture::delivery(1);
+    delivery.action = Some("a\0b".into());
+    delivery.body = Body::Inline(Bytes::from_static(b"\0\0"));
+    let changes = [
+        Change::DeliveryInserted(Box::new(delivery)),
+        Change::DeliveryInserted(Box::new(fixture::delivery(2))),
+        Change::WorkloadInserted(Workload { name: "w\0".into(), ..fixture::workload(1) }),
+    ];
+    opened.write(&changes).await.unwrap();
+    let found = opened.store.delivery(fixture::delivery_id(1)).await.unwrap().unwrap();
+    assert_eq!(found.head.action.as_deref(), Some("a\u{fffd}b"));
+    let body = opened.store.delivery_body(fixture::delivery_id(1)).await.unwrap();
+    assert_eq!(body, Some(Bytes::from_static(b"\0\0")));
+    assert_eq!(&*opened.load().await.workloads[0].name, "w\u{fffd}");
+}
+
 async fn only_old_files_that_no_delivery_names_are_swept(on: Kind) {
     let mut opened = Opened::new(on).await;
     let body = Bytes::from_static(b"large");
@@ -139,6 +157,7 @@ async fn a_job_starts_with_its_event_and_what_its_needs_put_out(on: Kind) {
 }
 
 on_both!(
+    a_nul_in_a_text_stops_nobody_and_bytes_keep_it,
     deliveries_are_listed_newest_first_and_page_by_page,
     a_delivery_comes_back_with_its_body_byte_for_byte,
     only_old_files_that_no_delivery_names_are_swept,
