@@ -33,7 +33,7 @@ async fn a_small_core_is_measured_as_a_table_and_as_json() {
     }
     let json = bench(&format!("{line} -o json")).await.json();
     let report: CoreReport = serde_json::from_value(json).unwrap();
-    assert_eq!((report.size.jobs, report.rounds, report.decisions.len()), (500, 1, 5));
+    assert_eq!((report.size.jobs, report.rounds, report.decisions.len()), (500, 1, 8));
     assert!(report.decisions.iter().all(|it| it.decisions > 0 && it.p50_us <= it.max_us));
 }
 
