@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use super::figure;
 use super::lifecycle::temporary;
 use super::target::{OwnServer, Target, TargetArgs};
-use super::wire::Registered;
+use super::wire::{Registered, Wire};
 use crate::api::wire::{DeliveryAccepted, PollRequest};
 use crate::bench::{Percentiles, batches};
 use crate::cli::console::Console;
@@ -154,6 +154,18 @@ pub async fn http(program: &Path, folder: &Path, load: HttpLoad) -> Result<HttpR
     let report = measure(&target, sender, load, |_| {}).await;
     target.stop().await;
     report
+}
+
+/// How many deliveries whoever listens there accepts in a second, in the closed loop of
+/// [`http`]: for a floor to compare a server with.
+///
+/// # Errors
+/// A delivery cannot be signed, which is a fault of the measurement.
+pub async fn accepted_per_s(base: &str, load: HttpLoad) -> Result<f64, CliError> {
+    let wire = Wire::new(base.to_owned());
+    let sender = Sender::new(&wire, "github", &Target::own_secret()?, load.large_percent)?;
+    let (accepted, _, seconds) = closed_loop(&sender, load, &Arc::new(SystemClock::new())).await;
+    Ok(accepted as f64 / seconds)
 }
 
 /// When each workload's job reached a runner, in seconds of the measurement's clock.

@@ -17,7 +17,8 @@ mod target;
 mod wire;
 
 pub use fleet::FleetReport;
-pub use http::{HttpLoad, HttpReport, http};
+pub use http::{HttpLoad, HttpReport, accepted_per_s, http};
+pub use target::OWN_SECRET;
 
 use super::console::Console;
 use super::{CliError, Global};

@@ -19,7 +19,8 @@ use crate::webhook::Secret;
 /// How long a server may take to listen, and to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The secret of the source of our own server, which nobody but this process can reach by it.
-const OWN_SECRET: &str = "a secret of the measurement";
+/// The secret that our own server has for its source.
+pub const OWN_SECRET: &str = "a secret of the measurement";
 const SECRET_VARIABLE: &str = "BENCH_SECRET";
 
 /// Which server to measure.

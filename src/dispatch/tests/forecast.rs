@@ -174,6 +174,24 @@ fn register_far(yard: &mut Yard, slots_of_runner: u32) -> RunnerId {
 }
 
 #[test]
+fn what_runs_elsewhere_does_not_crowd_out_what_matters() {
+    /// More than are played.
+    const ELSEWHERE: u32 = 400;
+    let mut yard = Yard::with(|settings| settings.max_global_concurrency = 10_000);
+    let (runner, elsewhere) = (yard.register("r", slots(1)), register_far(&mut yard, ELSEWHERE));
+    let ids = yard.submit((0..ELSEWHERE).map(|at| far(&format!("far-{at}"))).collect());
+    teach(&mut yard, ids[0]);
+    assert_eq!(yard.take_started(elsewhere).len(), ELSEWHERE as usize);
+    yard.pass(2_000);
+    let first = yard.submit(vec![job("first")])[0];
+    teach(&mut yard, first);
+    yard.run(runner);
+    yard.pass(4_000);
+    let id = yard.submit(vec![job("a")])[0];
+    starts_about(&yard, id, 6_000);
+}
+
+#[test]
 fn a_quota_that_is_used_up_in_another_pool_is_free_when_that_job_has_ended() {
     let mut yard = Yard::with(|settings| {
         let own = TenantSettings { running_max: Some(1), ..TenantSettings::default() };
