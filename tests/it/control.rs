@@ -12,6 +12,7 @@ use crate::support::command::cli;
 use crate::support::fake_runner::{job, job_with, registration};
 use crate::support::home::{ADMIN_TOKEN, REGISTRATION_TOKEN, token};
 use crate::support::{Api, FakeRunner, Server, Setup};
+use crate::tenants::TRIGGERS;
 
 const TENANTS: &str = r#"
 [tenants.acme]
@@ -24,23 +25,6 @@ tenant = "globex"
 units = 2
 [resources."repo:*"]
 units = 1
-"#;
-
-const TRIGGERS: &str = r#"
-[[trigger]]
-name = "for-all"
-on = "push"
-workflow = "ci"
-[[trigger]]
-name = "for-acme"
-tenant = "acme"
-on = "push"
-workflow = "ci"
-[[trigger]]
-name = "for-globex"
-tenant = "globex"
-on = "push"
-workflow = "ci"
 "#;
 
 async fn start() -> Server {

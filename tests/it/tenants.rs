@@ -23,7 +23,7 @@ tenant = "globex"
 "#;
 
 /// A trigger for everybody, one for each tenant.
-const TRIGGERS: &str = r#"
+pub(crate) const TRIGGERS: &str = r#"
 [[trigger]]
 name = "for-all"
 on = "push"

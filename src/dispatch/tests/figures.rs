@@ -144,33 +144,3 @@ fn gates_are_counted_without_a_look_at_the_jobs() {
     let gated: Vec<_> = gated.into_iter().filter(|(_, jobs)| *jobs > 0).collect();
     assert_eq!(gated, [("group", 1), ("resource", 2)]);
 }
-
-/// What a scrape costs the driver's thread with a long queue: run it with `--run-ignored only
-/// --no-capture`.
-#[test]
-#[ignore = "measures and asserts nothing else"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn a_scrape_with_100_000_queued_jobs() {
-    let mut yard = Yard::with(|settings| {
-        settings.changes_per_command_max = 1_000_000;
-        settings.workload_jobs_max = 100_000;
-        settings.classes_max = 1_000;
-        settings.runners_max = 10_000;
-        settings.queue_jobs_max = 1_000_000;
-    });
-    for at in 0..200 {
-        yard.register(&format!("r{at}"), slots(4));
-    }
-    // Last, because the yard compares all that it has with a load after each batch.
-    let jobs = (0..100_000).map(|at| in_pool(&format!("j{at}"), PoolId(2 + at % 10)));
-    yard.submit(jobs.collect());
-    let mut took = Vec::new();
-    for _ in 0..100 {
-        let began = std::time::Instant::now();
-        let figures = yard.scheduler.figures(yard.now);
-        took.push(began.elapsed());
-        assert_eq!(figures.pools.iter().map(|pool| pool.queue.total()).sum::<u64>(), 100_000);
-    }
-    took.sort_unstable();
-    println!("median {:?}, longest {:?}", took[50], took[99]);
-}
