@@ -90,19 +90,16 @@ impl ClassLanes {
         open: impl Fn(TenantId, JobPriority, JobId) -> bool,
         key: impl Fn(&Head) -> K,
     ) -> Option<Head> {
+        let (openings, runners) = (scene.openings, scene.runners);
         let at = self.kept.iter().position(|kept| kept.asker == asker);
         // Out of its place, so that the lanes can be read meanwhile.
-        let mut kept = match at {
-            Some(at) => self.kept.swap_remove(at),
-            None => Kept::of_nobody(asker),
-        };
+        let kept = at.map(|at| self.kept.swap_remove(at));
+        let kept = kept.filter(|kept| kept.openings == openings && kept.runners == runners);
         let look = |tenant| self.look(class_id, asker, tenant, scene, &open, &key);
-        if kept.openings != scene.openings || kept.runners != scene.runners || at.is_none() {
-            kept = Kept { openings: scene.openings, runners: scene.runners, ..kept };
-            kept.stale.clear();
-            kept.heads.clear();
-            kept.heads.extend(self.tenants(asker).into_iter().map(look));
-        }
+        let mut kept = kept.unwrap_or_else(|| {
+            let heads = self.tenants(asker).into_iter().map(look).collect();
+            Kept { asker, openings, runners, heads, stale: Vec::new() }
+        });
         for tenant in std::mem::take(&mut kept.stale) {
             let again = look(tenant);
             match kept.heads.iter_mut().find(|it| it.tenant == tenant) {
@@ -170,11 +167,5 @@ impl ClassLanes {
         }
         let head = best.map(|(_, head)| head);
         TenantHead { tenant, head, since_ms: scene.wall_ms, until_ms }
-    }
-}
-
-impl Kept {
-    fn of_nobody(asker: Asker) -> Self {
-        Self { asker, openings: 0, runners: 0, heads: Vec::new(), stale: Vec::new() }
     }
 }
