@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dispatchyard::dispatch::Settings;
 use dispatchyard::model::{
-    Job, JobId, JobPriority, JobStateKind, Now, PauseScope, RunnerId, TenantId,
+    ClassId, Job, JobId, JobPriority, JobStateKind, Now, PauseScope, RunnerId, TenantId,
 };
 
 use crate::gates::{self, Group, GroupName, Offers};
@@ -69,6 +69,10 @@ pub(crate) struct Known {
     pub(crate) overtaken: BTreeMap<Box<str>, (JobId, u32)>,
     /// Who has, or had last, a job with an affinity key.
     pub(crate) near: BTreeMap<(TenantId, Box<str>), RunnerId>,
+    /// How long runs of each class are expected to take, as the scheduler says now.
+    pub(crate) told: BTreeMap<ClassId, i64>,
+    /// What it said when a job came, or was loaded: its deadline is reckoned by that.
+    told_of: BTreeMap<JobId, i64>,
     /// When jobs of a tenant were given out since the last load (mono).
     pub(crate) starts: BTreeMap<TenantId, Vec<i64>>,
     /// Who is in which group and who waits, as of the last commit.
@@ -200,10 +204,20 @@ impl Known {
         self.overtaken.retain(|_, (first, _)| ready.contains_key(first));
     }
 
+    /// How long a job is expected to run, as far as anybody was told.
+    pub(crate) fn expected_ms(&self, job: &Job, settings: &Settings) -> i64 {
+        self.told.get(&job.class_id).copied().unwrap_or(settings.expected_run_ms)
+    }
+
     /// Follows what became of jobs: who waits in a lane now, and at which level.
     pub(crate) fn sync(&mut self, rows: &Rows, settings: &Settings, now: Now) {
         let pending =
             |id: &JobId| rows.jobs.get(id).is_some_and(|job| job.kind() == JobStateKind::Pending);
+        self.told_of.retain(|id, _| rows.jobs.contains_key(id));
+        for job in rows.jobs.values() {
+            let expected_ms = self.expected_ms(job, settings);
+            self.told_of.entry(job.id).or_insert(expected_ms);
+        }
         self.came.retain(pending);
         self.follow_health(now);
         self.follow_groups(rows);
@@ -227,7 +241,7 @@ impl Known {
             if gone(&job.id) || self.held.contains_key(&job.id) {
                 continue;
             }
-            let level = lane_level(job, settings, now);
+            let level = lane_level(job, self.told_of[&job.id], settings, now);
             // A level that a due start brought is not lost when the clock goes back.
             let known = self.ready.entry(job.id).or_insert(level);
             *known = level.min(*known);
@@ -262,10 +276,10 @@ pub(crate) fn affinity(job: &Job) -> Option<(TenantId, Box<str>)> {
 }
 
 /// When the job should begin (wall).
-pub(crate) fn start_by_ms(job: &Job, settings: &Settings) -> Option<i64> {
+fn start_by_ms(job: &Job, expected_ms: i64) -> Option<i64> {
     let terms = job.terms.as_ref()?;
     let wait = terms.max_wait_ms.map(|ms| job.queued_at_ms + ms);
-    let deadline = terms.deadline_ms.map(|at_ms| at_ms - settings.expected_run_ms);
+    let deadline = terms.deadline_ms.map(|at_ms| at_ms - expected_ms);
     match (wait, deadline) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -273,8 +287,8 @@ pub(crate) fn start_by_ms(job: &Job, settings: &Settings) -> Option<i64> {
 }
 
 /// The priority, raised to `high` when the start is due in one step, to `normal` in two, ...
-fn lane_level(job: &Job, settings: &Settings, now: Now) -> JobPriority {
-    let Some(start_by_ms) = start_by_ms(job, settings) else { return job.priority };
+fn lane_level(job: &Job, expected_ms: i64, settings: &Settings, now: Now) -> JobPriority {
+    let Some(start_by_ms) = start_by_ms(job, expected_ms) else { return job.priority };
     let mut level = job.priority;
     for (steps, raised) in [(3, JobPriority::Low), (2, JobPriority::Normal), (1, JobPriority::High)]
     {

@@ -46,6 +46,8 @@ fn use_in_all_pools(settings: &mut Settings, scheduling: &str, selection: &str) 
 fn play(seed: u64, scheduling: &str, selection: &str) -> String {
     let mut world = World::with(seed, None, |settings| {
         use_in_all_pools(settings, scheduling, selection);
+        // What a policy is told of run times is the same in the naive matcher.
+        settings.learning = false;
     });
     (0..STEPS).for_each(|_| world.step());
     world.run_dry();

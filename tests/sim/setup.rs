@@ -38,8 +38,8 @@ pub(crate) fn settings(dice: &mut Dice) -> Settings {
         aging_ms: dice.pick(&[0, 40, 90]),
         deadline_raise_ms: 15,
         expected_run_ms: 20,
-        // The checker charges what it is told is expected, and learns nothing.
-        learning: false,
+        // The checker charges what it is told is expected.
+        learning: dice.once_in(4),
         balance_seen_ms: 40,
         overtake_max: 1 + dice.roll(2) as u32,
         queue_timeout_ms: dice.pick(&[None, None, Some(400)]),

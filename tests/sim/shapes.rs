@@ -77,6 +77,35 @@ pub(crate) fn workload(dice: &mut Dice, beside: Beside<'_>) -> PlannedWorkload {
     }
 }
 
+/// Two workloads, each in a group that the second job of the other needs: by then both are in.
+pub(crate) fn tangled() -> [PlannedWorkload; 2] {
+    let group = |key: &str| {
+        let (limit, pending) = group_terms(key);
+        Some(GroupTerms { key: key.into(), limit, cancel_in_progress: false, pending })
+    };
+    let job = |name: &str, needs: &[&str], group| PlannedJob {
+        name: name.to_owned(),
+        needs: needs.iter().map(|name| (*name).to_owned()).collect(),
+        requirements: RunnerRequirements::default(),
+        priority: JobPriority::Normal,
+        timeout_ms: 100,
+        retry: RetryPolicy { max_retries: 0, backoff_ms: 0 },
+        not_before_ms: 0,
+        terms: JobTerms { group, ..JobTerms::default() },
+        spec: spec(),
+    };
+    [("one", "latest"), ("latest", "one")].map(|(of_workload, of_job)| PlannedWorkload {
+        kind: WorkloadKind::Workflow,
+        name: "w".into(),
+        trigger: TRIGGERS[0].to_owned(),
+        tenant_id: TENANTS[0],
+        session_key: None,
+        terms: WorkloadTerms { group: group(of_workload), ..WorkloadTerms::default() },
+        open: false,
+        jobs: vec![job("j0", &[], None), job("j1", &["j0"], group(of_job))],
+    })
+}
+
 /// From `least` to `most` jobs of one workload.
 pub(crate) fn jobs(
     dice: &mut Dice,

@@ -151,7 +151,8 @@ impl<'a> Naive<'a> {
         self.known.starts.entry(job.tenant_id).or_default().push(self.now.mono_ms);
         // An estimate is charged by weight, paid from what earlier ones were too high.
         let share = self.shares.get_mut(&job.tenant_id).expect("it has a job that waits");
-        let charge = self.settings.expected_run_ms as u64 * 1_000 / u64::from(share.weight);
+        let expected_ms = self.known.expected_ms(job, self.settings);
+        let charge = expected_ms as u64 * 1_000 / u64::from(share.weight);
         let paid = charge.min(share.credit);
         share.credit -= paid;
         share.virtual_time += charge - paid;

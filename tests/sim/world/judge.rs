@@ -28,6 +28,11 @@ impl World {
     /// Follows what was written, and judges it.
     pub(super) fn follow(&mut self, before: &Before) {
         let groups = self.known.groups.clone();
+        let told = self.told();
+        if told.values().any(|ms| *ms != self.settings.expected_run_ms) {
+            self.reached.mark("run times learned");
+        }
+        self.known.told = told;
         self.known.sync(&self.rows, &self.settings, self.now);
         self.due_when_cancelled(before);
         self.note_failures(before);

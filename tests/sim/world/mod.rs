@@ -21,7 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Settings};
-use dispatchyard::model::{AssignedJob, JobId, LeaseToken, Now, RecordName, RunnerId, TenantId};
+use dispatchyard::model::{
+    AssignedJob, ClassId, JobId, LeaseToken, Now, RecordName, RunnerId, TenantId,
+};
 use dispatchyard::runner::PollId;
 
 use crate::dice::Dice;
@@ -70,6 +72,8 @@ pub(crate) struct World {
     backoffs: (u32, u32),
     /// Jobs that a quota kept back at the last match, and which.
     closed: BTreeMap<JobId, &'static str>,
+    /// What tenants were charged for jobs that runners have.
+    charges: BTreeMap<JobId, u64>,
     /// Time of runners that each tenant was charged, by the checker's own sums.
     used_ms: BTreeMap<TenantId, u64>,
     /// All that was ever written and said, in one number; absent where nobody asks for it.
@@ -113,6 +117,7 @@ impl World {
             lost: BTreeSet::new(),
             backoffs: (0, 0),
             closed: BTreeMap::new(),
+            charges: BTreeMap::new(),
             used_ms: BTreeMap::new(),
             history: None,
             reached: Reached::default(),
@@ -145,7 +150,10 @@ impl World {
             26 => self.release(process),
             27 => self.cancel(),
             28 => self.requeue_or_retry(),
-            29 => self.operate(process),
+            29 => match self.dice.once_in(5) {
+                true => self.operate_model(process),
+                false => self.operate(process),
+            },
             30 => self.reorder(),
             31 | 32 => self.pause_or_resume(),
             33..=35 => self.time_passes(),
@@ -246,6 +254,12 @@ impl World {
         }
         self.write(output);
         assert_eq!(self.naive().units, units, "units of resources are taken otherwise");
+    }
+
+    /// How long runs of each class are expected to take.
+    fn told(&self) -> BTreeMap<ClassId, i64> {
+        let classes = self.rows.classes.keys();
+        classes.map(|id| (*id, self.scheduler.expected_run_ms(*id))).collect()
     }
 
     fn naive(&self) -> Naive<'_> {

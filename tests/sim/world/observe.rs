@@ -49,6 +49,12 @@ impl World {
             {
                 self.known.release_holds(*runner_id);
             }
+            Command::PatchPool { pool_id, draining: Some(draining), .. } => {
+                let changed = before.runners.values().filter(|row| row.pool_id == *pool_id);
+                for row in changed.filter(|row| row.draining != *draining) {
+                    self.known.release_holds(row.id);
+                }
+            }
             Command::Prioritise { job_id, .. } | Command::MoveToFront { job_id, .. } => {
                 self.known.placed_again(*job_id);
             }
@@ -119,7 +125,9 @@ impl World {
                     let other = self.live.insert(owner.job_id, *token);
                     assert_eq!(other, None, "two live attempts of job {}", owner.job_id);
                     self.dues.insert(owner.job_id, Due::given(&self.settings, self.now));
-                    let expected = self.settings.expected_run_ms as u64;
+                    let class_id = self.rows.jobs[&owner.job_id].class_id;
+                    let expected = self.scheduler.expected_run_ms(class_id) as u64;
+                    self.charges.insert(owner.job_id, expected);
                     *self.used_ms.entry(self.tenant_of(owner.job_id)).or_default() += expected;
                 }
                 LeaseChange::Ended(token, owner) => self.lease_ended(*token, owner.job_id),
@@ -189,7 +197,7 @@ impl World {
             JobState::Running { started_at_ms, .. } => (self.now.wall_ms - started_at_ms).max(0),
             _ => 0,
         };
-        let expected = self.settings.expected_run_ms as u64;
+        let expected = self.charges.remove(&id).expect("it was charged");
         let used = self.used_ms.entry(job.tenant_id).or_default();
         *used = (*used + ran_ms as u64).saturating_sub(expected);
     }

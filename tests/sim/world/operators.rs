@@ -2,6 +2,7 @@
 
 use dispatchyard::dispatch::Command;
 use dispatchyard::model::{Pause, PauseScope, RunnerId};
+use dispatchyard::runner::FinishedRun;
 
 use super::World;
 use crate::{setup, shapes};
@@ -46,8 +47,65 @@ impl World {
         }
     }
 
+    /// What was learned of run times is thrown away, or learned anew from something.
+    pub(super) fn operate_model(&mut self, process: usize) {
+        if !self.settings.learning {
+            return;
+        }
+        let author = "op".into();
+        if self.dice.once_in(3) {
+            self.send(Command::ResetModel { author }).expect("it can always be reset");
+            self.reached.mark("model reset");
+            return;
+        }
+        let runner_id = self.processes[process].id.unwrap_or(RunnerId(1));
+        let classes: Vec<_> = self.rows.classes.keys().copied().collect();
+        let mut run = |class_id| FinishedRun {
+            class_id,
+            runner_id,
+            run_ms: 1 + self.dice.roll(80) as i64,
+            failed: self.dice.once_in(5),
+        };
+        let runs = classes.into_iter().map(&mut run).collect();
+        self.send(Command::TrainModel { runs, author }).expect("it can always be trained");
+        self.reached.mark("model trained");
+    }
+
+    /// A pool is cordoned or drained as a whole, or neither any more.
+    fn operate_pool(&mut self) {
+        let pool_id = self.dice.pick(&[setup::GENERAL, setup::TIGHT]);
+        let (cordoned, draining) = match self.dice.roll(5) {
+            0 => (Some(Some("sim".into())), None),
+            1 => (None, Some(true)),
+            2 => (Some(None), None),
+            3 => (None, Some(false)),
+            _ => (Some(None), Some(false)),
+        };
+        let cordons = matches!(cordoned, Some(Some(_)));
+        let author = "op".into();
+        let patch = Command::PatchPool { pool_id, cordoned, draining, author };
+        self.send(patch).expect("every pool can be patched");
+        let paused = self.rows.pauses.contains_key(&PauseScope::Pool(pool_id));
+        let runners = self.rows.runners.values().filter(|row| row.pool_id == pool_id);
+        let drains: Vec<_> = runners.map(|row| row.draining).collect();
+        if cordons {
+            assert!(paused, "pool {pool_id:?} is cordoned");
+            self.reached.mark("pool cordoned");
+        }
+        if let Some(draining) = draining {
+            assert!(drains.iter().all(|it| *it == draining), "all of pool {pool_id:?}");
+            if draining && !drains.is_empty() {
+                self.reached.mark("pool drained");
+            }
+        }
+    }
+
     /// Something gives out no jobs, or does so again: pauses end sooner than they begin.
     pub(super) fn pause_or_resume(&mut self) {
+        if self.dice.once_in(6) {
+            self.operate_pool();
+            return;
+        }
         let author: Box<str> = "op".into();
         let paused: Vec<_> = self.rows.pauses.keys().cloned().collect();
         if !paused.is_empty() && !self.dice.once_in(4) {

@@ -39,6 +39,17 @@ impl World {
         }
     }
 
+    /// The named circle of waits: one workload is in a group that the job of another needs, and the
+    /// reverse.
+    pub(crate) fn tangle(&mut self) {
+        for workload in shapes::tangled() {
+            let reply = self.send_submission(&workload, true).expect("there is room");
+            let Reply::Submitted { workload_id, .. } = reply else { panic!("{reply:?}") };
+            self.judge_rows(workload_id, &workload);
+            self.check();
+        }
+    }
+
     /// Sends it, at first perhaps without saying how the workloads ended that it needs.
     fn send_submission(
         &mut self,

@@ -2,7 +2,7 @@
 //! and restarts.
 
 use dispatchyard::dispatch::Command;
-use dispatchyard::model::Snapshot;
+use dispatchyard::model::{Job, Snapshot};
 
 use super::{World, leases};
 use crate::faulty::Fault;
@@ -95,7 +95,11 @@ impl World {
         self.dues = leases::loaded(&self.settings, &self.rows, self.now);
         self.closed.clear();
         self.known = Known::loaded(&self.rows, self.now);
+        self.known.told = self.told();
         self.known.sync(&self.rows, &self.settings, self.now);
+        let running = self.rows.jobs.values().filter(|job| job.lease().is_some());
+        let charge = |job: &Job| self.known.expected_ms(job, &self.settings) as u64;
+        self.charges = running.map(|job| (job.id, charge(job))).collect();
         let usage = self.scheduler.share_usage();
         self.used_ms = usage.iter().map(|share| (share.tenant_id, share.used_ms)).collect();
     }
