@@ -143,7 +143,7 @@ impl Scheduler {
             let pool = self.index.requirements(class)?.pool_id;
             self.scene(now, class, pool).map(|(scene, _)| (class, scene))
         });
-        let charge_ms = self.settings.expected_run_ms;
+        let charge_ms = |class| self.expected_run_ms(class);
         if limit > 0 {
             self.queue.walk(scenes, &[], self.shares.clone(), charge_ms, |job| {
                 order.push(job.job_id);

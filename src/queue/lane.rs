@@ -257,10 +257,16 @@ pub(crate) mod tests {
         assert_eq!(head(&mut queue, &shares, 40), Some(3));
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 40)));
-        queue.walk(scenes, &[], shares.clone(), 1, |job| {
-            order.push(job.job_id.0);
-            order.len() < 3
-        });
+        queue.walk(
+            scenes,
+            &[],
+            shares.clone(),
+            |_| 1,
+            |job| {
+                order.push(job.job_id.0);
+                order.len() < 3
+            },
+        );
         assert_eq!(order, [4, 3, 2]);
         for job in &jobs {
             assert!(queue.remove(job, place(job)));
@@ -375,10 +381,16 @@ pub(crate) mod tests {
         }
         let mut order = Vec::new();
         let scenes = queue.classes().map(|class| (class, scene(&shares, 1)));
-        queue.walk(scenes, &[], shares.clone(), 5, |job| {
-            order.push(job.job_id.0);
-            true
-        });
+        queue.walk(
+            scenes,
+            &[],
+            shares.clone(),
+            |_| 5,
+            |job| {
+                order.push(job.job_id.0);
+                true
+            },
+        );
         assert_eq!(order, [1, 3, 2, 4]);
     }
 }

@@ -127,7 +127,8 @@ impl Scheduler {
         let newcomers: Vec<_> = entrants.iter().map(|it| self.newcomer(now, it)).collect();
         let most = Reason::POSITION_MAX as usize + entrants.len();
         let (mut order, mut left) = (Vec::new(), sought.len());
-        self.queue.walk(rivals, &newcomers, shares, self.settings.expected_run_ms, |job| {
+        let charge_ms = |class| self.expected_run_ms(class);
+        self.queue.walk(rivals, &newcomers, shares, charge_ms, |job| {
             order.push(*job);
             left -= usize::from(sought.contains(&job.job_id));
             left > 0 && order.len() < most

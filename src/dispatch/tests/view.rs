@@ -1,8 +1,11 @@
 //! What the scheduler shows of itself.
 
-use super::yard::{Yard, after, job, labelled, slots, urgent};
-use crate::dispatch::PoolUsage;
-use crate::model::{JobPriority, JobStateKind, PoolId, RunnerState};
+use super::yard::{Yard, after, job, labelled, names, slots, urgent, with_label};
+use crate::dispatch::{Command, PoolUsage};
+use crate::model::{
+    Job, JobPriority, JobStateKind, PoolId, RunnerCapabilities, RunnerId, RunnerState, TenantId,
+};
+use crate::runner::FinishedRun;
 
 #[test]
 fn the_waiting_list_is_in_dispatch_order_with_gated_jobs_behind() {
@@ -21,6 +24,27 @@ fn the_waiting_list_is_in_dispatch_order_with_gated_jobs_behind() {
     );
     assert_eq!((list[3].state, &*list[1].labels[0]), (JobStateKind::Blocked, "x"));
     assert_eq!(yard.scheduler.waiting(yard.now, 2).len(), 2);
+}
+
+#[test]
+fn positions_count_with_what_was_learned_of_run_times_as_the_match_does() {
+    let mut yard = Yard::new();
+    for (tenant, jobs) in [(1, [labelled("slow", "x"), job("a")]), (2, [job("b"), job("c")])] {
+        yard.submit_as(TenantId(tenant), jobs.into());
+    }
+    let run = |job: &Job| FinishedRun {
+        class_id: job.class_id,
+        runner_id: RunnerId(7),
+        run_ms: if &*job.name == "slow" { 600_000 } else { 1_000 },
+        failed: false,
+    };
+    let runs = yard.jobs.values().map(run).collect();
+    yard.apply(Command::TrainModel { runs, author: "ada".into() }).unwrap();
+    let list = yard.scheduler.waiting(yard.now, 9);
+    let list: Vec<_> = list.iter().map(|job| &*job.name).collect();
+    assert_eq!(list, ["slow", "b", "c", "a"], "one slow job is worth many quick ones");
+    let runner = yard.register("r", RunnerCapabilities { max_parallel_jobs: 4, ..with_label("x") });
+    assert_eq!(names(&yard.take(runner)), list);
 }
 
 #[test]

@@ -41,15 +41,15 @@ impl Iterator for Rest<'_> {
 
 impl JobQueue {
     /// Jobs of some classes in the order in which they would be given out if any runner could have
-    /// them, each charged `charge_ms` to its tenant; as long as `visit` says so. It looks at the
-    /// head of every lane once, and then at one lane for each job. `newcomers` are met as if each
-    /// stood in a lane of its own.
+    /// them, each charged to its tenant what `charge_ms` says of its class; as long as `visit` says
+    /// so. It looks at the head of every lane once, and then at one lane for each job. `newcomers`
+    /// are met as if each stood in a lane of its own.
     pub fn walk<'a>(
         &'a self,
         scenes: impl Iterator<Item = (ClassId, Scene<'a>)>,
         newcomers: &[(Queued, Scene<'a>)],
         mut shares: Shares,
-        charge_ms: i64,
+        charge_ms: impl Fn(ClassId) -> i64,
         mut visit: impl FnMut(&Queued) -> bool,
     ) {
         let mut lanes = Vec::new();
@@ -57,7 +57,7 @@ impl JobQueue {
         for (class_id, scene) in scenes {
             let Some(class) = self.classes.get(&class_id) else { continue };
             let scene_at = known.len();
-            known.push(scene);
+            known.push((scene, charge_ms(class_id)));
             for (level, tenant, lane) in class.lanes() {
                 lanes.push(((class_id, tenant, level, scene_at), Rest::Lane(lane.iter())));
             }
@@ -68,10 +68,10 @@ impl JobQueue {
         for (new, scene) in newcomers {
             let one = Rest::One(Some((new.lane_key, new.job_id)));
             lanes.push(((new.class_id, new.tenant_id, new.level, known.len()), one));
-            known.push(*scene);
+            known.push((*scene, charge_ms(new.class_id)));
         }
         let place = |shares: &Shares, (class, tenant, level, scene): (_, _, _, usize), at| {
-            Scene { shares, ..known[scene] }.head_at(class, tenant, level, at).key
+            Scene { shares, ..known[scene].0 }.head_at(class, tenant, level, at).key
         };
         let mut heap = BinaryHeap::with_capacity(lanes.len());
         for (number, (lane, rest)) in lanes.iter_mut().enumerate() {
@@ -85,12 +85,12 @@ impl JobQueue {
                 heap.push(Reverse((now, number)));
                 continue;
             }
-            let (class_id, tenant_id, level, _) = lane;
+            let (class_id, tenant_id, level, scene) = lane;
             let met = Queued { job_id: key.2, class_id, tenant_id, level, lane_key: key.1 };
             if !visit(&met) {
                 return;
             }
-            shares.charge(tenant_id, charge_ms);
+            shares.charge(tenant_id, known[scene].1);
             heap.extend(rest.next().map(|at| Reverse((place(&shares, lane, at), number))));
         }
     }

@@ -323,7 +323,11 @@ impl World {
         if job.lease().is_some() {
             return true;
         }
-        let needs = gates::needs(&self.rows, job);
+        // What let a job out of its needs may begin anew, by a retry, and keeps it back no more.
+        let needs = match job.kind() {
+            JobStateKind::Blocked => gates::needs(&self.rows, job),
+            _ => gates::Needs::default(),
+        };
         let workload_can = |id: WorkloadId| {
             let mut jobs = self.rows.jobs.values().filter(|it| it.workload_id == id);
             jobs.all(|it| can[&it.id])
