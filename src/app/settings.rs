@@ -59,6 +59,7 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         deadline_raise_ms: scheduler.deadline_raise_ms,
         queue_timeout_ms: scheduler.queue_timeout_ms,
         expected_run_ms: scheduler.expected_run_ms,
+        learning: scheduler.learning,
         unschedulable_after_ms: scheduler.unschedulable_after_ms,
         balance_seen_ms: scheduler.balance_seen_ms,
         selection_candidates_max: scheduler.selection_candidates_max,
@@ -116,6 +117,7 @@ fn pools(config: &Config, names: &Names) -> BTreeMap<PoolId, PoolSettings> {
             health_min_percent: pool.health_min_percent,
             health_cool_off_ms: pool.health_cool_off_ms,
             distances,
+            weights: pool.weights.weights(),
             cost_micros_per_hour: pool.cost_micros_per_hour,
         };
         (*id, settings)

@@ -36,6 +36,7 @@ mod server;
 mod source;
 mod tenant;
 mod unit;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
 pub use source::{SourceConfig, SourceKind};
 pub use tenant::TenantConfig;
+pub use weights::WeightsConfig;
 
 use crate::trigger::RuleConfig;
 

@@ -112,6 +112,11 @@ pub(super) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     from.deserialize_i64(Whole::new("a whole number of percent", 0, 100))
 }
 
+/// How much a part of a sum counts; 0 for not at all.
+pub(super) fn part<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 0, i64::from(u16::MAX)))
+}
+
 /// How often something may be tried again: 0 or more. The limit keeps a slip of the finger from
 /// repeating a failing job for ever.
 pub(super) fn tries<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

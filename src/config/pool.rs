@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::weights::WeightsConfig;
 use super::{number, policy};
 
 /// How far regions are from each other, in any unit: `{ eu = { us = 90 } }`, both ways.
@@ -54,6 +55,9 @@ pub struct PoolConfig {
     /// Default none: another region is far away.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub distances: Distances,
+    /// `weights`: how much each part counts for the policy `weighted`. Default: load 40, performance
+    /// 30, locality 20, affinity 60, health 20, cost 10.
+    pub weights: WeightsConfig,
     /// `cost_per_hour`: what an hour of a runner costs that does not say so itself, in your
     /// currency. Kept in millionths. Default 0.
     #[serde(rename = "cost_per_hour", deserialize_with = "micros", serialize_with = "whole")]
@@ -72,6 +76,7 @@ impl Default for PoolConfig {
             health_min_percent: 50,
             health_cool_off_ms: 60_000,
             distances: BTreeMap::new(),
+            weights: WeightsConfig::default(),
             cost_micros_per_hour: 0,
         }
     }
@@ -101,11 +106,11 @@ impl Visitor<'_> for Price {
     }
 }
 
-fn micros<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+pub(super) fn micros<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     from.deserialize_any(Price)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn whole<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn whole<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(*micros as f64 / 1e6)
 }

@@ -44,6 +44,7 @@ pub(super) fn check(parts: &Parts<'_>, reading: &mut Reading<'_>) {
         let what = format!("the pool `{name}`");
         reading.errors.extend(names.tenant(pool.tenant.as_deref(), &what, origin, &key));
         check_distances(name, pool, reading);
+        check_weights(name, pool, reading);
     }
     for (skill, pools) in parts.skills {
         check_skill(skill, pools, &names, reading);
@@ -150,6 +151,14 @@ fn check_distances(name: &str, pool: &PoolConfig, reading: &mut Reading<'_>) {
     let origin = reading.origin(&key);
     let error = |message| ConfigError::new(origin.clone(), key.clone(), message);
     reading.errors.extend(errors.into_iter().map(error));
+}
+
+fn check_weights(name: &str, pool: &PoolConfig, reading: &mut Reading<'_>) {
+    if pool.weights.are_nothing() {
+        let key = format!("agent_pools.{name}.weights");
+        let error = ConfigError::new(reading.origin(&key), key, "all are 0: nothing would count");
+        reading.errors.push(error.hint("give one of them a weight, or choose another policy"));
+    }
 }
 
 fn check_skill(

@@ -86,6 +86,9 @@ pub struct SchedulerConfig {
     /// Default 60000.
     #[serde(deserialize_with = "number::millis")]
     pub expected_run_ms: i64,
+    /// `learning`: whether run times are learned from the attempts that end; without it every job is
+    /// expected to take `expected_run_ms`. Default true.
+    pub learning: bool,
     /// `unschedulable_after_ms`: how long no registered runner may be able to take a waiting job
     /// before it is marked as unschedulable; a fleet that restarts raises no alarm. Default 60000.
     #[serde(deserialize_with = "number::millis_or_zero")]
@@ -144,6 +147,7 @@ impl Default for SchedulerConfig {
             deadline_raise_ms: 60_000,
             queue_timeout_ms: None,
             expected_run_ms: 60_000,
+            learning: true,
             unschedulable_after_ms: 60_000,
             selection_candidates_max: 64,
             overtake_max: 10,

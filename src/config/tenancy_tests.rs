@@ -38,6 +38,7 @@ balance_hold = "0ms"
 health_min_percent = 20
 health_cool_off = "30s"
 distances = { eu = { us = 90 } }
+weights = { cost = 0, affinity = 5, reference_cost_per_hour = 0.5 }
 cost_per_hour = 0.35
 [agent_pools.cheap]
 cost_per_hour = 1
@@ -81,6 +82,9 @@ fn everything_that_can_be_said_is_read() {
     let fast = &config.pools["fast"];
     assert_eq!(fast.balance_hold_ms, Some(0));
     assert_eq!(fast.distances["eu"]["us"], 90);
+    let weights = fast.weights.weights();
+    assert_eq!((weights.load, weights.wishes, weights.cost), (40, 5, 0));
+    assert_eq!(weights.reference_cost_micros_per_hour, 500_000);
     assert_eq!(fast.cost_micros_per_hour, 350_000);
     assert_eq!(config.pools["cheap"].cost_micros_per_hour, 1_000_000);
     assert_eq!(config.skills["rust"], ["fast", "default"]);
@@ -100,7 +104,7 @@ fn what_is_in_force_can_be_read_again() {
     assert_eq!(again.skills, read(FULL).unwrap().skills);
     assert_eq!(again.resources, read(FULL).unwrap().resources);
     assert_eq!(again.access.token.len(), 2);
-    assert!(effective.contains("cost_per_hour = 0.35 # d.toml:26:1"), "{effective}");
+    assert!(effective.contains("cost_per_hour = 0.35 # d.toml:27:1"), "{effective}");
     assert!(effective.contains("[resources.\"repo:*\"]"), "{effective}");
 }
 
@@ -173,6 +177,12 @@ cost_per_hour = -1
 distances = { eu = { us = 90, eu = 1 }, us = { eu = 80 } }
 [agent_pools.b]
 distances = { eu = { us = 90, eu = 1 }, us = { eu = 80 } }
+[agent_pools.c]
+weights = { load = 0, performance = 0, locality = 0, affinity = 0, health = 0, cost = 0 }
+[agent_pools.d]
+weights = { load = -1 }
+[agent_pools.e]
+weights = { speed = 1 }
 [resources.licence]
 units = 0
 [resources.without]
@@ -191,9 +201,13 @@ queue_jobs_max = 0
     d.toml:15:17: `agent_pools.a.cost_per_hour`: -1 is no price from 0 to 1000000
     d.toml:18:1: `agent_pools.b.distances`: the region `eu` is 1 away from itself
     d.toml:18:1: `agent_pools.b.distances`: from `eu` to `us` it is 90, and 80 the other way round
-    d.toml:20:9: `resources.licence.units`: 0 is out of range: a whole number from 1 to 100000
-    d.toml:21:1: `resources.without`: missing field `units`
-    d.toml:23:18: `limits.queue_jobs_max`: 0 is out of range: a whole number from 1 to 9007199254740992
+    d.toml:20:1: `agent_pools.c.weights`: all are 0: nothing would count
+      hint: give one of them a weight, or choose another policy
+    d.toml:22:20: `agent_pools.d.weights`: -1 is out of range: a whole number from 0 to 65535
+    d.toml:24:13: `agent_pools.e.weights`: unknown field `speed`, expected one of `load`, `performance`, `locality`, `affinity`, `health`, `cost`, `reference_cost_per_hour`
+    d.toml:26:9: `resources.licence.units`: 0 is out of range: a whole number from 1 to 100000
+    d.toml:27:1: `resources.without`: missing field `units`
+    d.toml:29:18: `limits.queue_jobs_max`: 0 is out of range: a whole number from 1 to 9007199254740992
     ");
 }
 
@@ -293,9 +307,9 @@ count = 3
       hint: write `running_max`
     d.toml:4:1: `tenants.acme.aging`: unknown key, allowed: weight, running_max, queued_max, starts_per_minute_max, cpu_cores_max, memory_gb_max, gpu_max, critical_running_max, max_wait_policy
       hint: `aging` belongs in [scheduler]
-    d.toml:6:1: `agent_pools.a.max_jobs`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, cost_per_hour
+    d.toml:6:1: `agent_pools.a.max_jobs`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour
       hint: write `jobs_max`
-    d.toml:7:1: `agent_pools.a.strategy`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, cost_per_hour
+    d.toml:7:1: `agent_pools.a.strategy`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour
       hint: write `scheduling_policy` (what is next) or `selection_policy` (who gets it)
     d.toml:9:1: `resources.r.count`: unknown key, allowed: units
       hint: write `units`
@@ -311,7 +325,7 @@ count = 3
     insta::assert_snapshot!(refusal("[tenants]\nacme = 3\n[agent_pools]\nx.y.z = 1"), @"
     d.toml:2:8: `tenants.acme`: expected a table, found integer
       hint: write `[tenants.acme]` on a line of its own
-    d.toml:4:3: `agent_pools.x.y`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, cost_per_hour
+    d.toml:4:3: `agent_pools.x.y`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour
     ");
 }
 

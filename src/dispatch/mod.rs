@@ -88,6 +88,7 @@ pub use reason::{Reason, Seen};
 pub use scheduler::Scheduler;
 pub use settings::{
     MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
+    Weights,
 };
 pub use summary::{GateCount, LaneCount, WaitSummary};
 pub use view::{PoolUsage, RunnerSnapshot, StatusSnapshot};

@@ -66,7 +66,7 @@ impl Settings {
         &self,
     ) -> impl Iterator<Item = (PoolId, Arc<dyn SelectionPolicy>)> + '_ {
         self.pools.iter().map(|(id, pool)| {
-            let facts = PoolFacts { distances: pool.distances.clone(), ..PoolFacts::default() };
+            let facts = PoolFacts { distances: pool.distances.clone(), weights: pool.weights };
             let policy = self.selection_policies.build(&pool.selection_policy, &facts);
             (*id, policy.map_or_else(|_| Arc::new(LeastLoaded) as _, Arc::from))
         })

@@ -9,6 +9,7 @@ use super::planted::Planted;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
+pub use crate::runner::Weights;
 
 /// The keys of the scheduling policies, which say what is next for a runner. The room `queue`
 /// has one implementation for each.
@@ -163,6 +164,8 @@ pub struct PoolSettings {
     /// How far regions are from each other, in any unit; what is not here is far away. Each pair
     /// stands here both ways round.
     pub distances: BTreeMap<(Box<str>, Box<str>), u32>,
+    /// How much each part counts for the policy `weighted`.
+    pub weights: Weights,
     /// What an hour of one runner costs, in millionths of the operator's currency.
     pub cost_micros_per_hour: u64,
 }
@@ -179,6 +182,7 @@ impl Default for PoolSettings {
             health_min_percent: 50,
             health_cool_off_ms: 60_000,
             distances: BTreeMap::new(),
+            weights: Weights::default(),
             cost_micros_per_hour: 0,
         }
     }
