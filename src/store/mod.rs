@@ -62,6 +62,8 @@ pub use backup::{EPOCHS_LEFT_OUT, back_up};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
 pub use names::Names;
+#[doc(hidden)]
+pub use options::Planted;
 pub use options::{Location, StoreOptions, Synchronous};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,

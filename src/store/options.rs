@@ -22,6 +22,9 @@ pub struct StoreOptions {
     pub write_timeout_ms: u64,
     /// When a commit is flushed, on SQLite. PostgreSQL always does it before it reports it.
     pub synchronous: Synchronous,
+    /// What only tests of durability change.
+    #[doc(hidden)]
+    pub planted: Planted,
 }
 
 impl StoreOptions {
@@ -41,6 +44,7 @@ impl StoreOptions {
             busy_timeout_ms: 5_000,
             write_timeout_ms: 5_000,
             synchronous: Synchronous::Full,
+            planted: Planted::default(),
         }
     }
 }
@@ -63,6 +67,18 @@ impl fmt::Debug for Location {
             Self::Server(_) => f.write_str("Server(..)"),
         }
     }
+}
+
+/// What `tests/disk` puts below the store, or takes from it to see that the loss is noticed. No
+/// configuration names it.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Planted {
+    /// How SQLite reaches its files, by the name under which that was registered with it.
+    pub sqlite_vfs: Option<&'static str>,
+    /// The end of a batch goes unguarded (law 1): a commit that failed is taken for one that went
+    /// well, and its connection is used again.
+    pub unguarded: bool,
 }
 
 /// When a commit is flushed to the disk.

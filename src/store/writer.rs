@@ -59,7 +59,8 @@ impl Writer {
     pub fn lend(&mut self) -> Result<Lent, StoreError> {
         let connection = self.connection.take();
         let connection = connection.ok_or_else(|| StoreError::not_loaded("lend"))?;
-        Ok(Lent { connection: Some(connection), epoch: self.epoch })
+        let unguarded = self.database.is_unguarded();
+        Ok(Lent { connection: Some(connection), epoch: self.epoch, unguarded })
     }
 
     /// Takes back what a batch's end returned. What was found unfit for use is closed: the writer
