@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::planted::Planted;
+
 /// Where the store keeps its data and how much it may use.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -67,18 +69,6 @@ impl fmt::Debug for Location {
             Self::Server(_) => f.write_str("Server(..)"),
         }
     }
-}
-
-/// What `tests/disk` puts below the store, or takes from it to see that the loss is noticed. No
-/// configuration names it.
-#[doc(hidden)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Planted {
-    /// How SQLite reaches its files, by the name under which that was registered with it.
-    pub sqlite_vfs: Option<&'static str>,
-    /// The end of a batch goes unguarded (law 1): a commit that failed is taken for one that went
-    /// well, and its connection is used again.
-    pub unguarded: bool,
 }
 
 /// When a commit is flushed to the disk.

@@ -181,7 +181,7 @@ fn a_disk_that_fails_at_any_operation_loses_nothing_that_was_answered() {
 /// Law 1 is not there for nothing, and the check is not blind.
 #[test]
 fn without_the_guard_of_law_1_answered_rows_are_lost() {
-    let (runs, operations) = (60, Operations::count());
+    let (runs, operations) = (100, Operations::count());
     let (lost, hit) = (AtomicUsize::new(0), AtomicUsize::new(0));
     spread(runs, 2 * cores(), |run| {
         let (played, ended) = play(Disk::failing(operations.trouble(run, runs)), true);

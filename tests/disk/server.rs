@@ -29,7 +29,8 @@ impl<'a> Setup<'a> {
     }
 
     pub(crate) fn options(&self) -> StoreOptions {
-        let planted = Planted { sqlite_vfs: Some(vfs::NAME), unguarded: self.unguarded };
+        let (sqlite_vfs, unguarded) = (Some(vfs::NAME), self.unguarded);
+        let planted = Planted { sqlite_vfs, unguarded, ..Planted::default() };
         let synchronous = self.synchronous;
         let options = StoreOptions::new(database(self.folder), self.folder.join("bodies"));
         StoreOptions { synchronous, planted, busy_timeout_ms: 50, ..options }
