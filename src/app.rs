@@ -32,7 +32,7 @@ use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
-use crate::store::{Location, Store, StoreError, StoreOptions};
+use crate::store::{Location, Planted, Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
 
@@ -138,6 +138,9 @@ pub struct AppOptions {
     pub evaluate_probe: Option<EvaluateProbe>,
     /// A fault to plant in the scheduler, in tests.
     pub apply_probe: Option<Probe>,
+    /// Faults to plant in the store, in tests.
+    #[doc(hidden)]
+    pub planted: Planted,
 }
 
 impl Default for AppOptions {
@@ -148,6 +151,7 @@ impl Default for AppOptions {
             selection_policies: SelectionPolicies::standard(),
             evaluate_probe: None,
             apply_probe: None,
+            planted: Planted::default(),
         }
     }
 }
@@ -191,7 +195,9 @@ impl App {
         let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
 
         let data_dir = config.data_dir();
-        let (store, writer) = Store::open(store_options(&config)).await?;
+        let planted = options.planted;
+        let store = StoreOptions { planted, ..store_options(&config) };
+        let (store, writer) = Store::open(store).await?;
         let names = settings::names(&writer, &config).await?;
         for source in &config.sources {
             let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);

@@ -51,8 +51,9 @@ pub struct DriverOptions {
 
 /// How long one round of questions may keep the next batch waiting.
 const QUESTIONS_BUDGET_MS: i64 = 5;
-/// How long the driver waits before it tries a store again that failed: doubled up to the last.
-const RELOAD_WAIT_MS: (u64, u64) = (20, 1_000);
+/// How long the driver waits before it tries a store again that failed: doubled up to the last. With
+/// that and a load, writes are accepted again within a second of the end of the trouble.
+const RELOAD_WAIT_MS: (u64, u64) = (20, 500);
 
 /// Starts the driver on a thread of its own, so that no other task delays a decision. The
 /// receiver resolves when it has ended.

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::moves::{Moves, Tracks};
 use super::pipe::Pipe;
+use super::planted::Planted;
 use super::rows;
 use super::statement as sql;
 use super::write_set::{Spec, WriteSet};
@@ -77,8 +78,12 @@ impl<R> Pair<R> {
 /// # Errors
 /// [`StoreError::Data`] when the schema refuses a value, or when a row that is to change is not
 /// there; otherwise what the database could not do. Either way the transaction must end.
-pub(super) async fn apply(to: &mut Connection, set: WriteSet<'_>) -> Result<(), StoreError> {
-    Pipe::run(to, async |pipe| write(&pipe, set).await).await
+pub(super) async fn apply(
+    to: &mut Connection,
+    set: WriteSet<'_>,
+    planted: &Planted,
+) -> Result<(), StoreError> {
+    Pipe::run(to, planted, async |pipe| write(&pipe, set).await).await
 }
 
 async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {

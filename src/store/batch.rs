@@ -6,6 +6,7 @@ use super::apply::apply;
 use super::columns::Columns;
 use super::connection::{BEGIN_BATCH, COMMIT, Connection, Kind, Plain, ROLLBACK};
 use super::error::StoreError;
+use super::planted::{Planted, Point};
 use super::statement as sql;
 use super::write_set::WriteSet;
 use crate::model::{Change, Marks, UniqueKey};
@@ -28,6 +29,7 @@ pub struct Lent {
     pub(super) connection: Option<Connection>,
     /// That of the writer's load.
     pub(super) epoch: i64,
+    pub(super) planted: Planted,
 }
 
 impl Lent {
@@ -40,8 +42,10 @@ impl Lent {
         let Some(mut connection) = self.connection else {
             return Err(StoreError::not_loaded("begin"));
         };
+        self.planted.at(Point::Begin)?;
         connection.session().plain(BEGIN_BATCH).await?;
-        Ok(Batch { connection, epoch: self.epoch })
+        self.planted.at(Point::Begun)?;
+        Ok(Batch { connection, epoch: self.epoch, planted: self.planted })
     }
 }
 
@@ -50,6 +54,7 @@ impl Lent {
 pub struct Batch {
     connection: Connection,
     epoch: i64,
+    planted: Planted,
 }
 
 impl Batch {
@@ -71,6 +76,7 @@ impl Batch {
                 to.int(key.scope as i64).text(&*key.key).text(&**reference).int(wall_ms);
             })
             .await?;
+        self.planted.at(Point::Claimed)?;
         if free.len() == keys.len() {
             return Ok(vec![Claim::New; keys.len()]);
         }
@@ -148,8 +154,10 @@ impl Batch {
         if fence.await? != 1 {
             return Err(StoreError::Fenced);
         }
-        apply(&mut self.connection, set).await?;
-        self.end(COMMIT).await
+        self.planted.at(Point::Fenced)?;
+        apply(&mut self.connection, set, &self.planted).await?;
+        self.planted.at(Point::Written)?;
+        self.end(COMMIT, Point::Committed).await
     }
 
     /// Gives the batch up: nothing of it is written, and the writer can go on.
@@ -157,15 +165,21 @@ impl Batch {
     /// # Errors
     /// [`StoreError::Unavailable`] when that failed; then the writer must load.
     pub async fn rollback(self) -> Result<Lent, StoreError> {
-        self.end(ROLLBACK).await
+        self.end(ROLLBACK, Point::RolledBack).await
     }
 
     /// Ends the transaction and gives the connection back, if it is fit for use.
-    async fn end(mut self, statement: Plain) -> Result<Lent, StoreError> {
-        self.connection.session().plain(statement).await?;
+    async fn end(mut self, statement: Plain, reached: Point) -> Result<Lent, StoreError> {
+        let ended = self.connection.session().plain(statement).await;
+        let (epoch, planted) = (self.epoch, self.planted);
+        if planted.unguarded {
+            return Ok(Lent { connection: Some(self.connection), epoch, planted });
+        }
+        ended?;
+        planted.at(reached)?;
         let clean = self.connection.is_clean().await;
         let clean = clean.map_err(|error| StoreError::database(statement.sqlite, error))?;
-        Ok(Lent { connection: clean.then_some(self.connection), epoch: self.epoch })
+        Ok(Lent { connection: clean.then_some(self.connection), epoch, planted })
     }
 }
 

@@ -13,6 +13,7 @@ use super::Store;
 use super::columns::Columns;
 use super::error::StoreError;
 use super::files::BodyFolder;
+use super::planted::Point;
 use super::postgres::BodyTable;
 use super::statement as sql;
 use crate::model::{Body, DeliveryId};
@@ -45,16 +46,21 @@ impl Store {
     pub async fn write_body(&self, id: DeliveryId, body: Bytes) -> Result<Body, StoreError> {
         let name = name_of(id);
         let bytes = body.len() as u64;
+        self.planted.at(Point::Body)?;
         match &self.bodies {
             Bodies::Folder(folder) => folder.write(&name, body).await?,
             Bodies::Table(table) => table.write(&name, &body).await?,
         }
+        self.planted.at(Point::BodyKept)?;
         Ok(Body::Spilled { file: name.into(), bytes })
     }
 
     /// Removes the body of a delivery that was not stored. What cannot be removed is left to
     /// [`Store::sweep_orphans`].
     pub async fn remove_body(&self, id: DeliveryId) {
+        if self.planted.at(Point::BodyRemoved).is_err() {
+            return;
+        }
         let name = name_of(id);
         let _ = match &self.bodies {
             Bodies::Folder(folder) => folder.remove(&name).await,

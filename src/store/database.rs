@@ -12,6 +12,7 @@ use super::files::BodyFolder;
 use super::flock::FileLock;
 use super::lock::DatabaseLock;
 use super::options::{Location, StoreOptions};
+use super::planted::Point;
 use super::postgres::{BodyTable, Server, SessionLock};
 use super::read::Readers;
 use super::{schema, sqlite};
@@ -34,10 +35,12 @@ impl Database {
         match &options.location {
             Location::File(path) => {
                 let (lock, path) = FileLock::take(path)?;
+                options.planted.at(Point::Locked)?;
                 let bodies = BodyFolder::open(&options.bodies_dir)?;
                 let mut first = sqlite::open_writer(&path, &options).await?;
                 schema::assert_version(&mut first).await?;
                 schema::migrate_sqlite(&mut first).await?;
+                options.planted.at(Point::Migrated)?;
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
                 Ok((Self::Sqlite(path, options), DatabaseLock::File(lock), Bodies::Folder(bodies)))
             }
@@ -45,8 +48,10 @@ impl Database {
                 let server = Arc::new(Server::new(address, &options)?);
                 let mut first = server.first_connection().await?;
                 let lock = SessionLock::take(Arc::clone(&server)).await?;
+                options.planted.at(Point::Locked)?;
                 let migrated = schema::migrate_postgres(&mut first).await;
                 migrated.map_err(|error| server.unmigrated(error))?;
+                options.planted.at(Point::Migrated)?;
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
                 let bodies = BodyTable::open(&server);
                 Ok((Self::Postgres(server), DatabaseLock::Session(lock), Bodies::Table(bodies)))

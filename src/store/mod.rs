@@ -37,6 +37,7 @@ mod moves;
 mod names;
 mod options;
 mod pipe;
+mod planted;
 mod postgres;
 mod read;
 mod row;
@@ -63,6 +64,8 @@ pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
+#[doc(hidden)]
+pub use planted::{AtPoint, Planted, Point};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,
     Outputs, Page, PlaceInTime, WorkloadPage,
@@ -77,6 +80,7 @@ pub struct Store {
     readers: Readers,
     read_timeout: Duration,
     bodies: Bodies,
+    planted: Planted,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
     _lock: Arc<DatabaseLock>,
 }
@@ -92,11 +96,12 @@ impl Store {
     /// [`StoreError::Address`], [`StoreError::Unreachable`] and [`StoreError::Unfit`].
     pub async fn open(options: StoreOptions) -> Result<(Self, Writer), StoreError> {
         let read_timeout = Duration::from_millis(options.read_timeout_ms);
+        let planted = options.planted.clone();
         let (database, lock, bodies) = Database::open(options).await?;
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
-        let store = Self { readers, read_timeout, bodies, _lock: Arc::clone(&lock) };
-        Ok((store, Writer::new(database, lock)))
+        let writer = Writer::new(database, Arc::clone(&lock), planted.clone());
+        Ok((Self { readers, read_timeout, bodies, planted, _lock: lock }, writer))
     }
 
     /// Waits for the reads that run and closes the connections; later reads fail.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::planted::Planted;
+
 /// Where the store keeps its data and how much it may use.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -22,6 +24,9 @@ pub struct StoreOptions {
     pub write_timeout_ms: u64,
     /// When a commit is flushed, on SQLite. PostgreSQL always does it before it reports it.
     pub synchronous: Synchronous,
+    /// What only tests of durability change.
+    #[doc(hidden)]
+    pub planted: Planted,
 }
 
 impl StoreOptions {
@@ -41,6 +46,7 @@ impl StoreOptions {
             busy_timeout_ms: 5_000,
             write_timeout_ms: 5_000,
             synchronous: Synchronous::Full,
+            planted: Planted::default(),
         }
     }
 }

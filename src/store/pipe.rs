@@ -10,6 +10,7 @@ use super::bind::{Arguments, Bind};
 use super::bulk::Bulk;
 use super::connection::{Connection, Kind};
 use super::error::StoreError;
+use super::planted::{Planted, Point};
 
 /// A statement with its values.
 struct Bound {
@@ -34,6 +35,7 @@ impl Pipe {
     /// must, or what the database could not do. The transaction must end then.
     pub(super) async fn run(
         connection: &mut Connection,
+        planted: &Planted,
         write: impl AsyncFnOnce(Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         // One waits, one is being carried out, and one is being bound.
@@ -42,6 +44,7 @@ impl Pipe {
         let carry_out = async {
             while let Some(statement) = statements.recv().await {
                 statement.carry_out(connection).await?;
+                planted.at(Point::Statement)?;
             }
             Ok(())
         };

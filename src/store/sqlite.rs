@@ -32,7 +32,7 @@ pub(super) async fn open_writer(
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
     };
-    let connect = common(database)
+    let connect = common(database, options)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(false)
@@ -54,7 +54,7 @@ pub(super) async fn open_writer(
 
 /// A pool of connections that only read.
 pub(super) fn open_readers(database: &Path, options: &StoreOptions) -> SqlitePool {
-    let connect = common(database)
+    let connect = common(database, options)
         .read_only(true)
         .busy_timeout(Duration::from_millis(options.read_timeout_ms));
     SqlitePoolOptions::new()
@@ -67,12 +67,16 @@ pub(super) fn open_readers(database: &Path, options: &StoreOptions) -> SqlitePoo
         .connect_lazy_with(connect)
 }
 
-fn common(database: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+fn common(database: &Path, options: &StoreOptions) -> SqliteConnectOptions {
+    let connect = SqliteConnectOptions::new()
         .filename(database)
         .statement_cache_capacity(STATEMENTS_KEPT)
         .row_buffer_size(ROWS_BUFFERED)
-        .disable_statement_logging()
+        .disable_statement_logging();
+    match options.planted.sqlite_vfs {
+        Some(vfs) => connect.vfs(vfs),
+        None => connect,
+    }
 }
 
 /// Whether SQLite and sqlx agree that no transaction is open; only then may a connection be used

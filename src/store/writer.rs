@@ -12,6 +12,7 @@ use super::database::Database;
 use super::error::StoreError;
 use super::load;
 use super::lock::DatabaseLock;
+use super::planted::{Planted, Point};
 use crate::model::Snapshot;
 
 /// Writes the database. There is one per process, and one process per database.
@@ -23,11 +24,12 @@ pub struct Writer {
     epoch: i64,
     /// Keeps other processes away as long as this one can write.
     lock: Arc<DatabaseLock>,
+    planted: Planted,
 }
 
 impl Writer {
-    pub(super) fn new(database: Arc<Database>, lock: Arc<DatabaseLock>) -> Self {
-        Self { database, connection: None, epoch: 0, lock }
+    pub(super) fn new(database: Arc<Database>, lock: Arc<DatabaseLock>, planted: Planted) -> Self {
+        Self { database, connection: None, epoch: 0, lock, planted }
     }
 
     /// Begins to write, or begins again after a failure: opens a fresh connection, raises the
@@ -45,8 +47,11 @@ impl Writer {
         drop(self.connection.take());
         self.lock.hold().await?;
         let mut connection = self.database.open_writer().await?;
+        self.planted.at(Point::Opened)?;
         load::raise_epoch(&mut connection, holder, wall_ms).await?;
+        self.planted.at(Point::Raised)?;
         let snapshot = load::snapshot(&mut connection).await?;
+        self.planted.at(Point::Loaded)?;
         (self.connection, self.epoch) = (Some(connection), snapshot.epoch);
         Ok(snapshot)
     }
@@ -59,7 +64,8 @@ impl Writer {
     pub fn lend(&mut self) -> Result<Lent, StoreError> {
         let connection = self.connection.take();
         let connection = connection.ok_or_else(|| StoreError::not_loaded("lend"))?;
-        Ok(Lent { connection: Some(connection), epoch: self.epoch })
+        let planted = self.planted.clone();
+        Ok(Lent { connection: Some(connection), epoch: self.epoch, planted })
     }
 
     /// Takes back what a batch's end returned. What was found unfit for use is closed: the writer
@@ -74,7 +80,9 @@ impl Writer {
     /// [`StoreError::Unavailable`]; nothing that was committed is lost by it.
     pub async fn close(mut self) -> Result<(), StoreError> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
-        connection.close().await
+        self.planted.at(Point::Closing)?;
+        connection.close().await?;
+        self.planted.at(Point::Closed)
     }
 }
 

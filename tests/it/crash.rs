@@ -6,6 +6,7 @@
 //! forgets. `DISPATCHYARD_IT_SEED` chooses the moments.
 
 mod load;
+mod points;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use dispatchyard::model::{AttemptOutcome, DeliveryId, JobStateKind};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::Method;
+use tokio::task::JoinSet;
 
 use crate::support::wait::within;
 use crate::support::{Api, RunnerSetup, ServerProcess, Setup, until};
@@ -54,7 +56,7 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
     let home = setup.build();
     let mut server = ServerProcess::start(&home).await;
     let load = Arc::new(Load::new(&server.api));
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for sender in 0..SENDERS {
         tasks.spawn(Arc::clone(&load).send(sender));
     }
@@ -68,6 +70,23 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
         server.kill().await;
         server = ServerProcess::start(&home).await;
     }
+    let (status, checked) = conclude(&server, &load, &mut tasks).await;
+    real.signal(rustix::process::Signal::TERM);
+    assert!(real.ended().await.success(), "{}", real.told());
+
+    let starts = i64::try_from(crashes).unwrap() + 1;
+    let (counters, told) = (load.counters(), server.told());
+    let seen = format!("{checked}, {counters}");
+    assert_eq!(status.epoch, starts, "a load between two starts is a fault: {seen}\n{told}");
+    load.assert_reached();
+}
+
+/// Lets everything end that was begun, and looks at all of it.
+async fn conclude(
+    server: &ServerProcess,
+    load: &Load,
+    tasks: &mut JoinSet<()>,
+) -> (StatusView, Checked) {
     load.stop_sending();
     let status = until("everything has ended", async || {
         let status: StatusView = ask(&server.api, "/status").await?;
@@ -78,15 +97,7 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
     while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
         ended.unwrap_or_else(|error| panic!("{error}\nthe server told:\n{}", server.told()));
     }
-    real.signal(rustix::process::Signal::TERM);
-    assert!(real.ended().await.success(), "{}", real.told());
-
-    let checked = check(&server.api, &load).await;
-    let starts = i64::try_from(crashes).unwrap() + 1;
-    let (counters, told) = (load.counters(), server.told());
-    let seen = format!("{checked}, {counters}");
-    assert_eq!(status.epoch, starts, "a load between two starts is a fault: {seen}\n{told}");
-    load.assert_reached();
+    (status, check(&server.api, load).await)
 }
 
 /// What the final look found.

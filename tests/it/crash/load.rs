@@ -63,6 +63,10 @@ impl Load {
         self.sending.store(false, Ordering::Relaxed);
     }
 
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed)
+    }
+
     pub(super) fn stop_working(&self) {
         self.working.store(false, Ordering::Relaxed);
     }
