@@ -33,6 +33,8 @@ use life::{Crew, Hand};
 
 /// Most jobs of each workload that is submitted.
 const WORKLOAD_JOBS_MAX: usize = 10;
+/// Jobs of each workload that is to wait.
+const QUEUED_TOGETHER: usize = 500;
 /// How long the fleet may take, beside a job's run, until most of the leases are live.
 const RAMP_SECONDS: f64 = 15.0;
 /// How often the fleet is looked at.
@@ -46,11 +48,14 @@ const DEATHS_EVERY_SECONDS: f64 = 10.0;
 #[derive(Clone, Debug, Args)]
 pub(super) struct FleetArgs {
     /// Runners, each with a poll always open
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=5_000))]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=15_000))]
     runners: u64,
     /// Live leases to keep up
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=200_000))]
     leases: u64,
+    /// Jobs beside them that wait all the time, for a label that no runner has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    queued: u64,
     /// How long a job runs, half as long and half as much again at most
     #[arg(long, value_name = "MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
     run_ms: u64,
@@ -72,6 +77,8 @@ pub(super) struct FleetArgs {
 pub struct FleetReport {
     /// Runners.
     pub runners: usize,
+    /// Jobs that waited beside them.
+    pub queued: usize,
     /// Leases that were to be live.
     pub leases: usize,
     /// How long all leases were there, in seconds.
@@ -149,6 +156,7 @@ async fn measure(
         run_ms: args.run_ms,
         book: Arc::clone(&book),
     });
+    queue(&crew, args.queued as usize).await?;
     let mut hands = Vec::with_capacity(runners);
     for number in 0..runners {
         let hand = Hand::begin(Arc::clone(&crew), number).await;
@@ -198,6 +206,26 @@ async fn measure(
         hand.end().await;
     }
     Ok(told(args, &book, &samples, deaths, completed_per_s))
+}
+
+/// Submits jobs that no runner can take.
+async fn queue(crew: &Crew, jobs: usize) -> Result<(), CliError> {
+    let needs = json!({ "labels": ["of-no-runner"] });
+    let job = |at: usize| {
+        let work = json!({ "steps": [{ "run": "true" }] });
+        json!({ "name": format!("job-{at}"), "work": work, "requirements": needs })
+    };
+    for from in (0..jobs).step_by(QUEUED_TOGETHER) {
+        let jobs: Vec<_> = (from..jobs.min(from + QUEUED_TOGETHER)).map(job).collect();
+        let workload = json!({ "name": "waits", "jobs": jobs });
+        let answer: Option<SubmitResponse> =
+            crew.wire.post("workloads", &crew.token, &workload).await;
+        answer.ok_or_else(|| CliError::Usage {
+            message: format!("{} did not take jobs that are to wait", crew.wire.base()),
+            hint: "fewer in --queued, or a higher queue_jobs_max in [limits]".to_owned(),
+        })?;
+    }
+    Ok(())
 }
 
 /// Keeps as many jobs outstanding as there are to be leases.
@@ -260,6 +288,7 @@ fn told(
     let (submitted, completed) = (book.submitted(), book.completed());
     FleetReport {
         runners: args.runners as usize,
+        queued: args.queued as usize,
         leases: args.leases as usize,
         seconds: args.seconds,
         live_median: live.get(live.len() / 2).copied().unwrap_or(0),
@@ -278,7 +307,7 @@ fn told(
 }
 
 fn table(report: &FleetReport) -> String {
-    let FleetReport { runners, leases, seconds, live_median, deaths, .. } = report;
+    let FleetReport { runners, queued, leases, seconds, live_median, deaths, .. } = report;
     let memory = report.resident_first_mb.zip(report.resident_last_mb).map(|(first, last)| {
         let change = (last / first.max(f64::EPSILON) - 1.0) * 100.0;
         let text =
@@ -287,7 +316,13 @@ fn table(report: &FleetReport) -> String {
     });
     let glance = [
         ("fleet", format!("{runners} runners, {live_median} of {leases} leases for {seconds} s")),
-        ("jobs", format!("{} submitted, {} completed", report.submitted, report.completed)),
+        (
+            "jobs",
+            format!(
+                "{} submitted, {} completed, {queued} waited",
+                report.submitted, report.completed
+            ),
+        ),
         ("success", format!("{:.3} %, {} twice", report.success_percent, report.completed_twice)),
         ("deaths", format!("{deaths}, {} late completions refused", report.late_completions)),
         (
