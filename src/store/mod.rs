@@ -64,8 +64,9 @@ pub use error::StoreError;
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 pub use read::{
-    DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,
-    Outputs, Page, PlaceInTime, WorkloadPage,
+    DeliveryPage, EndedAttempt, EndedJob, EndedRun, Extent, JobContext, JobPage, LastCommit,
+    LevelUsage, OldDelivery, OldKey, OldRecord, OldWorkload, Outputs, Page, PlaceInTime,
+    WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use writer::Writer;
