@@ -31,6 +31,7 @@ use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
 use crate::queue::SchedulingPolicies;
+use crate::retention::{Pruner, PrunerParts};
 use crate::runner::SelectionPolicies;
 use crate::store::{Location, Planted, Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
@@ -41,10 +42,6 @@ use rules::rules;
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A spilled body without a delivery this old was left by a request that died.
-const ORPHAN_AGE_MS: i64 = 3_600_000;
-/// How often such bodies are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Ended attempts whose logs wait to be sealed; of more, each follower seals its own.
 const ENDED_ATTEMPTS_MAX: usize = 10_000;
 
@@ -239,8 +236,15 @@ impl App {
         .map_err(AppError::Driver)?;
         tokio::spawn(seal_logs(ended_attempts, logs.clone()));
         let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
-        let clock = Arc::clone(&options.clock);
-        tokio::spawn(sweep_bodies(store.clone(), clock, stopping.clone()));
+        let pruner = Arc::new(Pruner::new(PrunerParts {
+            store: store.clone(),
+            handle: handle.clone(),
+            logs: logs.clone(),
+            clock: Arc::clone(&options.clock),
+            metrics: Arc::clone(&metrics),
+            config: config.retention.clone(),
+        }));
+        tokio::spawn(Arc::clone(&pruner).run(stopping.clone()));
         let driver_gone = CancellationToken::new();
         let gone = driver_gone.clone();
         tokio::spawn(async move {
@@ -267,6 +271,7 @@ impl App {
             pool_tenants,
             trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
+            pruner,
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
             reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
             scheduler: config.scheduler,
@@ -351,21 +356,6 @@ async fn seal_logs(mut ended: mpsc::Receiver<LeaseOwner>, logs: JobLogs) {
         if let Err(error) = logs.seal_written(owner.job_id, owner.attempt).await {
             tracing::warn!(job_id = %owner.job_id, attempt = owner.attempt, %error,
                 "failed to seal a log");
-        }
-    }
-}
-
-/// Removes bodies that were written and never became a delivery, now and then.
-async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>, stopping: CancellationToken) {
-    loop {
-        match store.sweep_orphans(ORPHAN_AGE_MS, clock.now().wall_ms).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed bodies that no delivery refers to"),
-            Err(error) => tracing::warn!(%error, "failed to look for orphaned bodies"),
-        }
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
     }
 }

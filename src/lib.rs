@@ -42,6 +42,7 @@
 //! | [`bench`] | measurements in process |
 //! | [`log`] | job logs as files |
 //! | [`clock`] | the only clock and the only source of randomness |
+//! | [`retention`] | what is over goes after its time |
 //! | [`telemetry`] | log lines and metrics, and the one table of their names |
 //! | [`config`] | the configuration, with the place of every fault |
 //! | [`api`] | the HTTP edge; `api::wire` is all that runner and command line share with it |
@@ -114,6 +115,7 @@ pub mod intake;
 pub mod log;
 pub mod model;
 pub mod queue;
+pub mod retention;
 pub mod runner;
 pub mod store;
 pub mod telemetry;

@@ -14,6 +14,7 @@ mod label;
 mod log;
 mod meter;
 mod queue;
+mod retention;
 mod table;
 
 use prometheus_client::metrics::counter::Counter;
@@ -33,6 +34,7 @@ pub use meter::Meter;
 pub use queue::{
     AssignmentLabels, FloatGauge, GateLabels, LateLabels, PoolLabels, PoolLevelLabels, QueueMetrics,
 };
+pub use retention::{BytesLabels, PrunedLabels, RetentionMetrics};
 pub use table::MetricRow;
 
 /// The `Content-Type` of [`Metrics::encode`].
@@ -80,6 +82,8 @@ pub struct Metrics {
     pub queue: QueueMetrics,
     /// Pools and tenants.
     pub fleet: FleetMetrics,
+    /// What is kept, and what is kept no longer.
+    pub retention: RetentionMetrics,
     /// `dispatchyard_jobs_running`.
     pub jobs_running: Gauge,
     /// `dispatchyard_job_ends_total` by state.
@@ -119,6 +123,7 @@ impl Metrics {
             webhook_to_commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             queue: QueueMetrics::new(&mut table),
             fleet: FleetMetrics::new(&mut table),
+            retention: RetentionMetrics::new(&mut table),
             jobs_running: Gauge::default(),
             job_ends: Family::default(),
             promises: Family::default(),
@@ -292,6 +297,12 @@ mod tests {
         fleet.slots.get_or_create(&pool).set(8);
         fleet.slots_used.get_or_create(&pool).set(4);
         fleet.busy.get_or_create(&pool).set(0.5);
+        metrics.retention.pruned.get_or_create(&PrunedLabels::new("jobs")).inc();
+        metrics.retention.show(
+            1,
+            2,
+            [("workloads", Some(3)), ("deliveries", None), ("keys", None)],
+        );
         let tenant = TenantLabels::new("t");
         fleet.tenant_jobs.get_or_create(&TenantStateLabels::new("t", "waiting")).set(1);
         fleet.weight.get_or_create(&tenant).set(1);

@@ -63,7 +63,10 @@ pub(super) async fn body(
         state.delivery_of(&caller, id).await?;
     }
     let body = state.store.delivery_body(id).await?;
-    let body = body.ok_or_else(|| ApiError::not_found("delivery", id))?;
+    let Some(body) = body else {
+        state.delivery_of(&caller, id).await?;
+        return Err(ApiError::not_found("body, which is kept no longer, of delivery", id));
+    };
     // Never as what the sender calls it: a browser must not run it.
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, Body::from(body)).into_response())
@@ -81,6 +84,10 @@ pub(super) async fn replay(
         let why = row.head.reason.unwrap_or_default();
         ApiError::Conflict(format!("delivery {id} has no event that could run again: {why}"))
     })?;
+    if row.head.body_bytes > 0 && !row.has_body {
+        let text = format!("the body of delivery {id} is kept no longer: it cannot run again");
+        return Err(ApiError::Conflict(text));
+    }
     let event: Event = serde_json::from_str(&event)
         .map_err(|error| ApiError::Internal(format!("the event's row: {error}")))?;
     let incoming = Incoming {

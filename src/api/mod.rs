@@ -25,6 +25,7 @@ mod pauses;
 mod records;
 pub(crate) mod report;
 mod resources;
+mod retention;
 pub mod route;
 mod router;
 mod runners;

@@ -54,6 +54,10 @@ pub(super) async fn status(
     let show_pool = |pool| show::pool(&state.catalogue, &pool, limited_to.is_none(), wall_ms);
     let predictions = snapshot.filter(|_| limited_to.is_none());
     let predictions = predictions.map(|it| show::predictions(it.predictions));
+    let history = match limited_to {
+        None => super::retention::kept(&state).await,
+        Some(_) => None,
+    };
     axum::Json(StatusView {
         state: server_state.as_str().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,6 +69,7 @@ pub(super) async fn status(
         pools: pools.into_iter().map(show_pool).collect(),
         last_commit_at_ms: views.last_commit_at_ms(),
         predictions,
+        history,
         warnings,
     })
 }

@@ -18,7 +18,7 @@ use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
     advice, batch, deliveries, hooks, jobs, learned, leases, logs, metrics, overview, pauses,
-    records, report, resources, runners, stream, why, workloads,
+    records, report, resources, retention, runners, stream, why, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -36,6 +36,7 @@ fn api() -> Routes {
         .route("/advice", get(advice::get))
         .route("/stream", get(stream::get))
         .route("/report", get(report::get))
+        .route("/prune", post(retention::prune))
         .route("/events", post(deliveries::event))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))

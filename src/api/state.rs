@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::intake::Rules;
 use crate::log::JobLogs;
 use crate::model::{Catalogue, PoolId, TenantId};
+use crate::retention::Pruner;
 use crate::runner::PollId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bytes of webhook bodies that may still come in.
     pub hook_bytes: Arc<Semaphore>,
+    /// Forgets what is old.
+    pub pruner: Arc<Pruner>,
     /// Turns to make a report.
     pub reports: Semaphore,
     /// What an operator should look at, found at the start.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::forms::wrong;
 
-/// `60s` as milliseconds; the units are ms, s, m and h. The unit must be there.
+/// `60s` as milliseconds; the units are ms, s, m, h and d. The unit must be there.
 pub fn millis(text: &str) -> Option<i64> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
@@ -14,6 +14,7 @@ pub fn millis(text: &str) -> Option<i64> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     number.parse::<i64>().ok()?.checked_mul(factor)

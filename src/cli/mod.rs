@@ -44,6 +44,7 @@ mod outlook;
 mod pause;
 mod pauses;
 mod priority;
+mod prune;
 mod queue;
 mod replay;
 mod report;
@@ -123,6 +124,8 @@ pub enum Verb {
     Model(model::ModelVerb),
     /// Evaluate a delivery again, as a new one that is marked
     Replay(replay::ReplayArgs),
+    /// Forget what is older than `[retention]` says, now
+    Prune(prune::PruneArgs),
     /// What ended lately, how long it took and what it cost
     Report(report::ReportArgs),
     /// Why a job waits, or why it ended as it did; with `--all`, why all wait that do
@@ -191,6 +194,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Groups(args) => groups::run(args, &client, console).await,
         Verb::Model(verb) => model::run(verb, &client, console).await,
         Verb::Replay(args) => replay::run(args, &client, console).await,
+        Verb::Prune(args) => prune::run(args, &client, console).await,
         Verb::Report(args) => report::run(args, &client, console).await,
         Verb::Explain(args) => explain::run(args, &client, console).await,
         Verb::Match(args) | Verb::Try(matching::TryVerb::Match(args)) => {

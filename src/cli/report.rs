@@ -83,10 +83,11 @@ fn moment(argument: &str, text: &str, now_ms: i64) -> Result<i64, CliError> {
 
 fn table(report: &ReportView) -> String {
     let cut = (!report.complete).then(|| {
-        format!(
-            "cut short: there was no time to read more; it covers what ended since {}",
-            rfc3339(report.covers_since_ms)
-        )
+        let why = match report.pruned_until_ms {
+            Some(_) => "history before that is kept no longer",
+            None => "there was no time to read more",
+        };
+        format!("cut short: it covers what ended since {}: {why}", rfc3339(report.covers_since_ms))
     });
     let span = fields([
         ("since", rfc3339(report.since_ms)),
@@ -210,6 +211,7 @@ mod tests {
             until_ms: 1_763_712_000_000,
             complete: false,
             covers_since_ms: 1_763_200_000_000,
+            pruned_until_ms: None,
             total: figures.clone(),
             tenants: Some(vec![row(Some("acme"), &figures)]),
             pools: None,
@@ -221,7 +223,7 @@ mod tests {
         jobs ended  12
         went back   1 failed, 2 lease_lost
 
-        cut short: there was no time to read more; it covers what ended since 2025-11-15T09:46:40Z
+        cut short: it covers what ended since 2025-11-15T09:46:40Z: there was no time to read more
 
         TENANT  ENDED  FAILED  SHARE  WENT BACK  WAIT P50  P95    MAX   RUN P50  P95  MAX  SLA MET  MINUTES  COST
         acme    12     3       25.0%  3          12ms      950ms  1.5s  61s      95s  90m  75.0%    14.2     1.23

@@ -6,7 +6,7 @@ use super::console::Console;
 use super::list::or_dash;
 use super::table::{fields, page, rows};
 use super::time::age;
-use crate::api::wire::{PredictionsView, RunnerUtilization, StatusView};
+use crate::api::wire::{KeptHistoryView, PredictionsView, RunnerUtilization, StatusView};
 
 pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
     let answer = client.get(&["status"], &[]).await?;
@@ -40,7 +40,24 @@ fn table(status: &StatusView, now_ms: i64) -> String {
     let header = ["POOL", "RUNNERS ONLINE", "SLOTS USED", "BUSY", "WAITING", "LONGEST WAIT"];
     let pools = rows(&header, pools, "no pools");
     let warnings = status.warnings.iter().map(|text| ("warning", text.clone()));
-    page([glance, pools, fields(predictions), fields(warnings)])
+    let history = status.history.as_ref().map(|it| ("history", kept(it, now_ms)));
+    page([glance, pools, fields(predictions), fields(history), fields(warnings)])
+}
+
+/// How much is kept, and since when.
+fn kept(it: &KeptHistoryView, now_ms: i64) -> String {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let most = it.bytes_max.map_or_else(String::new, |max| format!(" of {}", megabytes(max)));
+    let oldest = it.oldest_end_ms.map_or_else(
+        || "nothing has ended yet".to_owned(),
+        |at_ms| format!("the oldest end is {} old", age(now_ms, at_ms)),
+    );
+    format!(
+        "{}{most} used, {} taken; {oldest}; pruned {} ago",
+        megabytes(it.used_bytes),
+        megabytes(it.taken_bytes),
+        age(now_ms, it.pruned_at_ms)
+    )
 }
 
 /// How often what was said came true.
@@ -66,7 +83,7 @@ pub(super) fn seconds(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{KeptView, PoolView, QueueMetrics};
+    use crate::api::wire::{KeptHistoryView, KeptView, PoolView, QueueMetrics};
 
     #[test]
     fn a_glance_shows_pools_and_warnings() {
@@ -97,6 +114,14 @@ mod tests {
                 met: KeptView { in_time: 7, late: 2 },
                 ..PredictionsView::default()
             }),
+            history: Some(KeptHistoryView {
+                pruned_at_ms: 5_000,
+                used_bytes: 1_500_000,
+                taken_bytes: 2_000_000,
+                bytes_max: None,
+                oldest_end_ms: Some(0),
+                oldest_delivery_ms: None,
+            }),
             warnings: vec!["the source `open` is insecure".to_owned()],
         };
         insta::assert_snapshot!(table(&status, 6_000), @r#"
@@ -111,6 +136,8 @@ mod tests {
         default  1 of 2          1 of 4      25%   2        1.2 s
 
         expected starts  6 before p50, 5 up to p95, 1 later; of 9 that were to be in time 2 were late
+
+        history  1.5 MB used, 2.0 MB taken; the oldest end is 6s old; pruned 1s ago
 
         warning  the source `open` is insecure
         "#);

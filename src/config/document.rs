@@ -9,15 +9,17 @@ use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
     AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, LimitsConfig,
-    Origin, SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
+    Origin, RetentionConfig, SchedulerConfig, ServerConfig, SourceConfig, hints, name, retention,
+    source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
+    RetentionConfig::NAME,
     AccessConfig::NAME,
     "tenants",
     "agent_pools",
@@ -48,6 +50,7 @@ pub(super) fn read(
     let database = reading.section(take(DatabaseConfig::NAME), &variables);
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
+    let retention = reading.section(take(RetentionConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
     let tenants = reading.named("tenants", take("tenants"), name::plain);
     let pools = reading.named("agent_pools", take("agent_pools"), name::plain);
@@ -67,6 +70,7 @@ pub(super) fn read(
         triggers: &triggers,
     };
     references::check(&parts, &mut reading);
+    retention::check(&retention, &mut reading);
     let Reading { errors, origins, .. } = reading;
     ConfigErrors::check(errors)?;
     let bare = |pools: Spanned<Vec<Spanned<String>>>| {
@@ -77,6 +81,7 @@ pub(super) fn read(
         database,
         scheduler,
         limits,
+        retention,
         access,
         tenants,
         pools,

@@ -20,6 +20,7 @@ impl Config {
         self.section(&mut text, &self.database);
         self.section(&mut text, &self.scheduler);
         self.section(&mut text, &self.limits);
+        self.section(&mut text, &self.retention);
         self.section(&mut text, &self.access);
         self.named(&mut text, "tenants", &self.tenants);
         self.named(&mut text, "agent_pools", &self.pools);

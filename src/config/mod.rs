@@ -28,6 +28,7 @@ mod policy;
 mod pool;
 mod references;
 mod resource;
+mod retention;
 mod risk;
 mod scheduler;
 mod secret;
@@ -52,6 +53,7 @@ pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
 pub use pool::{Distances, PoolConfig};
 pub use resource::ResourceConfig;
+pub use retention::RetentionConfig;
 pub use scheduler::SchedulerConfig;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
@@ -75,6 +77,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// `[limits]`: what is refused, and from which size on.
     pub limits: LimitsConfig,
+    /// `[retention]`: how long what is over is kept.
+    pub retention: RetentionConfig,
     /// `[access]`: who may call the API.
     pub access: AccessConfig,
     /// `[tenants.NAME]`: who shares the runners; `default` is one also when it is not here.

@@ -50,6 +50,29 @@ pub(super) fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error
     from.deserialize_i64(Whole::new("a whole number of milliseconds", 1, MILLIS_MAX))
 }
 
+/// The shortest time that anything is kept, and the longest: an hour and ten years. Beyond them there
+/// is a slip of the unit.
+const AGE_MIN_MS: i64 = 3_600_000;
+const AGE_MAX_MS: i64 = 3_653 * 86_400_000;
+
+/// How long something is kept.
+pub(super) fn age<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    let what = "a whole number of milliseconds, (an hour at least and ten years at most)";
+    from.deserialize_i64(Whole::new(what, AGE_MIN_MS, AGE_MAX_MS))
+}
+
+/// The size of a database, where it need not be given. An empty one takes some hundred kilobytes.
+pub(super) fn optional_database_bytes<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u64>, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number of bytes", 1 << 21, COUNT_MAX)).map(Some)
+}
+
+/// Rows of one transaction. With many more nobody else would have his turn for too long.
+pub(super) fn rows<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    from.deserialize_i64(Whole::new("a whole number", 1, 100_000))
+}
+
 /// A time that may be nothing.
 pub(super) fn millis_or_zero<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     from.deserialize_i64(Whole::new("a whole number of milliseconds", 0, MILLIS_MAX))

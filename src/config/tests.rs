@@ -75,6 +75,17 @@ fn an_empty_file_has_every_default() {
     report_days_max = 92
     report_ms_max = 10000
 
+    [retention]
+    jobs_ms = 7776000000
+    logs_ms = 2592000000
+    delivery_bodies_ms = 1209600000
+    deliveries_ms = 7776000000
+    dedupe_keys_ms = 15552000000
+    idempotency_keys_ms = 2592000000
+    gone_runners_ms = 604800000
+    prune_interval_ms = 60000
+    prune_rows_max = 1000
+
     [access]
     admin_tokens = []
     runner_tokens = []
@@ -90,7 +101,7 @@ fn an_unknown_key_is_answered_with_the_allowed_ones_and_a_hint() {
       hint: write `admin_tokens = [{ env = "NAME" }]` in [access]
     "#);
     insta::assert_snapshot!(refusal("[sources]\nx = 1\n[scheduler]\nconcurrency = 3"), @"
-    d.toml:1:2: `sources`: unknown section, allowed: server, database, scheduler, limits, access, tenants, agent_pools, skill_mapping, resources, source, trigger
+    d.toml:1:2: `sources`: unknown section, allowed: server, database, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger
       hint: write `[[source]]`, once for each
     d.toml:4:1: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
@@ -130,7 +141,7 @@ fn everything_wrong_with_a_file_is_told_at_once() {
     d.toml:9:9: `scheduler.ack_window`: the number 15 has no unit
       hint: write `ack_window = "60s"` or `ack_window_ms = 60000`
     d.toml:10:9: `scheduler.lease`: "1 minute" is not a whole number with a unit
-      hint: the units are ms, s, m and h: "500ms", "60s", "5m", "6h"
+      hint: the units are ms, s, m, h and d: "500ms", "60s", "5m", "6h"
     d.toml:12:23: `limits.classes_max`: 0 is out of range: a whole number from 1 to 9007199254740992
     d.toml:13:26: `limits.list_items_max`: invalid type: string "many", expected a whole number
     d.toml:15:9: `source.name`: the name `git hub` is not 1 to 64 of the letters a-z, digits, `-` and `_`
@@ -196,7 +207,7 @@ fn a_wrong_variable_is_named_as_such() {
     insta::assert_snapshot!(read("", &environment).expect_err("wrong"), @r#"
     environment variable DISPATCHYARD_SOURCE__NAME: `source`: a list cannot be set by a variable
       hint: write `[[source]]` in the file
-    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, scheduler, limits, access, tenants, agent_pools, skill_mapping, resources, source, trigger
+    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger
       hint: write `[scheduler]`
     environment variable DISPATCHYARD_SCHEDULER__CONCURRENCY: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]

@@ -13,7 +13,7 @@ use crate::ask::millis;
 /// through.
 ///
 /// # Errors
-/// A time whose unit is missing, twice there, or not one of ms, s, m and h.
+/// A time whose unit is missing, twice there, or not one of ms, s, m, h and d.
 pub(super) fn canonical<'i>(
     section: &str,
     entry: Entry<'i>,
@@ -41,7 +41,7 @@ pub(super) fn canonical<'i>(
         (_, Some(text)) => match millis(text) {
             Some(time_ms) => Ok(Entry { key, value: EntryValue::Millis(time_ms), ..entry }),
             None => Err(fail(format!("\"{text}\" is not a whole number with a unit"))
-                .hint("the units are ms, s, m and h: \"500ms\", \"60s\", \"5m\", \"6h\"")),
+                .hint("the units are ms, s, m, h and d: \"500ms\", \"60s\", \"5m\", \"6h\"")),
         },
         (DeValue::Integer(number), _) => {
             Err(fail(format!("the number {number} has no unit")).hint(spellings(&entry.key, "60s")))

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::forecast::Outlook;
+use super::prune::Prune;
 use crate::model::{
     Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
     JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, Pause, PauseScope, Plan, PlannedJob,
-    PlannedWorkload, PoolId, RequeueReason, Runner, RunnerCapabilities, RunnerId, TriggerVerdict,
-    UniqueKey, Workload, WorkloadId, WorkloadState,
+    PlannedWorkload, PoolId, PrunedRows, RequeueReason, Runner, RunnerCapabilities, RunnerId,
+    TriggerVerdict, UniqueKey, Workload, WorkloadId, WorkloadState,
 };
 use crate::runner::{FinishedRun, PollId};
 
@@ -184,6 +185,8 @@ pub enum Command {
         /// Who asks.
         author: Box<str>,
     },
+    /// Forgets rows that are old, but for those that something live refers to.
+    Prune(Box<Prune>),
 }
 
 /// How workloads ended that are in memory no more: facts that go with a command, because only the
@@ -372,6 +375,13 @@ pub enum Reply {
     Trained {
         /// From how many runs.
         runs: u64,
+    },
+    /// What was forgotten of what was to be.
+    Pruned {
+        /// Rows.
+        rows: Box<PrunedRows>,
+        /// Runners that left.
+        runners: u64,
     },
     /// Nothing more to say.
     Done,

@@ -13,7 +13,7 @@
 //! `agenda` is what ends lead to: `needs` decides about those that waited for them, `group` and
 //! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
 //! are what people ask for, `fleet` is about runners and polls, `settle` matches, `tick`
-//! lets time pass, `load` is the fourth law, `explain` answers why, `summary` for all at once,
+//! lets time pass, `prune` forgets, `load` is the fourth law, `explain` answers why, `summary` for all at once,
 //! `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
 //! `unschedulable` marks jobs that nobody could take.
 
@@ -50,6 +50,7 @@ mod output;
 mod parallel;
 mod planted;
 mod policies;
+mod prune;
 mod ready;
 mod reason;
 mod reservations;
@@ -84,6 +85,7 @@ pub use output::{Answer, LeaseChange, Output};
 #[doc(hidden)]
 pub use planted::Planted;
 pub use policies::PolicyError;
+pub use prune::{GoneRunners, Prune};
 pub use reason::{Reason, Seen};
 pub use scheduler::Scheduler;
 pub use settings::{

@@ -65,6 +65,8 @@ impl Scheduler {
             let text = format!("workload {id} has not ended: wait for it, or cancel it first");
             return Err(Refusal::WrongState(text.into()));
         }
+        // It may have been pruned since its rows were read.
+        let archived = archived.filter(|_| !self.forgotten.knows(id));
         let archived = *archived.ok_or(Refusal::UnknownWorkload(id))?;
         if archived.workload.state == WorkloadState::Completed {
             let text = format!("workload {id} completed: there is nothing to retry");

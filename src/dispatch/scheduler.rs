@@ -14,6 +14,7 @@ use super::leases::Leases;
 use super::live::{LiveJob, LiveWorkload};
 use super::output::Output;
 use super::policies::PoolPolicies;
+use super::prune::Forgotten;
 use super::runs::Runs;
 use super::settings::{PoolSettings, Settings};
 use super::unschedulable::Unschedulable;
@@ -66,6 +67,8 @@ pub struct Scheduler {
     pub(super) openings: u64,
     /// When soft state was last written (mono).
     pub(super) soft_flushed_ms: i64,
+    /// What is kept no longer.
+    pub(super) forgotten: Forgotten,
     /// Counts assignments.
     pub(super) assignments: u64,
     /// Who has, or had last, a job with an affinity key.
@@ -139,6 +142,7 @@ impl Scheduler {
             raises: BTreeSet::new(),
             openings: 0,
             soft_flushed_ms: 0,
+            forgotten: Forgotten::default(),
             assignments: 0,
             near: FxHashMap::default(),
             key_runners: FxHashMap::default(),
@@ -221,6 +225,7 @@ impl Scheduler {
             Command::Resume { scope, author } => self.lift_pause(now, scope, author),
             Command::TrainModel { runs, author } => Ok(self.train_model(now, runs, author)),
             Command::ResetModel { author } => Ok(self.reset_model(now, author)),
+            Command::Prune(prune) => self.prune(now, *prune),
         };
         self.drain(now);
         reply

@@ -41,6 +41,9 @@ impl Scheduler {
                 PREDICTIONS => {
                     self.score = serde_json::from_str(&soft.value).unwrap_or_default();
                 }
+                SoftState::PRUNED_UNTIL => {
+                    self.forgotten.until_ms = soft.value.parse().unwrap_or(0);
+                }
                 _ => {}
             }
         }

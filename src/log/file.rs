@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use super::marker;
+use crate::model::JobId;
 
 /// What a file's end tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -86,6 +88,30 @@ pub(super) fn read(path: &Path, offset: u64, bytes_max: u64) -> io::Result<(Vec<
         Ok(file) => Ok((read_at(&file, offset, bytes_max)?, tail(&file)?)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok((Vec::new(), Tail::default())),
         Err(error) => Err(error),
+    }
+}
+
+/// The numbers of folders that were last changed before that time.
+pub(super) fn jobs_before(folder: &Path, before_ms: i64) -> io::Result<Vec<JobId>> {
+    let mut jobs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let changed = entry.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if i64::try_from(changed.as_millis()).unwrap_or(i64::MAX) < before_ms {
+            jobs.push(JobId(number));
+        }
+    }
+    Ok(jobs)
+}
+
+/// Removes a folder with all logs in it; one that is not there is removed already.
+pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -177,6 +177,42 @@ impl JobLogs {
         follow::follow(self.clone(), self.attempt(job, attempt), offset)
     }
 
+    /// The jobs that have a folder of logs which nobody wrote a new log into since `before_ms` (wall),
+    /// in no order. Reads the whole folder.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`] when the folder cannot be read.
+    pub async fn jobs_before(&self, before_ms: i64) -> Result<Vec<JobId>, LogError> {
+        let folder = self.0.folder.clone();
+        self.blocking(move || {
+            file::jobs_before(&folder, before_ms).map_err(LogError::io("list", &folder))
+        })
+        .await
+    }
+
+    /// Removes the logs of all attempts of a job. The caller knows that the job has ended and that none
+    /// of them is written any more; who follows one meets its end. Safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`] when the disk refuses.
+    pub async fn remove(&self, job: JobId) -> Result<(), LogError> {
+        let known: Vec<u32> = {
+            let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = attempts.keys().filter(|(id, _)| *id == job).map(|(_, attempt)| *attempt);
+            let known = known.collect();
+            attempts.retain(|(id, _), log| *id != job || Arc::strong_count(log) > 1);
+            known
+        };
+        for attempt in known {
+            self.seal(job, attempt).await?;
+        }
+        let folder = self.0.folder.join(job.0.to_string());
+        self.blocking(move || file::remove_folder(&folder).map_err(LogError::io("remove", &folder)))
+            .await
+    }
+
     pub(super) fn limits(&self) -> LogLimits {
         self.0.limits
     }

@@ -13,7 +13,7 @@
 //! is. Work on a file runs to its end once begun, also when the request that asked for it is gone.
 //!
 //! What is deliberately absent: who may write (the API checks the lease before it calls), masking
-//! of secrets (the runner's part), and removal of old logs (pruning has its own issue). Appends
+//! of secrets (the runner's part), and which logs are old (`retention` says that). Appends
 //! are not flushed to the disk before they are acknowledged: after a power loss the end of a live
 //! log may be missing, which its runner learns as a gap. A sealed log is flushed.
 

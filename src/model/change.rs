@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Attempt, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record, Runner,
-    RunnerId, SoftState, Workload, WorkloadId,
+    Attempt, Class, Delivery, DeliveryId, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record,
+    Runner, RunnerId, SoftState, Workload, WorkloadId,
 };
 
 /// One row to write. A batch's changes are applied in order, as one transaction; of several
@@ -54,6 +54,24 @@ pub enum Change {
     Recorded(Record),
     /// What a claimed key stands for, once that is known.
     KeyAnswered(UniqueKey, Box<str>),
+    /// Rows that are kept no longer.
+    Pruned(Box<PrunedRows>),
+}
+
+/// Rows that are kept no longer. None of them is live, so the scheduler has none of them in memory.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PrunedRows {
+    /// Ended workloads, each with when it ended (wall), with all that is theirs: jobs, what these do
+    /// and need, attempts, records. One that ended at another time is not meant.
+    pub workloads: Vec<(WorkloadId, i64)>,
+    /// Deliveries that stay without the bytes of their bodies.
+    pub bodies: Vec<DeliveryId>,
+    /// Deliveries.
+    pub deliveries: Vec<DeliveryId>,
+    /// Keys, which may then be used again.
+    pub keys: Vec<UniqueKey>,
+    /// Records that are about no workload, by their numbers.
+    pub records: Vec<i64>,
 }
 
 /// What a key is unique among.

@@ -36,7 +36,7 @@ mod workload;
 
 pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
 pub use catalogue::Catalogue;
-pub use change::{Change, KeyScope, UniqueKey};
+pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
 pub use job::{Job, JobExtras, QueuedJob};

@@ -37,6 +37,12 @@ pub struct SoftState {
     pub at_ms: i64,
 }
 
+impl SoftState {
+    /// The key of the time up to which history may have been pruned: when the last workload ended that
+    /// was, in wall milliseconds.
+    pub const PRUNED_UNTIL: &'static str = "pruned_until_ms";
+}
+
 /// The rows of an ended workload: what a manual retry brings back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Archived {

@@ -2,7 +2,7 @@
 //!
 //! What others refer to is written first, so that a reader between two statements of a database
 //! without snapshots would never see a reference to nothing: classes and deliveries, then
-//! workloads, then jobs with what they do and need, then history.
+//! workloads, then jobs with what they do and need, then history; what is forgotten comes last.
 
 use super::bind::Bind;
 use super::bulk::Bulk;
@@ -14,6 +14,7 @@ use super::planted::Planted;
 use super::rows;
 use super::statement as sql;
 use super::write_set::{Spec, WriteSet};
+use crate::model::PrunedRows;
 
 /// The statements over a hot table and its done table.
 struct Pair<R> {
@@ -112,7 +113,44 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
     to.send(&sql::UNIQUE_KEY_UPDATE, &answers, |(key, stands_for), to| {
         to.int(key.scope as i64).text(&*key.key).text(*stands_for);
     })
-    .await
+    .await?;
+    for rows in set.pruned {
+        prune(to, rows).await?;
+    }
+    Ok(())
+}
+
+/// Forgets rows, what refers to others first. How many there were nobody knows for sure: what was
+/// found to be old may have been retried since.
+async fn prune(to: &Pipe, rows: &PrunedRows) -> Result<(), StoreError> {
+    let of_workloads = [
+        &sql::ATTEMPT_PRUNE,
+        &sql::RECORD_PRUNE_BY_WORKLOAD,
+        &sql::EDGE_PRUNE,
+        &sql::JOB_PRUNE,
+        // The jobs of a workload are found by these.
+        &sql::JOB_SPEC_PRUNE,
+        &sql::WORKLOAD_PRUNE,
+    ];
+    for statement in of_workloads {
+        to.send_any(statement, &rows.workloads, |(id, ended_at_ms), to| {
+            to.int(id.0).int(*ended_at_ms);
+        })
+        .await?;
+    }
+    to.send_any(&sql::DELIVERY_BODY_PRUNE, &rows.bodies, |id, to| {
+        to.display(Some(*id)).bytes(Some(&[]));
+    })
+    .await?;
+    to.send_any(&sql::DELIVERY_PRUNE, &rows.deliveries, |id, to| {
+        to.display(Some(*id));
+    })
+    .await?;
+    to.send_any(&sql::UNIQUE_KEY_PRUNE, &rows.keys, |key, to| {
+        to.int(key.scope as i64).text(&*key.key);
+    })
+    .await?;
+    to.send_any(&sql::RECORD_PRUNE, &rows.records, id).await
 }
 
 fn id(id: &i64, to: &mut Bind) {

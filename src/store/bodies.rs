@@ -68,6 +68,24 @@ impl Store {
         };
     }
 
+    /// Removes bodies that deliveries named before they were pruned. One that another delivery names
+    /// stays, and what cannot be removed is left to [`Store::sweep_orphans`].
+    ///
+    /// # Errors
+    /// What a read can fail with.
+    pub async fn remove_pruned_bodies(&self, names: &[String]) -> Result<(), StoreError> {
+        for names in names.chunks(SWEEP_NAMES_MAX) {
+            let named = self.named_files(names).await?;
+            for name in names.iter().filter(|name| !named.contains(*name)) {
+                let _ = match &self.bodies {
+                    Bodies::Folder(folder) => folder.remove(name).await,
+                    Bodies::Table(table) => table.remove(name).await,
+                };
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of a large body.
     ///
     /// # Errors

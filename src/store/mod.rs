@@ -67,8 +67,9 @@ pub use options::{Location, StoreOptions, Synchronous};
 #[doc(hidden)]
 pub use planted::{AtPoint, Planted, Point};
 pub use read::{
-    DeliveryPage, EndedAttempt, EndedJob, EndedRun, JobContext, JobPage, LastCommit, LevelUsage,
-    Outputs, Page, PlaceInTime, WorkloadPage,
+    DeliveryPage, EndedAttempt, EndedJob, EndedRun, Extent, JobContext, JobPage, LastCommit,
+    LevelUsage, OldDelivery, OldKey, OldRecord, OldWorkload, Outputs, Page, PlaceInTime,
+    WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use writer::Writer;

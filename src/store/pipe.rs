@@ -17,8 +17,8 @@ struct Bound {
     name: &'static str,
     text: &'static str,
     arguments: Arguments,
-    /// How many rows of the table it must touch.
-    rows: usize,
+    /// How many rows of the table it must touch; `None`: any number.
+    rows: Option<usize>,
 }
 
 /// Takes statements, which are carried out in order.
@@ -61,9 +61,33 @@ impl Pipe {
         rows: &[T],
         bind: impl Fn(&T, &mut Bind),
     ) -> Result<(), StoreError> {
+        self.send_each(bulk, rows, bind, true).await
+    }
+
+    /// Sends a statement for all rows, which may touch any number of rows of the table.
+    ///
+    /// # Errors
+    /// [`StoreError::Data`] when a value cannot be written.
+    pub(super) async fn send_any<T>(
+        &self,
+        bulk: &Bulk,
+        rows: &[T],
+        bind: impl Fn(&T, &mut Bind),
+    ) -> Result<(), StoreError> {
+        self.send_each(bulk, rows, bind, false).await
+    }
+
+    async fn send_each<T>(
+        &self,
+        bulk: &Bulk,
+        rows: &[T],
+        bind: impl Fn(&T, &mut Bind),
+        one_each: bool,
+    ) -> Result<(), StoreError> {
         for (text, chunk) in bulk.chunks(self.kind, rows) {
             let arguments = bulk.arguments(self.kind, chunk, &bind)?;
-            let bound = Bound { name: bulk.name, text, arguments, rows: chunk.len() };
+            let rows = one_each.then_some(chunk.len());
+            let bound = Bound { name: bulk.name, text, arguments, rows };
             if self.to.send(bound).await.is_err() {
                 // Nobody takes it because one before it failed, which is what is told.
                 return Ok(());
@@ -77,9 +101,7 @@ impl Bound {
     async fn carry_out(self, connection: &mut Connection) -> Result<(), StoreError> {
         let Self { name, text, arguments, rows } = self;
         let touched = connection.session().run(name, text, arguments).await?;
-        if touched == rows as u64 {
-            return Ok(());
-        }
+        let Some(rows) = rows.filter(|&rows| touched != rows as u64) else { return Ok(()) };
         let what = format!("touched {touched} rows where {rows} were sent");
         Err(StoreError::Data { statement: name, what })
     }

@@ -39,6 +39,8 @@ pub(super) async fn open_writer(
         .busy_timeout(Duration::from_millis(options.busy_timeout_ms))
         // A larger interval moves the cost of a checkpoint into rarer, longer stalls.
         .pragma("wal_autocheckpoint", "1000")
+        // After a burst, or a long read, the log gives its space back: 64 MiB.
+        .pragma("journal_size_limit", "67108864")
         // 64 MB: the hot pages of a busy queue and the right edges of the others.
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory");

@@ -83,10 +83,12 @@ statements! { SINGLE:
     ATTEMPT_SELECT = "attempt_select";
     CLASS_LOAD = "class_load";
     CLASS_SELECT = "class_select";
+    DATABASE_EXTENT_LOAD = "database_extent_load" two;
     DELIVERY_BODY = "delivery_body";
     DELIVERY_BODY_FILES = "delivery_body_files" two;
     DELIVERY_LIST = "delivery_list";
     DELIVERY_LIST_BY_STATE = "delivery_list_by_state";
+    DELIVERY_PRUNABLE = "delivery_prunable";
     DELIVERY_SELECT = "delivery_select";
     EDGE_LIST = "edge_list";
     EDGE_LOAD = "edge_load" two;
@@ -97,6 +99,7 @@ statements! { SINGLE:
     JOB_LIST_BY_STATE = "job_list_by_state";
     JOB_LIST_BY_WORKLOAD = "job_list_by_workload";
     JOB_LOAD = "job_load";
+    JOB_LOG_AGE = "job_log_age" two;
     JOB_SELECT = "job_select";
     JOB_SPEC_SELECT = "job_spec_select";
     LEADER_FENCE = "leader_fence";
@@ -108,15 +111,21 @@ statements! { SINGLE:
     POOL_UPSERT = "pool_upsert";
     RECORD_LIST_BY_JOB = "record_list_by_job";
     RECORD_LIST_BY_WORKLOAD = "record_list_by_workload";
+    RECORD_PRUNABLE = "record_prunable";
     RUNNER_LOAD = "runner_load";
     SOFT_STATE_LOAD = "soft_state_load";
+    SOFT_STATE_SELECT = "soft_state_select";
     TENANT_INSERT = "tenant_insert";
     TENANT_LOAD = "tenant_load";
     TENANT_USAGE_LOAD = "tenant_usage_load";
+    UNIQUE_KEY_PRUNABLE = "unique_key_prunable";
     WORKLOAD_DONE_SELECT = "workload_done_select";
+    WORKLOAD_KEPT = "workload_kept" two;
     WORKLOAD_LIST = "workload_list";
     WORKLOAD_LIST_BY_STATE = "workload_list_by_state";
     WORKLOAD_LOAD = "workload_load";
+    WORKLOAD_PRUNABLE = "workload_prunable";
+    WORKLOAD_PRUNABLE_JOBS = "workload_prunable_jobs" two;
     WORKLOAD_SELECT = "workload_select";
 }
 
@@ -133,32 +142,42 @@ statements! { POSTGRES_ONLY:
 // `i` a number, `t` a text, `b` bytes.
 bulk_statements! {
     ATTEMPT_INSERT = "attempt_insert", "iiiiiiiiiiiiittiii";
+    ATTEMPT_PRUNE = "attempt_prune", "ii";
     CLASS_INSERT = "class_insert", "it";
+    DELIVERY_BODY_PRUNE = "delivery_body_prune", "tb";
     DELIVERY_INSERT = "delivery_insert", "tttttitttitiititttb";
+    DELIVERY_PRUNE = "delivery_prune", "t";
     EDGE_INSERT = "edge_insert", "iii";
+    EDGE_PRUNE = "edge_prune", "ii";
     JOB_ARCHIVE = "job_archive", "i";
     JOB_DELETE = "job_delete", "i";
     JOB_DONE_DELETE = "job_done_delete", "i";
     JOB_DONE_INSERT = "job_done_insert", "iiiitiiiiiiiiiiiiitiiiiiiitiit";
     JOB_INSERT = "job_insert", "iiiitiiiiiiiiiiiiitiiiiiiitiit";
+    JOB_PRUNE = "job_prune", "ii";
     JOB_REOPEN = "job_reopen", "i";
     JOB_SPEC_INSERT = "job_spec_insert", "iit";
+    JOB_SPEC_PRUNE = "job_spec_prune", "ii";
     JOB_UPDATE = "job_update", "iiiiiiiiiiiitiiiiiiiiit";
     PAUSE_DELETE = "pause_delete", "t";
     PAUSE_UPSERT = "pause_upsert", "ttti";
     RECORD_INSERT = "record_insert", "iitiiiitt";
+    RECORD_PRUNE = "record_prune", "i";
+    RECORD_PRUNE_BY_WORKLOAD = "record_prune_by_workload", "ii";
     RUNNER_DELETE = "runner_delete", "i";
     RUNNER_INSERT = "runner_insert", "itttitttiti";
     RUNNER_UPDATE = "runner_update", "itttitttiti";
     SOFT_STATE_UPSERT = "soft_state_upsert", "tti";
     UNIQUE_KEY_CLAIM = "unique_key_claim", "itti";
     UNIQUE_KEY_FIND = "unique_key_find" two, "it";
+    UNIQUE_KEY_PRUNE = "unique_key_prune", "it";
     UNIQUE_KEY_UPDATE = "unique_key_update", "itt";
     WORKLOAD_ARCHIVE = "workload_archive", "i";
     WORKLOAD_DELETE = "workload_delete", "i";
     WORKLOAD_DONE_DELETE = "workload_done_delete", "i";
     WORKLOAD_DONE_INSERT = "workload_done_insert", "iiititttiiiitii";
     WORKLOAD_INSERT = "workload_insert", "iiititttiiiitii";
+    WORKLOAD_PRUNE = "workload_prune", "ii";
     WORKLOAD_REOPEN = "workload_reopen", "i";
     WORKLOAD_UPDATE = "workload_update", "iiiiitii";
 }

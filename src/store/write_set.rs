@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::moves::{Misstep, Tracks};
 use crate::model::{
-    Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record, Runner,
-    RunnerId, SoftState, UniqueKey, Workload, WorkloadId,
+    Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, PrunedRows,
+    Record, Runner, RunnerId, SoftState, UniqueKey, Workload, WorkloadId,
 };
 
 /// What a job does, with the ids that its row needs.
@@ -38,6 +38,8 @@ pub(super) struct WriteSet<'a> {
     pub(super) records: Vec<&'a Record>,
     /// The last answer for each key.
     pub(super) answers: HashMap<&'a UniqueKey, &'a str>,
+    /// What is kept no longer.
+    pub(super) pruned: Vec<&'a PrunedRows>,
 }
 
 impl<'a> WriteSet<'a> {
@@ -101,6 +103,7 @@ impl<'a> WriteSet<'a> {
             Change::Recorded(record) if record.name.is_kept() => self.records.push(record),
             Change::Recorded(_) => {}
             Change::KeyAnswered(key, stands_for) => drop(self.answers.insert(key, stands_for)),
+            Change::Pruned(rows) => self.pruned.push(rows),
         }
         Ok(())
     }

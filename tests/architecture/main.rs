@@ -31,10 +31,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bench", &["runner", "dispatch", "store", "driver", "clock", "telemetry"]),
     ("log", &[]),
     ("config", &["ask", "trigger", "webhook", "dispatch"]),
+    ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "store", "driver", "log", "clock", "telemetry", "config",
+        "store", "driver", "log", "clock", "telemetry", "config", "retention",
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -44,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "store", "driver", "log", "clock", "telemetry", "config", "api",
+        "store", "driver", "log", "clock", "telemetry", "config", "retention", "api",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];

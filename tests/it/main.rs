@@ -26,6 +26,7 @@ mod lifecycle;
 mod observing;
 mod polls;
 mod report;
+mod retention;
 mod runners;
 mod shutdown;
 mod spill;

@@ -102,7 +102,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("PATCH", "/pools/{name}") => {
             (fill(route, &"acme-pool"), Some(json!({ "cordoned": false })))
         }
-        ("POST", path @ ("/model/train" | "/model/reset")) => (path.to_owned(), None),
+        ("POST", path @ ("/model/train" | "/model/reset" | "/prune")) => (path.to_owned(), None),
         ("POST", "/runners/register") => (route.path.into(), Some(registration("new", &["z"], 1))),
         ("POST", "/runners/poll") => {
             let item = json!({ "runner_id": runner, "wait_ms": 0 });
@@ -148,7 +148,7 @@ fn is_about_a_thing(route: &Listed) -> bool {
 
 /// Whether a route is about what all tenants share, and for admins of all.
 fn is_of_all(route: &Listed) -> bool {
-    route.path.starts_with("/model")
+    route.path.starts_with("/model") || route.path == "/prune"
 }
 
 /// What must come of a call.

@@ -40,6 +40,7 @@ impl Rows {
         for change in changes {
             match change {
                 Change::DeliveryInserted(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::Pruned(_) => panic!("nobody prunes here"),
                 Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
                 Change::EdgeInserted(edge) => self.add_edge(edge),
                 Change::Paused(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),

@@ -92,11 +92,15 @@ pub(super) async fn get(
         }
     };
     let names = state.store.names().await?;
+    // Asked last: what was pruned meanwhile counts.
+    let pruned_until_ms = state.store.pruned_until_ms().await?.filter(|it| *it >= since_ms);
+    let covered_ms = if complete { since_ms } else { covers_since_ms };
     Ok(axum::Json(ReportView {
         since_ms,
         until_ms,
-        complete,
-        covers_since_ms: if complete { since_ms } else { covers_since_ms },
+        complete: complete && pruned_until_ms.is_none(),
+        covers_since_ms: pruned_until_ms.map_or(covered_ms, |it| covered_ms.max(it + 1)),
+        pruned_until_ms,
         total: tally.total(),
         tenants: tally.tenants(&names),
         pools: tally.pools(&names),

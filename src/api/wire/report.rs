@@ -34,6 +34,10 @@ pub struct ReportView {
     pub complete: bool,
     /// From when on everything is covered, wall milliseconds; `since_ms` when the report is complete.
     pub covers_since_ms: i64,
+    /// What ended up to here may have been pruned, wall milliseconds; absent where all of the span is
+    /// still kept. The report is then not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned_until_ms: Option<i64>,
     /// All of it.
     pub total: ReportFigures,
     /// By tenant, the most jobs first; absent when not asked for.

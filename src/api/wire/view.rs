@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForecastView, PredictionsView, QueueMetrics};
+use super::{ForecastView, KeptHistoryView, PredictionsView, QueueMetrics};
 use crate::model::{
     AttemptOutcome, DeliveryId, EndReason, HeldUnits, JobId, JobPriority, JobStateKind, JobTerms,
     LeaseToken, RequeueReason, RunnerCapabilities, RunnerId, RunnerRequirements, RunnerState,
@@ -58,6 +58,9 @@ pub struct StatusView {
     /// How often what was said about jobs came true; for callers who see all.
     #[serde(default)]
     pub predictions: Option<PredictionsView>,
+    /// What is kept, once that was looked at; for callers who see all.
+    #[serde(default)]
+    pub history: Option<KeptHistoryView>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
 }

@@ -30,6 +30,7 @@ mod pauses;
 mod placement;
 mod plan;
 mod polls;
+mod prune;
 mod quotas;
 mod ready;
 mod resources;

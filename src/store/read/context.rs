@@ -23,7 +23,7 @@ pub struct JobContext {
     pub spec: JobSpec,
     /// The event that started the workload, as JSON; `None` when it was submitted.
     pub event: Option<Box<str>>,
-    /// The length of the delivery's body; `None` when there is no delivery.
+    /// The length of the delivery's body, 0 when it was pruned; `None` when there is no delivery.
     pub body_bytes: Option<u64>,
     /// The outputs of the jobs that it needs, by their names; one without outputs is empty.
     pub needs: BTreeMap<Box<str>, Outputs>,
@@ -65,7 +65,9 @@ impl Store {
         Ok(Some(JobContext {
             needs: names.into_iter().map(need).collect(),
             spec: read_spec(&spec)?,
-            body_bytes: delivery.as_ref().map(|delivery| delivery.head.body_bytes),
+            body_bytes: delivery
+                .as_ref()
+                .map(|delivery| if delivery.has_body { delivery.head.body_bytes } else { 0 }),
             event: delivery.and_then(|delivery| delivery.event),
             job,
             workload,

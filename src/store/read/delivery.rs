@@ -50,7 +50,8 @@ impl Store {
         row.as_ref().map(rows::read_detail).transpose()
     }
 
-    /// The body of a delivery, byte for byte, from its row or its file.
+    /// The body of a delivery, byte for byte, from its row or its file; `None` when there is no such
+    /// delivery, or when its body was pruned.
     ///
     /// # Errors
     /// As every read; [`StoreError::File`] when the file is gone.
@@ -58,7 +59,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let row = reader.first(sql::DELIVERY_BODY, |to| to.text(&*id.to_string())).await?;
         drop(reader);
-        match row.as_ref().map(rows::read_body).transpose()? {
+        match row.as_ref().map(rows::read_body).transpose()?.flatten() {
             None => Ok(None),
             Some(Body::Inline(bytes)) => Ok(Some(bytes)),
             Some(Body::Spilled { file, .. }) => self.read_body(&file).await.map(Some),

@@ -4,6 +4,7 @@ mod attempt;
 mod context;
 mod delivery;
 mod job;
+mod prune;
 mod reader;
 mod record;
 mod report;
@@ -16,6 +17,7 @@ use crate::model::{
 
 pub use attempt::{EndedRun, Outputs};
 pub use context::JobContext;
+pub use prune::{Extent, OldDelivery, OldKey, OldRecord, OldWorkload};
 pub use record::LastCommit;
 pub use report::{EndedAttempt, EndedJob, PlaceInTime};
 pub use tenant::LevelUsage;

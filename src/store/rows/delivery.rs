@@ -50,6 +50,8 @@ pub struct DeliveryDetail {
     pub headers: Box<str>,
     /// The normalised event as JSON; `None` when the body could not be understood.
     pub event: Option<Box<str>>,
+    /// Whether the bytes of its body are there: an empty body has none, and a pruned one lost them.
+    pub has_body: bool,
 }
 
 /// The values of `delivery_insert`.
@@ -97,26 +99,30 @@ pub(in crate::store) fn read_detail(row: &Row) -> Result<DeliveryDetail, StoreEr
         head: head(&mut columns)?,
         headers: columns.text("headers")?,
         event: columns.opt_text("event")?,
+        has_body: columns.get("has_body")?,
     })
 }
 
-/// A row as `delivery_body` selects it.
+/// A row as `delivery_body` selects it; `None` when the bytes were pruned.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
-pub(in crate::store) fn read_body(row: &Row) -> Result<Body, StoreError> {
+pub(in crate::store) fn read_body(row: &Row) -> Result<Option<Body>, StoreError> {
     let mut columns = Columns::new("delivery", row);
     columns.text("id")?;
     let bytes = columns.int("body_bytes")?.cast_unsigned();
     match columns.opt_text("body_file")? {
-        Some(file) => Ok(Body::Spilled { file, bytes }),
+        Some(file) => Ok(Some(Body::Spilled { file, bytes })),
         None => {
             let inline: Vec<u8> = columns.get("body")?;
+            if inline.is_empty() && bytes > 0 {
+                return Ok(None);
+            }
             if inline.len() as u64 != bytes {
                 let what = format!("{} bytes where body_bytes says {bytes}", inline.len());
                 return Err(columns.corrupt("body", what));
             }
-            Ok(Body::Inline(inline.into()))
+            Ok(Some(Body::Inline(inline.into())))
         }
     }
 }

@@ -42,6 +42,10 @@ impl Home {
         Self { folder: tempfile::tempdir().unwrap(), schema }
     }
 
+    pub(in crate::store) fn kind(&self) -> Kind {
+        if self.schema.is_some() { Kind::Postgres } else { Kind::Sqlite }
+    }
+
     pub(in crate::store) fn options(&self) -> StoreOptions {
         let data = self.folder.path().join("data");
         let location = match &self.schema {

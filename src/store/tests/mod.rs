@@ -6,6 +6,7 @@ mod faults;
 pub(super) mod fixture;
 mod names;
 mod open;
+mod prune;
 mod reads;
 mod report;
 mod round_trip;

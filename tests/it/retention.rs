@@ -1,0 +1,153 @@
+//! What is over goes after its time, and nothing else does. The clock is the test's.
+
+use std::sync::Arc;
+
+use dispatchyard::api::wire::{DeliveryAccepted, PruneView, ReportView, StatusView};
+use dispatchyard::app::AppOptions;
+use dispatchyard::clock::{Clock, ManualClock, SystemClock};
+use dispatchyard::model::{JobStateKind, WorkloadState};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::command::cli;
+use crate::support::fake_runner::job;
+use crate::support::hook::{fixture, push_with};
+use crate::support::{FakeRunner, Server, Setup, on_both};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Prunes when it is told to, and not by itself.
+const BY_HAND: &str = "\n[retention]\nprune_interval_ms = 31622400000\nprune_rows_max = 3\n";
+
+async fn start(setup: Setup) -> (Server, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    let options = AppOptions { clock: clock.clone(), ..AppOptions::default() };
+    let setup = setup.patient().workflow("ci", WORKFLOW).more(BY_HAND);
+    (Server::with(&setup, options).await, clock)
+}
+
+const WORKFLOW: &str = "jobs:\n  build:\n    runs-on: [x]\n    steps:\n      - run: 'true'\n";
+
+async fn prune(server: &Server, dry_run: bool) -> PruneView {
+    let view: PruneView = server.api.done("/prune", json!({ "dry_run": dry_run })).await;
+    assert_eq!((view.dry_run, view.complete), (dry_run, true));
+    view
+}
+
+async fn status_of(server: &Server, path: String) -> u16 {
+    server.api.ask(Method::GET, &path, None).await.status
+}
+
+async fn what_is_over_goes_after_its_time_and_nothing_else(setup: Setup) {
+    let (server, clock) = start(setup).await;
+    let runner = FakeRunner::with_slots(&server.api, "r", &["x"], 4).await;
+    let large = push_with("/head_commit/message", "m".repeat(300_000));
+    let first: DeliveryAccepted = server.hook().send("push", "d-1", large.clone()).await.json();
+    let given = runner.begin().await;
+    runner.write(&given, 0, "hello").await;
+    runner.complete(&given).await;
+    let done = server.api.workload_is(first.workloads[0], WorkloadState::Completed).await;
+    // And one that nobody ever runs.
+    let waiting = server.hook().push("d-2").await;
+
+    clock.advance(20 * DAY_MS);
+    let would = prune(&server, true).await;
+    assert_eq!(
+        (would.went.bodies, would.went.workloads),
+        (2, 0),
+        "one body may still be asked for"
+    );
+    let went = prune(&server, false).await.went;
+    assert_eq!((went.bodies, went.deliveries, went.logs), (1, 0, 0));
+    assert_eq!(went.runners, 1, "nothing was heard of it for 20 days");
+    assert!(went.body_bytes > 300_000);
+    let body = |id| format!("/deliveries/{id}/body");
+    assert_eq!(status_of(&server, body(first.delivery_id)).await, 404);
+    assert_eq!(status_of(&server, body(waiting.delivery_id)).await, 200);
+    let replay =
+        server.api.post(&format!("/deliveries/{}/replay", first.delivery_id), json!({})).await;
+    assert_eq!(replay.problem().0, 409, "{replay:?}");
+    // The same delivery again is still the same.
+    let again = server.hook().send("push", "d-1", large.clone()).await;
+    let again: DeliveryAccepted = again.json();
+    assert!(again.duplicate);
+    assert_eq!(again.delivery_id, first.delivery_id);
+
+    clock.advance(15 * DAY_MS);
+    assert_eq!(server.api.log(done.jobs[0].id).await, "hello");
+    assert_eq!(prune(&server, false).await.went.logs, 1);
+    assert_eq!(server.api.log(done.jobs[0].id).await, "");
+    assert_eq!(server.api.workload(done.workload.id).await.jobs.len(), 1);
+
+    clock.advance(60 * DAY_MS);
+    let said = cli(&server, "prune").await;
+    assert!(said.out.contains("with 1 jobs, 1 attempts"), "{said:?}");
+    let gone = done.workload.id;
+    assert_eq!(status_of(&server, format!("/workloads/{gone}")).await, 404);
+    assert_eq!(status_of(&server, format!("/jobs/{}", done.jobs[0].id)).await, 404);
+    assert_eq!(status_of(&server, format!("/deliveries/{}", first.delivery_id)).await, 404);
+    assert_eq!(server.api.post(&format!("/workloads/{gone}/retry"), json!({})).await.status, 404);
+    let logs = server.home.file("data/logs");
+    assert_eq!(std::fs::read_dir(logs).unwrap().count(), 0, "its folder went too");
+    let again = server.hook().send("push", "d-1", large.clone()).await;
+    assert!(again.json::<DeliveryAccepted>().duplicate, "its key outlives it");
+
+    // What still waits is there with all that it may ask for, and runs.
+    assert_eq!(status_of(&server, body(waiting.delivery_id)).await, 200);
+    server
+        .api
+        .job_is(server.api.workload(waiting.workloads[0]).await.jobs[0].id, JobStateKind::Pending)
+        .await;
+    let runner = FakeRunner::with_slots(&server.api, "r", &["x"], 4).await;
+    let given = runner.begin().await;
+    runner.complete(&given).await;
+    let report: ReportView = server.api.get("/report").await;
+    assert!(report.complete && report.pruned_until_ms.is_none());
+    assert_eq!(report.total.completed, 1);
+    let since_ms = clock.now().wall_ms - 97 * DAY_MS;
+    let span = format!("since_ms={since_ms}&until_ms={}", since_ms + 92 * DAY_MS);
+    let report: ReportView = server.api.get(&format!("/report?{span}")).await;
+    let pruned = report.pruned_until_ms.unwrap();
+    assert!(!report.complete && report.covers_since_ms == pruned + 1, "{report:?}");
+
+    let status: StatusView = server.api.get("/status").await;
+    let history = status.history.unwrap();
+    assert!(history.used_bytes > 0 && history.oldest_delivery_ms.is_some());
+
+    clock.advance(90 * DAY_MS);
+    prune(&server, false).await;
+    let anew = server.hook().send("push", "d-1", fixture("push")).await;
+    assert!(!anew.json::<DeliveryAccepted>().duplicate, "its key has had its time");
+}
+
+#[tokio::test]
+async fn a_database_that_is_too_large_loses_the_oldest_first() {
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    let options = AppOptions { clock: clock.clone(), ..AppOptions::default() };
+    let limit = format!("{BY_HAND}database_bytes_max = 3000000\n");
+    let setup = Setup::default().patient().rules("").more(&limit);
+    let server = Server::with(&setup, options).await;
+    let mut ids = Vec::new();
+    for number in 0..100 {
+        let body = push_with("/head_commit/message", "m".repeat(40_000));
+        let answer = server.hook().send("push", &format!("d-{number}"), body).await;
+        ids.push(answer.json::<DeliveryAccepted>().delivery_id);
+        clock.advance(DAY_MS / 100);
+    }
+    clock.advance(2 * 3_600_000);
+    let went = prune(&server, false).await.went;
+    let status: StatusView = server.api.get("/status").await;
+    let history = status.history.unwrap();
+    assert!(history.used_bytes <= 3_000_000, "{history:?}");
+    assert!(went.deliveries > 10 && went.deliveries < 90, "{went:?}");
+    assert_eq!(status_of(&server, format!("/deliveries/{}", ids[0])).await, 404);
+    assert_eq!(status_of(&server, format!("/deliveries/{}/body", ids[99])).await, 200);
+    assert_eq!(prune(&server, false).await.went.deliveries, 0, "it is small enough now");
+    // Whoever waits is not touched, whatever the size.
+    let (workload, _) = server.api.submit(json!([job("a")])).await;
+    clock.advance(400 * DAY_MS);
+    prune(&server, false).await;
+    assert_eq!(server.api.workload(workload).await.jobs.len(), 1);
+}
+
+on_both!(what_is_over_goes_after_its_time_and_nothing_else);
