@@ -1,12 +1,14 @@
 //! The composition root: what a server is made of, in which order it starts and stops.
 //!
 //! ```text
-//! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load) -> log sealer
+//! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
+//!         -> log sealer
 //!         -> listener
 //! stop:   driver takes nothing new, finishes its batch, answers parked polls -> streams end
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
+mod instance;
 mod rules;
 mod settings;
 pub mod upkeep;
@@ -191,7 +193,8 @@ impl App {
         let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
 
         let data_dir = config.data_dir();
-        let (store, writer) = Store::open(store_options(&config)).await?;
+        let shared = instance::share(&config, address, &*options.clock, store_options(&config));
+        let (store, writer) = Store::open(shared).await?;
         let names = settings::names(&writer, &config).await?;
         for source in &config.sources {
             let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
@@ -225,6 +228,7 @@ impl App {
             records_max: config.limits.stream_records_max,
             clock: Arc::clone(&options.clock),
             entropy: Box::new(OsEntropy),
+            seat: store.seat().map(|seat| (seat, instance::term(&config))),
             holder: format!("{address} process {}", std::process::id()),
             metrics: Arc::clone(&metrics),
             ended: Some(ended),

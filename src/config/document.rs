@@ -8,14 +8,15 @@ use super::overlay::Variable;
 use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
-    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, LimitsConfig,
-    Origin, SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
+    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, InstancesConfig,
+    LimitsConfig, Origin, SchedulerConfig, ServerConfig, SourceConfig, hints, name, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
+    InstancesConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
     AccessConfig::NAME,
@@ -46,6 +47,7 @@ pub(super) fn read(
     let mut take = |name: &str| table.remove(name);
     let server = reading.section(take(ServerConfig::NAME), &variables);
     let database = reading.section(take(DatabaseConfig::NAME), &variables);
+    let instances = reading.section(take(InstancesConfig::NAME), &variables);
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
@@ -75,6 +77,7 @@ pub(super) fn read(
     Ok(Config {
         server,
         database,
+        instances,
         scheduler,
         limits,
         access,

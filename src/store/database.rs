@@ -44,9 +44,15 @@ impl Database {
             Location::Server(address) => {
                 let server = Arc::new(Server::new(address, &options)?);
                 let mut first = server.first_connection().await?;
-                let lock = SessionLock::take(Arc::clone(&server)).await?;
+                let lock = match options.instance.clone() {
+                    None => SessionLock::take(Arc::clone(&server)).await?,
+                    Some(instance) => SessionLock::share(Arc::clone(&server), instance),
+                };
                 let migrated = schema::migrate_postgres(&mut first).await;
                 migrated.map_err(|error| server.unmigrated(error))?;
+                if lock.instance().is_none() {
+                    lock.sit_alone().await?;
+                }
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
                 let bodies = BodyTable::open(&server);
                 Ok((Self::Postgres(server), DatabaseLock::Session(lock), Bodies::Table(bodies)))

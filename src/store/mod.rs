@@ -42,6 +42,7 @@ mod read;
 mod row;
 mod rows;
 mod schema;
+mod seat;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -54,9 +55,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bodies::Bodies;
+use columns::Columns;
 use database::Database;
 use lock::DatabaseLock;
 use read::Readers;
+use row::Row;
 
 pub use backup::{EPOCHS_LEFT_OUT, back_up};
 pub use batch::{Batch, Claim, Lent};
@@ -68,6 +71,7 @@ pub use read::{
     Outputs, Page, PlaceInTime, WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
+pub use seat::{Held, Instance, InstanceRow, Leader, Look, Seat};
 pub use writer::Writer;
 
 /// Reads the database and keeps large bodies; cheap to clone.
@@ -78,12 +82,12 @@ pub struct Store {
     read_timeout: Duration,
     bodies: Bodies,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
-    _lock: Arc<DatabaseLock>,
+    lock: Arc<DatabaseLock>,
 }
 
 impl Store {
-    /// Opens the database: takes its lock, asserts what durability needs, and brings the schema up to
-    /// date; with SQLite it makes the folders too. The writer must load before it writes.
+    /// Opens the database: takes its lock, unless it is shared; asserts what durability needs, and
+    /// brings the schema up to date; with SQLite it makes the folders too. The writer must load before it writes.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::SchemaNewer`], [`StoreError::Migration`], or
@@ -95,8 +99,13 @@ impl Store {
         let (database, lock, bodies) = Database::open(options).await?;
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
-        let store = Self { readers, read_timeout, bodies, _lock: Arc::clone(&lock) };
+        let store = Self { readers, read_timeout, bodies, lock: Arc::clone(&lock) };
         Ok((store, Writer::new(database, lock)))
+    }
+
+    /// Its seat among those that share the database; `None` where there is one server only.
+    pub fn seat(&self) -> Option<Seat> {
+        Seat::of(&self.lock)
     }
 
     /// Waits for the reads that run and closes the connections; later reads fail.

@@ -120,12 +120,14 @@ statements! { SINGLE:
     WORKLOAD_SELECT = "workload_select";
 }
 
-// What there is on PostgreSQL only: bodies as rows, and the lock of a batch that is not alone.
+// What there is on PostgreSQL only: bodies as rows, the lock of a batch that is not alone, and
+// other instances.
 statements! { POSTGRES_ONLY:
     BODY_DELETE = "body_delete" postgres;
     BODY_INSERT = "body_insert" postgres;
     BODY_SELECT = "body_select" postgres;
     BODY_SWEEP = "body_sweep" postgres;
+    INSTANCE_LIST = "instance_list" postgres;
     LEADER_LOCK = "leader_lock" postgres;
 }
 

@@ -21,7 +21,7 @@ use super::options::StoreOptions;
 
 pub(super) use array::{Arrays, Column};
 pub(super) use bodies::BodyTable;
-pub(super) use lock::SessionLock;
+pub(super) use lock::{MARK_WRITER, SessionLock};
 
 /// More than all statements, so that none is ever prepared twice.
 const STATEMENTS_KEPT: usize = 256;
