@@ -8,6 +8,7 @@
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
+mod chores;
 mod instance;
 mod rules;
 mod settings;
@@ -28,7 +29,7 @@ use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
 use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::{LeaseOwner, PolicyError, Settings};
+use crate::dispatch::{PolicyError, Settings};
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
@@ -43,10 +44,6 @@ use rules::rules;
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A spilled body without a delivery this old was left by a request that died.
-const ORPHAN_AGE_MS: i64 = 3_600_000;
-/// How often such bodies are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Ended attempts whose logs wait to be sealed; of more, each follower seals its own.
 const ENDED_ATTEMPTS_MAX: usize = 10_000;
 
@@ -193,8 +190,9 @@ impl App {
         let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
 
         let data_dir = config.data_dir();
-        let shared = instance::share(&config, address, &*options.clock, store_options(&config));
-        let (store, writer) = Store::open(shared).await?;
+        let opened = instance::share(&config, address, &*options.clock, store_options(&config));
+        let shared = opened.instance.clone();
+        let (store, writer) = Store::open(opened).await?;
         let names = settings::names(&writer, &config).await?;
         for source in &config.sources {
             let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
@@ -235,10 +233,10 @@ impl App {
             probe: options.apply_probe,
         })
         .map_err(AppError::Driver)?;
-        tokio::spawn(seal_logs(ended_attempts, logs.clone()));
+        tokio::spawn(chores::seal_logs(ended_attempts, logs.clone()));
         let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
         let clock = Arc::clone(&options.clock);
-        tokio::spawn(sweep_bodies(store.clone(), clock, stopping.clone()));
+        tokio::spawn(chores::sweep_bodies(store.clone(), clock, stopping.clone()));
         let driver_gone = CancellationToken::new();
         let gone = driver_gone.clone();
         tokio::spawn(async move {
@@ -246,8 +244,10 @@ impl App {
             gone.cancel();
         });
 
+        let adopt_interval = millis(config.instances.adopt_interval_ms);
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
+        warnings.extend(shared.as_ref().and_then(instance::warning));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let listen_limits = ListenLimits {
             header_read_timeout: millis(config.server.header_read_timeout_ms),
@@ -263,6 +263,10 @@ impl App {
             access: settings::access(&config, &secrets, &names),
             catalogue,
             pool_tenants,
+            forwarder: instance::forwarder(&config, shared.as_ref()),
+            instance: shared,
+            address,
+            gone_after_ms: instance::term(&config).gone_after_ms(),
             trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
@@ -277,6 +281,7 @@ impl App {
             evaluate_probe: options.evaluate_probe,
             next_poll: AtomicU64::new(1),
         }));
+        tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
         let router = crate::api::router(state);
         let listener =
             tokio::spawn(listen(listener, router, listen_limits, stop_listening.clone()));
@@ -341,31 +346,6 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
 
 fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-/// Seals the log of each attempt that ended, so that its followers end.
-async fn seal_logs(mut ended: mpsc::Receiver<LeaseOwner>, logs: JobLogs) {
-    while let Some(owner) = ended.recv().await {
-        if let Err(error) = logs.seal_written(owner.job_id, owner.attempt).await {
-            tracing::warn!(job_id = %owner.job_id, attempt = owner.attempt, %error,
-                "failed to seal a log");
-        }
-    }
-}
-
-/// Removes bodies that were written and never became a delivery, now and then.
-async fn sweep_bodies(store: Store, clock: Arc<dyn Clock>, stopping: CancellationToken) {
-    loop {
-        match store.sweep_orphans(ORPHAN_AGE_MS, clock.now().wall_ms).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed bodies that no delivery refers to"),
-            Err(error) => tracing::warn!(%error, "failed to look for orphaned bodies"),
-        }
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! Deliberately absent: the HTTP route that serves the metrics (`api`), traces over the network.
 
 mod fleet;
+mod instances;
 mod label;
 mod log;
 mod meter;
@@ -24,6 +25,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use table::Table;
 
 pub use fleet::{FleetMetrics, PoolStateLabels, QuotaLabels, TenantLabels, TenantStateLabels};
+pub use instances::InstanceMetrics;
 pub use label::{
     DeliveryLabels, JobEndLabels, PredictionLabels, PromiseEndLabels, PromiseLabels,
     RejectionLabels, RequeueLabels, RouteLabels,
@@ -106,6 +108,8 @@ pub struct Metrics {
     pub store_reloads: Counter,
     /// `dispatchyard_http_requests_total` by method, route and status.
     pub http_requests: Family<RouteLabels, Counter>,
+    /// Who leads, and what instances do for each other.
+    pub instances: InstanceMetrics,
     table: Table,
 }
 
@@ -132,11 +136,13 @@ impl Metrics {
             polls_parked: Gauge::default(),
             store_reloads: Counter::default(),
             http_requests: Family::default(),
+            instances: InstanceMetrics::default(),
             table,
         };
         metrics.register_edge();
         metrics.register_driver();
         metrics.register_forecasts();
+        metrics.instances.register(&mut metrics.table);
         metrics
     }
 

@@ -16,6 +16,8 @@ use crate::telemetry::{
 /// `GET /metrics`. Where the scheduler cannot be asked now, its gauges stay as they were.
 pub(super) async fn get(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
+    let leads = state.handle.views().may_speak(state.clock.now());
+    metrics.instances.leader.set(i64::from(leads));
     if let Ok(figures) = state.handle.ask(|scheduler, now| scheduler.figures(now)).await {
         set(metrics, &state.catalogue, &figures, state.clock.now().wall_ms);
     }

@@ -45,7 +45,16 @@ pub(super) async fn status(
         warnings = [state.warnings.clone(), concerns].concat();
     }
     let server_state = views.state();
-    if server_state != ServerState::Running {
+    let instance = super::instances::standing(&state);
+    let is_led = instance.as_ref().is_some_and(|it| it.leader.is_some());
+    if let Some(drift) = views.drift().filter(|_| limited_to.is_none()) {
+        warnings.push(drift);
+    }
+    if server_state == ServerState::Standby {
+        if !is_led {
+            warnings.push("no instance leads: nothing is given out".to_owned());
+        }
+    } else if server_state != ServerState::Running {
         warnings.push(format!("the server is {}: nothing is given out", server_state.as_str()));
     }
     let mut pools = pools.unwrap_or_default();
@@ -65,6 +74,7 @@ pub(super) async fn status(
         pools: pools.into_iter().map(show_pool).collect(),
         last_commit_at_ms: views.last_commit_at_ms(),
         predictions,
+        instance,
         warnings,
     })
 }

@@ -1,9 +1,11 @@
 //! What a server tells the others that share its database.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::json;
 
+use crate::api::Forwarder;
 use crate::api::access::hash;
 use crate::clock::{Clock, OsEntropy, uuid_v7};
 use crate::config::{Config, InstancesConfig};
@@ -40,10 +42,9 @@ fn instance(config: &Config, address: SocketAddr, clock: &dyn Clock) -> Instance
     let own = (!address.ip().is_unspecified()).then(|| format!("http://{address}"));
     let url = configured.map(str::to_owned).or(own);
     let name = config.server.name.clone().unwrap_or_else(|| {
-        url.as_deref().and_then(|it| it.split("://").nth(1)).map_or_else(
-            || address.to_string(),
-            |authority| authority.to_owned(),
-        )
+        url.as_deref()
+            .and_then(|it| it.split("://").nth(1))
+            .map_or_else(|| address.to_string(), |authority| authority.to_owned())
     });
     Instance {
         id: uuid_v7(clock.now(), &mut OsEntropy).to_string().into(),
@@ -52,6 +53,24 @@ fn instance(config: &Config, address: SocketAddr, clock: &dyn Clock) -> Instance
         version: env!("CARGO_PKG_VERSION").into(),
         config_hash: hash(&common(config).to_string()).into(),
     }
+}
+
+/// What an operator should know of an instance that others cannot reach.
+pub(super) fn warning(instance: &Instance) -> Option<String> {
+    instance.advertised_url.is_none().then(|| {
+        "other instances on this PostgreSQL cannot pass calls on to this one: it listens on all \
+         addresses, so set advertised_url in [server]"
+            .to_owned()
+    })
+}
+
+/// How calls are passed on, where there can be others.
+pub(super) fn forwarder(config: &Config, instance: Option<&Instance>) -> Option<Forwarder> {
+    let wait_ms = config.instances.forward_wait_ms.unsigned_abs();
+    let forwarder = Forwarder::new(&instance?.name, Duration::from_millis(wait_ms));
+    forwarder
+        .inspect_err(|error| tracing::error!(%error, "calls cannot be passed on to a leader"))
+        .ok()
 }
 
 /// What all instances of a database should have in common: everything but where each one is.

@@ -6,7 +6,7 @@ use super::console::Console;
 use super::list::or_dash;
 use super::table::{fields, page, rows};
 use super::time::age;
-use crate::api::wire::{PredictionsView, RunnerUtilization, StatusView};
+use crate::api::wire::{PredictionsView, RunnerUtilization, StandingView, StatusView};
 
 pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
     let answer = client.get(&["status"], &[]).await?;
@@ -25,6 +25,7 @@ fn table(status: &StatusView, now_ms: i64) -> String {
         ("running jobs", format!("{} of {}", status.running_jobs, status.max_global_concurrency)),
         ("last commit", last_commit),
     ]);
+    let standing = status.instance.as_ref().map(|it| ("instance", who_leads(it, now_ms)));
     let predictions = status.predictions.filter(|it| *it != PredictionsView::default());
     let predictions = predictions.map(|it| ("expected starts", scored(&it)));
     let pools = status.pools.iter().map(|pool| {
@@ -40,7 +41,20 @@ fn table(status: &StatusView, now_ms: i64) -> String {
     let header = ["POOL", "RUNNERS ONLINE", "SLOTS USED", "BUSY", "WAITING", "LONGEST WAIT"];
     let pools = rows(&header, pools, "no pools");
     let warnings = status.warnings.iter().map(|text| ("warning", text.clone()));
-    page([glance, pools, fields(predictions), fields(warnings)])
+    page([glance, fields(standing), pools, fields(predictions), fields(warnings)])
+}
+
+/// Who answers, and who leads since when.
+fn who_leads(it: &StandingView, now_ms: i64) -> String {
+    let since =
+        it.leader_since_ms.map_or_else(String::new, |at| format!(" for {}", age(now_ms, at)));
+    match &it.leader {
+        Some(leader) if *leader == it.name && it.role == "leader" => {
+            format!("{} leads{since}", it.name)
+        }
+        Some(leader) => format!("{} stands by, {leader} leads{since}", it.name),
+        None => format!("{} stands by, nobody leads", it.name),
+    }
 }
 
 /// How often what was said came true.
@@ -97,6 +111,12 @@ mod tests {
                 met: KeptView { in_time: 7, late: 2 },
                 ..PredictionsView::default()
             }),
+            instance: Some(StandingView {
+                name: "yard-2".to_owned(),
+                role: "standby".to_owned(),
+                leader: Some("yard-1".to_owned()),
+                leader_since_ms: Some(2_000),
+            }),
             warnings: vec!["the source `open` is insecure".to_owned()],
         };
         insta::assert_snapshot!(table(&status, 6_000), @r#"
@@ -106,6 +126,8 @@ mod tests {
         waiting jobs  2
         running jobs  1 of 1000
         last commit   5s ago
+
+        instance  yard-2 stands by, yard-1 leads for 4s
 
         POOL     RUNNERS ONLINE  SLOTS USED  BUSY  WAITING  LONGEST WAIT
         default  1 of 2          1 of 4      25%   2        1.2 s

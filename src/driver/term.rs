@@ -38,7 +38,7 @@ impl Term {
     }
 
     /// An instance that was not heard of for so long is taken for gone.
-    pub(super) fn gone_after_ms(self) -> i64 {
+    pub fn gone_after_ms(self) -> i64 {
         self.ttl_ms.saturating_mul(2)
     }
 

@@ -12,7 +12,7 @@ use super::files::BodyFolder;
 use super::flock::FileLock;
 use super::lock::DatabaseLock;
 use super::options::{Location, StoreOptions};
-use super::postgres::{BodyTable, Server, SessionLock};
+use super::postgres::{BodyTable, Intake, Server, SessionLock};
 use super::read::Readers;
 use super::{schema, sqlite};
 
@@ -70,6 +70,14 @@ impl Database {
                 sqlite::open_writer(path, options).await.map(Connection::Sqlite)
             }
             Self::Postgres(server) => server.open_writer().await,
+        }
+    }
+
+    /// Connections that accept deliveries beside the batches.
+    pub(super) fn open_intake(&self) -> Option<Intake> {
+        match self {
+            Self::Sqlite(..) => None,
+            Self::Postgres(server) => Some(Intake::open(server)),
         }
     }
 

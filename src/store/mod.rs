@@ -31,6 +31,7 @@ mod database;
 mod error;
 mod files;
 mod flock;
+mod intake;
 mod load;
 mod lock;
 mod moves;
@@ -58,12 +59,14 @@ use bodies::Bodies;
 use columns::Columns;
 use database::Database;
 use lock::DatabaseLock;
+use postgres::Intake;
 use read::Readers;
 use row::Row;
 
 pub use backup::{EPOCHS_LEFT_OUT, back_up};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
+pub use intake::AcceptedBell;
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 pub use read::{
@@ -81,6 +84,8 @@ pub struct Store {
     readers: Readers,
     read_timeout: Duration,
     bodies: Bodies,
+    /// Where others accept deliveries too.
+    intake: Option<Intake>,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
     lock: Arc<DatabaseLock>,
 }
@@ -99,7 +104,8 @@ impl Store {
         let (database, lock, bodies) = Database::open(options).await?;
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
-        let store = Self { readers, read_timeout, bodies, lock: Arc::clone(&lock) };
+        let intake = Seat::of(&lock).and_then(|_| database.open_intake());
+        let store = Self { readers, read_timeout, bodies, intake, lock: Arc::clone(&lock) };
         Ok((store, Writer::new(database, lock)))
     }
 
@@ -112,6 +118,9 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.bodies.close().await;
+        if let Some(intake) = &self.intake {
+            intake.close().await;
+        }
     }
 }
 

@@ -45,8 +45,11 @@ macro_rules! holding {
 
 const TRY: &str = "SELECT pg_try_advisory_lock(1148806511, hashtext(current_schema()))";
 /// Who has it, as far as the server tells.
-const HOLDER: &str =
-    holding!("'backend ' || l.pid || coalesce(' from ' || host(a.client_addr), '')", 1148806511, "");
+const HOLDER: &str = holding!(
+    "'backend ' || l.pid || coalesce(' from ' || host(a.client_addr), '')",
+    1148806511,
+    ""
+);
 const HOLDER_PID: &str = holding!("l.pid::int8", 1148806511, "");
 /// Ends the session that has it, if it still is that one.
 const END_HOLDER: &str = holding!("pg_terminate_backend(l.pid)", 1148806511, "AND l.pid = $1");
@@ -227,10 +230,7 @@ impl SessionLock {
             let row = sqlx::raw_sql(WHO).fetch_one(&mut connection).await.map_err(failed)?;
             Look::Held(held(&row).map_err(failed)?)
         };
-        *session = Session {
-            connection: Some(connection),
-            holds: matches!(look, Look::Taken(_)),
-        };
+        *session = Session { connection: Some(connection), holds: matches!(look, Look::Taken(_)) };
         Ok(look)
     }
 
@@ -306,7 +306,10 @@ impl SessionLock {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(in crate::store) async fn stamp(&self, within_ms: i64) -> Result<Vec<Box<str>>, StoreError> {
+    pub(in crate::store) async fn stamp(
+        &self,
+        within_ms: i64,
+    ) -> Result<Vec<Box<str>>, StoreError> {
         let Some(instance) = &self.instance else { return Ok(Vec::new()) };
         let mut session = self.session.lock().await;
         let Some(connection) = session.connection.as_mut() else { return Ok(Vec::new()) };
