@@ -21,7 +21,7 @@ use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
 use crate::intake::Arrival;
 use crate::model::{Body, Delivery, DeliveryState, Plan};
-use crate::store::DeliveryDetail;
+use crate::store::{DeliveryDetail, StoreError};
 
 /// Deliveries that are decided together.
 const TAKEN_AT_ONCE: u32 = 100;
@@ -88,7 +88,7 @@ fn is_leading(state: &AppState) -> bool {
 }
 
 /// Decides the oldest that wait; how many there were.
-async fn take_up(state: &AppState) -> Result<usize, crate::store::StoreError> {
+async fn take_up(state: &AppState) -> Result<usize, StoreError> {
     let epoch = state.handle.views().epoch();
     let taken = state.store.take_up(TAKEN_AT_ONCE, epoch).await?;
     let many = taken.len();

@@ -12,9 +12,9 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest as _, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -23,6 +23,7 @@ use super::error::ApiError;
 use super::state::AppState;
 use super::wire::PollResponse;
 use crate::driver::ServerState;
+use crate::store::Leader;
 
 /// Says that a call was passed on, and by whom.
 const FORWARDED: HeaderName = HeaderName::from_static("x-dispatchyard-forwarded-by");
@@ -155,9 +156,9 @@ pub(super) async fn forward(
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let max = state.limits.api_body_bytes_max;
-    let Ok(body) = to_bytes(body, max).await else {
-        return ApiError::TooLarge { limit: "api_body_bytes_max", max: max as u64 }.into_response();
+    let body = match whole(&state, Request::from_parts(parts.clone(), body)).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
     };
     let over = tokio::time::sleep(forwarder.wait);
     tokio::pin!(over);
@@ -193,6 +194,17 @@ pub(super) async fn forward(
             () = tokio::time::sleep(ASK_AGAIN) => {}
         }
     }
+}
+
+/// The whole body, which may have to be sent more than once.
+async fn whole(state: &AppState, request: Request) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge {
+            limit: "api_body_bytes_max",
+            max: state.limits.api_body_bytes_max as u64,
+        },
+        _ => ApiError::BadRequest(rejection.body_text()),
+    })
 }
 
 fn place(state: &AppState) -> Where {
@@ -292,7 +304,7 @@ async fn pass_on(state: &AppState, forwarder: &Forwarder, call: Call<'_>) -> Pas
 /// Resolves when that instance does not lead any more.
 async fn gone(state: &AppState, instance_id: Box<str>) {
     let mut standing = state.handle.views().watch_standing();
-    let leads = |leader: &Option<crate::store::Leader>| {
+    let leads = |leader: &Option<Leader>| {
         leader.as_ref().is_some_and(|leader| leader.instance_id == instance_id)
     };
     let _ = standing.wait_for(|standing| !leads(&standing.leader)).await;

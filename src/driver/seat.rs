@@ -12,19 +12,21 @@ use tokio::sync::oneshot;
 use super::term::{Suspect, Term};
 use super::views::{Standing, Views};
 use crate::clock::Clock;
-use crate::store::{Look, Seat, StoreError};
+use crate::store::{Held, Look, Seat, StoreError};
 
 /// How soon it is looked again after a silent leader was ousted.
 const LOOK_AFTER_OUST: Duration = Duration::from_millis(20);
 
 /// Keeps the seat, or an eye on it.
-pub(super) struct Keeper {
-    pub(super) seat: Seat,
-    pub(super) term: Term,
-    pub(super) views: Arc<Views>,
-    pub(super) clock: Arc<dyn Clock>,
+struct Keeper {
+    seat: Seat,
+    term: Term,
+    views: Arc<Views>,
+    clock: Arc<dyn Clock>,
     suspect: Suspect,
+    /// When this instance last said that it is there (monotonic).
     stamped_at_ms: Option<i64>,
+    /// Those that are configured otherwise, as it was told last.
     others: Vec<Box<str>>,
     /// Whether the last look has failed, so that it is told once.
     blind: bool,
@@ -140,7 +142,7 @@ impl Keeper {
     }
 
     /// Ends the session of a leader that has gone silent; whether there was one.
-    async fn oust(&mut self, held: &crate::store::Held) -> Result<bool, StoreError> {
+    async fn oust(&mut self, held: &Held) -> Result<bool, StoreError> {
         let holder = self.seat.holder().await?;
         let mono_ms = self.clock.now().mono_ms;
         let session = self.term.to_oust(held, holder, &mut self.suspect, mono_ms);

@@ -94,7 +94,7 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
 }
 
 /// How many times one of several instances is killed, put to sleep for longer than its term, or stopped.
-const TROUBLES: usize = 9;
+const TROUBLES: usize = 6;
 /// The term of their leader.
 const TTL_MS: u64 = 1_500;
 

@@ -273,6 +273,74 @@ async fn without_a_leader_calls_are_refused_for_a_moment_and_deliveries_are_kept
     assert_eq!(api.jobs().await.len(), 2);
 }
 
+/// The session that holds the lock ends without its process, as by an administrator's hand.
+#[tokio::test]
+async fn a_leader_that_loses_its_session_is_followed_by_one_leader() {
+    let setup = setup().await;
+    let first = Server::start(&setup).await;
+    let second = Server::start(&setup).await;
+    is(&second.api, "standby").await;
+    let runner = runner_at(&second.api).await;
+    let (_, jobs) = admin(&second.api).submit(json!([job("a")])).await;
+    let held = runner.begin().await;
+    let before: StatusView = admin(&first.api).get("/status").await;
+
+    let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'
+        AND classid = 1148806511 AND objid::int8 = (hashtext(current_schema())::int8 & 4294967295)";
+    let mut connection = PgConnection::connect(&first.home.schema().unwrap().url()).await.unwrap();
+    sqlx::raw_sql(cut).execute(&mut connection).await.unwrap();
+    let after = until("somebody has taken over", async || {
+        let answer = admin(&second.api).try_ask(Method::GET, "/status", None).await?;
+        let status: StatusView = (answer.status == 200).then(|| answer.json())?;
+        (status.epoch > before.epoch).then_some(status)
+    })
+    .await;
+    assert_eq!(after.state, "running");
+    runner.complete(&held).await;
+    let job = admin(&first.api).job(jobs[0]).await;
+    assert_eq!((job.job.state, job.attempts.len()), (JobStateKind::Completed, 1));
+    // Whoever lost it notices at the next renewal at the latest.
+    until("one leads and one stands by", async || {
+        let states = [&first, &second].map(|server| server.handle().views().state().as_str());
+        (states.contains(&"running") && states.contains(&"standby")).then_some(())
+    })
+    .await;
+}
+
+/// The database answers, and does not let it renew its term.
+#[tokio::test]
+async fn a_leader_that_cannot_renew_its_term_falls_silent_until_it_can() {
+    let setup = setup().await;
+    let server = Server::start(&setup).await;
+    let api = admin(&server.api);
+    let runner = runner_at(&server.api).await;
+    let parked = tokio::spawn({
+        let runner = runner.clone();
+        async move {
+            let path = format!("/runners/{}/poll", runner.id);
+            runner.api.post(&path, json!({ "wait_ms": 20_000 })).await
+        }
+    });
+    api.polls_parked(1).await;
+    let mut other = PgConnection::connect(&server.home.schema().unwrap().url()).await.unwrap();
+    let lock = "BEGIN; UPDATE leadership SET name = name WHERE id = 1";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let watch = Stopwatch::start();
+    let answer = within("the end of the poll", parked).await.unwrap();
+    println!("silent after {} ms, term {TTL_MS} ms", watch.elapsed().as_millis());
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_ne!(server.handle().views().state().as_str(), "running");
+    let refused = api.post("/workloads", json!({ "name": "w", "jobs": [job("a")] })).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    is(&server.api, "running").await;
+    let (_, jobs) = api.submit(json!([job("a")])).await;
+    let held = runner.begin().await;
+    assert_eq!(held.job_id, jobs[0]);
+    runner.complete(&held).await;
+}
+
 #[tokio::test]
 async fn a_delivery_that_the_leader_fails_on_is_failed_and_the_next_one_is_not() {
     let setup = setup().await;

@@ -91,10 +91,8 @@ const WHO: &str = concat!(
     now_ms!(),
     " - renewed_at_ms AS age_ms FROM leadership WHERE id = 1"
 );
-const STAND_UP: &str = concat!(
-    "UPDATE leadership SET renewed_at_ms = 0 WHERE id = 1 AND instance_id = $1
-     AND backend_pid = pg_backend_pid()"
-);
+const STAND_UP: &str = "UPDATE leadership SET renewed_at_ms = 0 WHERE id = 1 AND instance_id = $1
+     AND backend_pid = pg_backend_pid()";
 const STAMP: &str = concat!(
     "INSERT INTO instance AS it
      (id, name, advertised_url, version, config_hash, started_at_ms, seen_at_ms)
