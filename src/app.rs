@@ -1,12 +1,15 @@
 //! The composition root: what a server is made of, in which order it starts and stops.
 //!
 //! ```text
-//! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load) -> log sealer
+//! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
+//!         -> log sealer
 //!         -> listener
 //! stop:   driver takes nothing new, finishes its batch, answers parked polls -> streams end
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
+mod chores;
+mod instance;
 mod rules;
 mod settings;
 pub mod upkeep;
@@ -26,7 +29,7 @@ use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
 use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::{LeaseOwner, PolicyError, Settings};
+use crate::dispatch::{PolicyError, Settings};
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
 use crate::log::{JobLogs, LogError, LogLimits};
 use crate::model::TenantId;
@@ -192,9 +195,10 @@ impl App {
         let address = listener.local_addr().map_err(|error| AppError::Listen { address, error })?;
 
         let data_dir = config.data_dir();
-        let planted = options.planted;
-        let store = StoreOptions { planted, ..store_options(&config) };
-        let (store, writer) = Store::open(store).await?;
+        let opened = instance::share(&config, address, &*options.clock, store_options(&config));
+        let shared = opened.instance.clone();
+        let opened = StoreOptions { planted: options.planted, ..opened };
+        let (store, writer) = Store::open(opened).await?;
         let names = settings::names(&writer, &config).await?;
         for source in &config.sources {
             let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
@@ -228,13 +232,14 @@ impl App {
             records_max: config.limits.stream_records_max,
             clock: Arc::clone(&options.clock),
             entropy: Box::new(OsEntropy),
+            seat: store.seat().map(|seat| (seat, instance::term(&config))),
             holder: format!("{address} process {}", std::process::id()),
             metrics: Arc::clone(&metrics),
             ended: Some(ended),
             probe: options.apply_probe,
         })
         .map_err(AppError::Driver)?;
-        tokio::spawn(seal_logs(ended_attempts, logs.clone()));
+        tokio::spawn(chores::seal_logs(ended_attempts, logs.clone()));
         let (stop_listening, stopping) = (CancellationToken::new(), CancellationToken::new());
         let pruner = Arc::new(Pruner::new(PrunerParts {
             store: store.clone(),
@@ -252,8 +257,10 @@ impl App {
             gone.cancel();
         });
 
+        let adopt_interval = millis(config.instances.adopt_interval_ms);
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
+        warnings.extend(shared.as_ref().and_then(instance::warning));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let listen_limits = ListenLimits {
             header_read_timeout: millis(config.server.header_read_timeout_ms),
@@ -269,6 +276,10 @@ impl App {
             access: settings::access(&config, &secrets, &names),
             catalogue,
             pool_tenants,
+            forwarder: instance::forwarder(&config, shared.as_ref()),
+            instance: shared,
+            address,
+            gone_after_ms: instance::term(&config).gone_after_ms(),
             trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             pruner,
@@ -284,6 +295,7 @@ impl App {
             evaluate_probe: options.evaluate_probe,
             next_poll: AtomicU64::new(1),
         }));
+        tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
         let router = crate::api::router(state);
         let listener =
             tokio::spawn(listen(listener, router, listen_limits, stop_listening.clone()));
@@ -348,16 +360,6 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
 
 fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-/// Seals the log of each attempt that ended, so that its followers end.
-async fn seal_logs(mut ended: mpsc::Receiver<LeaseOwner>, logs: JobLogs) {
-    while let Some(owner) = ended.recv().await {
-        if let Err(error) = logs.seal_written(owner.job_id, owner.attempt).await {
-            tracing::warn!(job_id = %owner.job_id, attempt = owner.attempt, %error,
-                "failed to seal a log");
-        }
-    }
 }
 
 #[cfg(test)]

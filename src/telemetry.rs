@@ -10,6 +10,7 @@
 //! Deliberately absent: the HTTP route that serves the metrics (`api`), traces over the network.
 
 mod fleet;
+mod instances;
 mod label;
 mod log;
 mod meter;
@@ -25,6 +26,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use table::Table;
 
 pub use fleet::{FleetMetrics, PoolStateLabels, QuotaLabels, TenantLabels, TenantStateLabels};
+pub use instances::InstanceMetrics;
 pub use label::{
     DeliveryLabels, JobEndLabels, PredictionLabels, PromiseEndLabels, PromiseLabels,
     RejectionLabels, RequeueLabels, RouteLabels,
@@ -52,6 +54,7 @@ pub const LOG_FIELDS: &[(&str, &str)] = &[
     ("external_id", "the provider's own id of a delivery"),
     ("hint", "what to do about it"),
     ("job_id", "the job"),
+    ("leader", "the instance that leads, or led"),
     ("lease", "the lease's token, without its nonce"),
     ("method", "the HTTP method"),
     ("outcome", "how it ended"),
@@ -59,6 +62,7 @@ pub const LOG_FIELDS: &[(&str, &str)] = &[
     ("reason", "why, as a name that programs can compare"),
     ("route", "the route's pattern, never the address itself"),
     ("runner_id", "the runner"),
+    ("silent_ms", "how long nothing was heard of it, in milliseconds"),
     ("source", "the source's name"),
     ("state", "the state that something is in now"),
     ("status", "the HTTP status"),
@@ -110,6 +114,8 @@ pub struct Metrics {
     pub store_reloads: Counter,
     /// `dispatchyard_http_requests_total` by method, route and status.
     pub http_requests: Family<RouteLabels, Counter>,
+    /// Who leads, and what instances do for each other.
+    pub instances: InstanceMetrics,
     table: Table,
 }
 
@@ -137,11 +143,13 @@ impl Metrics {
             polls_parked: Gauge::default(),
             store_reloads: Counter::default(),
             http_requests: Family::default(),
+            instances: InstanceMetrics::default(),
             table,
         };
         metrics.register_edge();
         metrics.register_driver();
         metrics.register_forecasts();
+        metrics.instances.register(&mut metrics.table);
         metrics
     }
 

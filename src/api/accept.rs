@@ -5,7 +5,8 @@
 //! Event -> evaluate (guarded against panics) -> spill a large body -> one command -> commit -> answer
 //! ```
 //!
-//! All of it runs in a task of its own: a sender that hangs up changes nothing.
+//! All of it runs in a task of its own: a sender that hangs up changes nothing. Where this instance does not
+//! lead, or cannot decide now, a webhook's event is stored undecided: see [`super::adopt`].
 
 use std::panic::AssertUnwindSafe;
 
@@ -18,7 +19,7 @@ use super::state::AppState;
 use super::wire::DeliveryAccepted;
 use crate::clock::{OsEntropy, uuid_v7};
 use crate::dispatch::{Command, Deliver, Reply};
-use crate::driver::CommandError;
+use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
 use crate::intake::{Arrival, Evaluation, Outcome, evaluate};
 use crate::model::{
@@ -50,6 +51,8 @@ pub(super) struct Incoming {
     pub(super) limited_to: Option<TenantId>,
     /// What it says.
     pub(super) content: Content,
+    /// Whether it may be stored without being decided, for whoever leads next.
+    pub(super) can_wait: bool,
     /// Stands for the body's bytes in memory, for as long as they are there.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -89,8 +92,13 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let traceparent = incoming.traceparent.clone().unwrap_or_else(|| own_trace(id));
     let whose = Whose { tenant_id: incoming.tenant_id, limited_to: incoming.limited_to };
     let arrival = Arrival { at_ms: now.wall_ms, traceparent: Some(&traceparent) };
-    let Decision { event, verdicts, plan, delivery_state, reason } =
-        decide(state, incoming.content, whose, arrival);
+    let key = incoming.key.clone().filter(|_| incoming.can_wait && state.store.is_shared());
+    let leads = state.handle.views().state() == ServerState::Running;
+    let is_undecided = matches!(incoming.content, Content::Event(_));
+    let Decision { event, verdicts, plan, delivery_state, reason } = match incoming.content {
+        Content::Event(event) if key.is_some() && !leads => undecided(event),
+        content => decide(state, content, whose, arrival),
+    };
     let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
     let body = if spilled {
         state.store.write_body(id, incoming.body).await?
@@ -116,9 +124,27 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         traceparent: Some(traceparent.into()),
         body,
     };
-    let deliver = Deliver { delivery, plan, key: incoming.key, ended: Vec::new() };
-    let command = Command::Deliver(Box::new(deliver));
-    let reply = state.handle.send_patiently(command, state.patience()).await;
+    let waiting = key.map(|key| (as_accepted(delivery.clone(), is_undecided), key));
+    let mut reply = Err(CommandError::Unavailable);
+    if leads || waiting.is_none() {
+        let deliver =
+            Deliver { delivery, plan, key: incoming.key, ended: Vec::new(), adopted: false };
+        let command = Command::Deliver(Box::new(deliver));
+        reply = state.handle.send_patiently(command, state.patience()).await;
+    }
+    // Whoever leads next decides; if this one has committed it after all, the key says so.
+    if let (Err(CommandError::Unavailable | CommandError::Stopping), Some((delivery, key))) =
+        (&reply, waiting)
+    {
+        let delivery_id = state.store.accept(&delivery, &key).await?;
+        reply = Ok(Reply::Delivered {
+            delivery_id,
+            duplicate: delivery_id != id,
+            state: delivery.state,
+            verdicts: delivery.verdicts,
+            outlooks: Vec::new(),
+        });
+    }
     let stored = match &reply {
         Ok(Reply::Delivered { delivery_id, .. }) => *delivery_id == id,
         // It is not known whether it was stored: the sweep finds a body without a delivery.
@@ -158,23 +184,54 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     })
 }
 
+/// An event that somebody else decides of.
+fn undecided(event: Box<Event>) -> Decision {
+    Decision {
+        event: Some(event),
+        verdicts: Vec::new(),
+        plan: Plan::default(),
+        delivery_state: DeliveryState::Accepted,
+        reason: None,
+    }
+}
+
+/// A delivery as it is stored when nobody here can decide of it; one without an event is decided.
+fn as_accepted(delivery: Delivery, is_undecided: bool) -> Delivery {
+    if !is_undecided {
+        return delivery;
+    }
+    Delivery {
+        state: DeliveryState::Accepted,
+        reason: None,
+        verdicts: Vec::new(),
+        attempts: 0,
+        ..delivery
+    }
+}
+
 /// What becomes of a delivery.
-struct Decision {
-    event: Option<Box<Event>>,
-    verdicts: Vec<TriggerVerdict>,
-    plan: Plan,
-    delivery_state: DeliveryState,
-    reason: Option<String>,
+pub(super) struct Decision {
+    pub(super) event: Option<Box<Event>>,
+    pub(super) verdicts: Vec<TriggerVerdict>,
+    pub(super) plan: Plan,
+    pub(super) delivery_state: DeliveryState,
+    pub(super) reason: Option<String>,
 }
 
 /// Whose a delivery is, and whose triggers it may reach.
 #[derive(Clone, Copy)]
-struct Whose {
-    tenant_id: TenantId,
-    limited_to: Option<TenantId>,
+pub(super) struct Whose {
+    pub(super) tenant_id: TenantId,
+    pub(super) limited_to: Option<TenantId>,
 }
 
-fn decide(state: &AppState, content: Content, whose: Whose, arrival: Arrival<'_>) -> Decision {
+/// Asks the triggers what a delivery starts.
+pub(super) fn decide(
+    state: &AppState,
+    content: Content,
+    whose: Whose,
+    arrival: Arrival<'_>,
+) -> Decision {
     let nothing = |event, delivery_state, reason| Decision {
         event,
         verdicts: Vec::new(),

@@ -175,6 +175,7 @@ fn caller(parts: &Parts, state: &AppState, right: Right) -> Result<Caller, ApiEr
         None if known(&state.access.registrations, token).is_some() => {
             Err(ApiError::Forbidden(right.what()))
         }
+        // One that does not lead knows no runners: their calls are passed on before this is asked.
         None if matches!(runner(state, token), Ok(Some(_))) => {
             Err(ApiError::Forbidden(right.what()))
         }

@@ -102,6 +102,7 @@ pub(super) async fn replay(
         tenant_id: row.head.tenant_id,
         limited_to: caller.limited_to(),
         content: Content::Event(Box::new(event)),
+        can_wait: false,
         permit: None,
     };
     accepted(&state, incoming).await
@@ -204,6 +205,7 @@ fn own_delivery(
         tenant_id: caller.starts_for(),
         limited_to: caller.limited_to(),
         content: Content::Nothing(String::new()),
+        can_wait: false,
         permit: None,
     }
 }

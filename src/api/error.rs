@@ -4,12 +4,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::wire::Problem;
+use crate::clock::OsEntropy;
 use crate::dispatch::Refusal;
 use crate::driver::CommandError;
+use crate::model::Entropy as _;
 use crate::store::StoreError;
 
 /// How long a client waits before it asks a server again that cannot answer now, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// Over how many seconds clients are spread that wait for a leader.
+const RETRY_SPREAD_S: u64 = 3;
 
 /// What a request can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,9 @@ pub enum ApiError {
     /// The scheduler did not do it.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Only the leader can do it, and there is none that can be reached; why.
+    #[error("{0}")]
+    NoLeader(&'static str),
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -128,6 +135,12 @@ impl ApiError {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Wrong kind of body", None)
             }
             Self::Command(error) => command_parts(error),
+            Self::NoLeader(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "no-leader",
+                "No instance leads",
+                Some("ask again: another one takes over in a moment"),
+            ),
             Self::Store(StoreError::ReadTimeout { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "read-timeout", "The read took too long", None)
             }
@@ -214,8 +227,13 @@ fn command_parts(
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = self.problem();
+        // Not all at once, when there is one again.
+        let retry_after = match self {
+            Self::NoLeader(_) => HeaderValue::from(1 + OsEntropy.below(RETRY_SPREAD_S)),
+            _ => RETRY_AFTER,
+        };
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-        if status.is_server_error() && !matches!(self, Self::Command(_)) {
+        if status.is_server_error() && !matches!(self, Self::Command(_) | Self::NoLeader(_)) {
             tracing::warn!(error = %self, status = status.as_u16(), "a request failed");
         }
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -223,7 +241,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
         match status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+                response.headers_mut().insert(header::RETRY_AFTER, retry_after);
             }
             StatusCode::UNAUTHORIZED => {
                 let bearer = HeaderValue::from_static("Bearer");

@@ -124,6 +124,7 @@ async fn take_in(
         tenant_id: source.tenant_id,
         limited_to: None,
         content,
+        can_wait: true,
         permit: Some(permit),
     };
     let accepted = accept(state, incoming).await?;

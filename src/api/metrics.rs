@@ -7,16 +7,24 @@ use axum::response::{IntoResponse, Response};
 
 use super::state::AppState;
 use crate::dispatch::{Figures, PoolFigures, TenantFigures};
+use crate::driver::ServerState;
 use crate::model::{Catalogue, JobPriority};
 use crate::telemetry::{
     METRICS_CONTENT_TYPE, Metrics, PoolLabels, PoolLevelLabels, PoolStateLabels, QuotaLabels,
     TenantLabels, TenantStateLabels,
 };
 
-/// `GET /metrics`. Where the scheduler cannot be asked now, its gauges stay as they were.
+/// `GET /metrics`. Where the scheduler cannot be asked now, its gauges stay as they were; where it
+/// is another instance's they are 0.
 pub(super) async fn get(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
-    if let Ok(figures) = state.handle.ask(|scheduler, now| scheduler.figures(now)).await {
+    let leads = state.handle.views().may_speak(state.clock.now());
+    metrics.instances.leader.set(i64::from(leads));
+    if state.handle.views().state() == ServerState::Standby {
+        // What it knew when it led is another one's to tell.
+        metrics.queue.gated.clear();
+        set(metrics, &state.catalogue, &Figures::default(), 0);
+    } else if let Ok(figures) = state.handle.ask(|scheduler, now| scheduler.figures(now)).await {
         set(metrics, &state.catalogue, &figures, state.clock.now().wall_ms);
     }
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], metrics.encode()).into_response()

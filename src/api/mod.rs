@@ -5,13 +5,16 @@
 
 mod accept;
 pub mod access;
+mod adopt;
 mod advice;
 mod batch;
 mod body;
 mod caller;
 mod deliveries;
 pub mod error;
+mod forward;
 mod hooks;
+mod instances;
 mod jobs;
 mod learned;
 mod leases;
@@ -38,5 +41,7 @@ mod why;
 pub mod wire;
 mod workloads;
 
+pub use adopt::adopt;
+pub use forward::Forwarder;
 pub use route::Listed;
 pub use router::{router, routes};

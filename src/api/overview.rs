@@ -45,7 +45,16 @@ pub(super) async fn status(
         warnings = [state.warnings.clone(), concerns].concat();
     }
     let server_state = views.state();
-    if server_state != ServerState::Running {
+    let instance = super::instances::standing(&state);
+    let is_led = instance.as_ref().is_some_and(|it| it.leader.is_some());
+    if let Some(drift) = views.drift().filter(|_| limited_to.is_none()) {
+        warnings.push(drift);
+    }
+    if server_state == ServerState::Standby {
+        if !is_led {
+            warnings.push("no instance leads: nothing is given out".to_owned());
+        }
+    } else if server_state != ServerState::Running {
         warnings.push(format!("the server is {}: nothing is given out", server_state.as_str()));
     }
     let mut pools = pools.unwrap_or_default();
@@ -70,6 +79,7 @@ pub(super) async fn status(
         last_commit_at_ms: views.last_commit_at_ms(),
         predictions,
         history,
+        instance,
         warnings,
     })
 }
@@ -168,12 +178,15 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the scheduler is loaded and the store can be written.
+/// `GET /readyz`: the scheduler is loaded and the store can be written, or another instance leads.
 pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, String) {
     let server_state = state.handle.views().state();
-    let status = match server_state {
-        ServerState::Running => StatusCode::OK,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
+    let ready = match server_state {
+        ServerState::Running => true,
+        // Calls can be passed on.
+        ServerState::Standby => state.handle.views().standing().leader.is_some(),
+        _ => false,
     };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, format!("{}\n", server_state.as_str()))
 }

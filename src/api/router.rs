@@ -14,11 +14,12 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::access::local_only;
 use super::error::ApiError;
+use super::forward::forward;
 use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
-    advice, batch, deliveries, hooks, jobs, learned, leases, logs, metrics, overview, pauses,
-    records, report, resources, retention, runners, stream, why, workloads,
+    advice, batch, deliveries, hooks, instances, jobs, learned, leases, logs, metrics, overview,
+    pauses, records, report, resources, retention, runners, stream, why, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -30,6 +31,7 @@ pub fn routes() -> Vec<Listed> {
 fn api() -> Routes {
     Routes::new()
         .route("/status", get(overview::status))
+        .route("/instances", get(instances::list))
         .route("/queue", get(overview::queue))
         .route("/explain", get(why::explain_all))
         .route("/match", post(why::fit))
@@ -89,6 +91,7 @@ fn api() -> Routes {
 pub fn router(state: AppState) -> Router {
     let api = api()
         .router
+        .layer(middleware::from_fn_with_state(state.clone(), forward))
         .layer(DefaultBodyLimit::max(state.limits.api_body_bytes_max))
         .layer(middleware::from_fn_with_state(state.clone(), local_only));
     // The hook counts its own bytes: see `hooks`.

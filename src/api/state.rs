@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::AccessRules;
+use super::forward::Forwarder;
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SchedulerConfig};
 use crate::driver::Handle;
@@ -18,7 +20,7 @@ use crate::log::JobLogs;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::retention::Pruner;
 use crate::runner::PollId;
-use crate::store::Store;
+use crate::store::{Instance, Store};
 use crate::telemetry::Metrics;
 use crate::webhook::SourceAuth;
 
@@ -61,6 +63,14 @@ pub struct Shared {
     pub scheduler: SchedulerConfig,
     /// Sizes that are refused.
     pub limits: LimitsConfig,
+    /// Where several instances share the database: how calls are passed on.
+    pub forwarder: Option<Forwarder>,
+    /// Its name, where several instances share the database.
+    pub instance: Option<Instance>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// After how long an instance is taken for gone.
+    pub gone_after_ms: i64,
     /// How long the body of a request may take.
     pub body_read_timeout: Duration,
     /// Tells the time.

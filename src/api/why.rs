@@ -47,6 +47,9 @@ pub(super) async fn explain_all(
 pub(super) fn away(state: &Shared) -> ExplainReason {
     let text = match state.handle.views().state() {
         ServerState::Loading => "the server is reading its rows, and gives out nothing until then",
+        ServerState::Standby => {
+            "no instance leads at the moment, and nothing is given out until one does"
+        }
         _ => "the store cannot be written now, and nothing is given out until it can",
     };
     ExplainReason { code: "store_unavailable".to_owned(), text: text.to_owned() }

@@ -102,6 +102,7 @@ impl LifecycleRig {
             clock: Arc::new(SystemClock::new()),
             entropy: Box::new(OsEntropy),
             holder: "bench".into(),
+            seat: None,
             ended: None,
             metrics: Arc::clone(&metrics),
             probe: None,

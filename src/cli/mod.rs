@@ -34,6 +34,7 @@ mod explain;
 mod front;
 mod groups;
 mod import;
+mod instances;
 mod jobs;
 mod list;
 mod logs;
@@ -87,6 +88,8 @@ pub enum Verb {
     Jobs(jobs::JobsArgs),
     /// Runners, or one of them
     Runners(runners::RunnersArgs),
+    /// The servers that share the database, and which one leads
+    Instances,
     /// Who waits, in the order in which jobs are given out
     Queue,
     /// What would shorten waits most, each tried in a copy
@@ -176,6 +179,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Workloads(args) => workloads::run(args, &client, console).await,
         Verb::Jobs(args) => jobs::run(args, &client, console).await,
         Verb::Runners(args) => runners::run(args, &client, console).await,
+        Verb::Instances => instances::run(&client, console).await,
         Verb::Queue => queue::run(&client, console).await,
         Verb::Advise => advise::run(&client, console).await,
         Verb::Logs(args) => logs::run(args, &client, console).await,

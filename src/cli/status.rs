@@ -6,7 +6,9 @@ use super::console::Console;
 use super::list::or_dash;
 use super::table::{fields, page, rows};
 use super::time::age;
-use crate::api::wire::{KeptHistoryView, PredictionsView, RunnerUtilization, StatusView};
+use crate::api::wire::{
+    KeptHistoryView, PredictionsView, RunnerUtilization, StandingView, StatusView,
+};
 
 pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
     let answer = client.get(&["status"], &[]).await?;
@@ -25,6 +27,7 @@ fn table(status: &StatusView, now_ms: i64) -> String {
         ("running jobs", format!("{} of {}", status.running_jobs, status.max_global_concurrency)),
         ("last commit", last_commit),
     ]);
+    let standing = status.instance.as_ref().map(|it| ("instance", who_leads(it, now_ms)));
     let predictions = status.predictions.filter(|it| *it != PredictionsView::default());
     let predictions = predictions.map(|it| ("expected starts", scored(&it)));
     let pools = status.pools.iter().map(|pool| {
@@ -41,7 +44,7 @@ fn table(status: &StatusView, now_ms: i64) -> String {
     let pools = rows(&header, pools, "no pools");
     let warnings = status.warnings.iter().map(|text| ("warning", text.clone()));
     let history = status.history.as_ref().map(|it| ("history", kept(it, now_ms)));
-    page([glance, pools, fields(predictions), fields(history), fields(warnings)])
+    page([glance, fields(standing), pools, fields(predictions), fields(history), fields(warnings)])
 }
 
 /// How much is kept, and since when.
@@ -58,6 +61,19 @@ fn kept(it: &KeptHistoryView, now_ms: i64) -> String {
         megabytes(it.taken_bytes),
         age(now_ms, it.pruned_at_ms)
     )
+}
+
+/// Who answers, and who leads since when.
+fn who_leads(it: &StandingView, now_ms: i64) -> String {
+    let since =
+        it.leader_since_ms.map_or_else(String::new, |at| format!(" for {}", age(now_ms, at)));
+    match &it.leader {
+        Some(leader) if *leader == it.name && it.role == "leader" => {
+            format!("{} leads{since}", it.name)
+        }
+        Some(leader) => format!("{} stands by, {leader} leads{since}", it.name),
+        None => format!("{} stands by, nobody leads", it.name),
+    }
 }
 
 /// How often what was said came true.
@@ -122,6 +138,12 @@ mod tests {
                 oldest_end_ms: Some(0),
                 oldest_delivery_ms: None,
             }),
+            instance: Some(StandingView {
+                name: "yard-2".to_owned(),
+                role: "standby".to_owned(),
+                leader: Some("yard-1".to_owned()),
+                leader_since_ms: Some(2_000),
+            }),
             warnings: vec!["the source `open` is insecure".to_owned()],
         };
         insta::assert_snapshot!(table(&status, 6_000), @r#"
@@ -131,6 +153,8 @@ mod tests {
         waiting jobs  2
         running jobs  1 of 1000
         last commit   5s ago
+
+        instance  yard-2 stands by, yard-1 leads for 4s
 
         POOL     RUNNERS ONLINE  SLOTS USED  BUSY  WAITING  LONGEST WAIT
         default  1 of 2          1 of 4      25%   2        1.2 s

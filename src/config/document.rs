@@ -8,15 +8,16 @@ use super::overlay::Variable;
 use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
-    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, LimitsConfig,
-    Origin, RetentionConfig, SchedulerConfig, ServerConfig, SourceConfig, hints, name, retention,
-    source,
+    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, InstancesConfig,
+    LimitsConfig, Origin, RetentionConfig, SchedulerConfig, ServerConfig, SourceConfig, hints,
+    name, retention, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
+    InstancesConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
     RetentionConfig::NAME,
@@ -48,6 +49,7 @@ pub(super) fn read(
     let mut take = |name: &str| table.remove(name);
     let server = reading.section(take(ServerConfig::NAME), &variables);
     let database = reading.section(take(DatabaseConfig::NAME), &variables);
+    let instances = reading.section(take(InstancesConfig::NAME), &variables);
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let retention = reading.section(take(RetentionConfig::NAME), &variables);
@@ -79,6 +81,7 @@ pub(super) fn read(
     Ok(Config {
         server,
         database,
+        instances,
         scheduler,
         limits,
         retention,

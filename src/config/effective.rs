@@ -18,6 +18,7 @@ impl Config {
         let mut text = String::new();
         self.section(&mut text, &self.server);
         self.section(&mut text, &self.database);
+        self.section(&mut text, &self.instances);
         self.section(&mut text, &self.scheduler);
         self.section(&mut text, &self.limits);
         self.section(&mut text, &self.retention);

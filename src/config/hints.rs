@@ -1,8 +1,8 @@
 //! Well-known other spellings of keys, from other products and from habit, and what to write here.
 
 use super::{
-    AccessConfig, DatabaseConfig, LimitsConfig, PoolConfig, SchedulerConfig, ServerConfig,
-    SourceConfig, TenantConfig, TokenConfig, keys,
+    AccessConfig, DatabaseConfig, InstancesConfig, LimitsConfig, PoolConfig, SchedulerConfig,
+    ServerConfig, SourceConfig, TenantConfig, TokenConfig, keys,
 };
 
 /// Spelling, the section it is about (`""` for any), what to write.
@@ -146,10 +146,11 @@ pub(super) fn for_section(name: &str) -> Option<String> {
     for_key("", name, &[])
 }
 
-fn sections() -> [(&'static str, &'static [&'static str]); 9] {
+fn sections() -> [(&'static str, &'static [&'static str]); 10] {
     [
         ("[server]", keys::of::<ServerConfig>()),
         ("[database]", keys::of::<DatabaseConfig>()),
+        ("[instances]", keys::of::<InstancesConfig>()),
         ("[scheduler]", keys::of::<SchedulerConfig>()),
         ("[limits]", keys::of::<LimitsConfig>()),
         ("[access]", keys::of::<AccessConfig>()),

@@ -18,6 +18,7 @@ mod effective;
 mod entry;
 mod error;
 mod hints;
+mod instances;
 mod keys;
 mod limits;
 mod name;
@@ -48,6 +49,7 @@ use toml::Spanned;
 pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
 pub use database::{DatabaseConfig, DatabaseUrl};
 pub use error::{ConfigError, ConfigErrors};
+pub use instances::InstancesConfig;
 pub use limits::LimitsConfig;
 pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
@@ -73,6 +75,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[database]`: which database keeps everything.
     pub database: DatabaseConfig,
+    /// `[instances]`: servers that share a PostgreSQL.
+    pub instances: InstancesConfig,
     /// `[scheduler]`: leases, retries, timeouts.
     pub scheduler: SchedulerConfig,
     /// `[limits]`: what is refused, and from which size on.

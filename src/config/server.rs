@@ -17,6 +17,13 @@ pub struct ServerConfig {
     /// address that is not loopback an admin token is required.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    /// `advertised_url`: where other instances of the same PostgreSQL reach this one, as
+    /// `http://host:port`. Default: `listen`, unless that stands for all addresses of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "base_url")]
+    pub advertised_url: Option<String>,
+    /// `name`: what people call this instance. Default: host and port of `advertised_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// `data_dir`: the folder of the database and the bodies, where these are files, and of the
     /// logs; made when missing.
     /// Default `dispatchyard-data`.
@@ -44,6 +51,8 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
+            advertised_url: None,
+            name: None,
             data_dir: "dispatchyard-data".into(),
             workflows_dir: "workflows".into(),
             header_read_timeout_ms: 10_000,
@@ -56,6 +65,21 @@ impl Default for ServerConfig {
 
 impl Section for ServerConfig {
     const NAME: &'static str = "server";
+}
+
+/// The beginning of an address, without a `/` at its end.
+fn base_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let base = text.strip_suffix('/').unwrap_or(&text);
+    let rest = ["http://", "https://"].iter().find_map(|scheme| base.strip_prefix(scheme));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']) => {
+            Ok(Some(base.to_owned()))
+        }
+        _ => Err(D::Error::custom(format!(
+            "`{text}` is not an address that others can call, such as http://10.0.0.7:7878"
+        ))),
+    }
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {

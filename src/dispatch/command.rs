@@ -204,6 +204,9 @@ pub struct Deliver {
     pub key: Option<UniqueKey>,
     /// How workloads ended that its jobs need.
     pub ended: Ended,
+    /// Its row is there already, accepted by an instance that does not lead: only what became of it is
+    /// written.
+    pub adopted: bool,
 }
 
 /// A runner says hello.

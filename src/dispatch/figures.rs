@@ -10,7 +10,7 @@ use crate::queue::{QueueMetrics, QuotaReached, ShareUsage};
 use crate::runner::BusyTime;
 
 /// Everything that is measured by asking.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Figures {
     /// Each pool with runners or with jobs that waited for it since the last load.
     pub pools: Vec<PoolFigures>,

@@ -26,7 +26,7 @@ impl Scheduler {
         deliver: Deliver,
         verdict: Verdict,
     ) -> Result<Reply, Refusal> {
-        let Deliver { mut delivery, mut plan, ended, .. } = deliver;
+        let Deliver { mut delivery, mut plan, ended, adopted, .. } = deliver;
         if let Verdict::Duplicate(first) = verdict {
             let delivery_id = first.parse::<DeliveryId>().map_err(|_| {
                 Refusal::Invalid(format!("the key of this delivery stands for `{first}`").into())
@@ -95,7 +95,11 @@ impl Scheduler {
             verdicts: delivery.verdicts.clone(),
             outlooks,
         };
-        self.out.changes.push(Change::DeliveryInserted(Box::new(delivery)));
+        let delivery = Box::new(delivery);
+        self.out.changes.push(match adopted {
+            true => Change::DeliveryDecided(delivery),
+            false => Change::DeliveryInserted(delivery),
+        });
         Ok(reply)
     }
 

@@ -79,6 +79,12 @@ impl Driver {
         }
     }
 
+    /// This instance leads no more, or could not find out in time that it still does.
+    pub(super) fn step_down(&mut self) {
+        let batch = std::mem::take(&mut self.round).envelopes;
+        self.not_done(batch, &StoreError::NotLeading);
+    }
+
     /// The batch is not durable, or it is not known whether it is, and none of its commands is to
     /// blame. Work that has a key can safely be tried again after the load, so its sender goes on
     /// waiting; everybody else is told to ask again.

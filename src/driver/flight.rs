@@ -13,11 +13,13 @@
 //! unique key waits for the transaction that claims it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::batch::Envelope;
 use super::decide::{Failure, Round, claim};
 use super::handle::Control;
 use super::run::Driver;
+use super::seat;
 use crate::dispatch::{Output, Verdict};
 use crate::model::Now;
 use crate::store::{Batch, Lent, StoreError};
@@ -107,6 +109,8 @@ impl Driver {
     async fn land(&mut self, flight: &mut Flight) -> Result<(), StoreError> {
         let Some(mut commit) = flight.commit.take() else { return Ok(()) };
         let max = self.options.limits.batch_commands_max;
+        let unseated = seat::unseated(Arc::clone(&self.views), Arc::clone(&self.options.clock));
+        tokio::pin!(unseated);
         let lent = loop {
             let used = self.round.envelopes.len() + self.inbox.first.len();
             let ahead = self.asked.is_none() && self.ahead_failed.is_none();
@@ -114,6 +118,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 lent = &mut commit => break lent?,
+                () = &mut unseated => return Err(StoreError::NotLeading),
                 () = std::future::ready(()), if self.unsaid.is_some() => self.say(),
                 Some(question) = self.questions.recv(), if self.asked.is_none() => {
                     self.asked = Some(question);

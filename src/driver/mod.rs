@@ -17,6 +17,9 @@
 //!   views.rs    what is published after each commit: leases, credentials, records, state
 //! ```
 //!
+//! Where several servers share a database, `seat.rs` keeps the seat of the one that leads, or waits for it;
+//! the others have no scheduler. How long a leader is believed is in `term.rs`.
+//!
 //! One batch is in flight at a time, and there is no timer window: a batch is whatever arrived
 //! while the last one was committed, and most of it is decided by then.
 
@@ -26,7 +29,9 @@ mod failure;
 mod flight;
 mod handle;
 mod run;
+mod seat;
 mod speak;
+mod term;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -34,4 +39,5 @@ mod views;
 pub use batch::{Envelope, Limits};
 pub use handle::{CommandError, Handle};
 pub use run::{DriverOptions, Probe, spawn};
-pub use views::{Cursor, RecordStream, ServerState, Streamed, Views};
+pub use term::Term;
+pub use views::{Cursor, RecordStream, ServerState, Standing, Streamed, Views};

@@ -12,12 +12,14 @@ use super::batch::{Inbox, Limits};
 use super::decide::{Failure, Round};
 use super::flight::Flight;
 use super::handle::{CommandError, Control, Handle, Question};
+use super::seat::{self, Leaving};
+use super::term::Term;
 use super::views::{ServerState, Views};
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Command, LeaseOwner, Scheduler, Settings};
 use crate::model::{Entropy, Now};
 use crate::runner::PollId;
-use crate::store::Writer;
+use crate::store::{Seat, StoreError, Writer};
 use crate::telemetry::{Meter, Metrics};
 
 /// Looks at each command before it is applied, inside the same guard against panics: how tests
@@ -40,6 +42,8 @@ pub struct DriverOptions {
     pub entropy: Box<dyn Entropy>,
     /// What this process is called in the leader row.
     pub holder: String,
+    /// Where several servers share the database: the seat, and how long its holder is believed.
+    pub seat: Option<(Seat, Term)>,
     /// Counts what the driver does.
     pub metrics: Arc<Metrics>,
     /// Where ended attempts are told, for whoever finishes what belongs to them (their logs). A
@@ -54,6 +58,8 @@ const QUESTIONS_BUDGET_MS: i64 = 5;
 /// How long the driver waits before it tries a store again that failed: doubled up to the last. With
 /// that and a load, writes are accepted again within a second of the end of the trouble.
 const RELOAD_WAIT_MS: (u64, u64) = (20, 500);
+/// How often an instance that does not lead makes sure that it missed no news of that.
+const STANDBY_LOOK: Duration = Duration::from_millis(250);
 
 /// Starts the driver on a thread of its own, so that no other task delays a decision. The
 /// receiver resolves when it has ended.
@@ -61,7 +67,11 @@ const RELOAD_WAIT_MS: (u64, u64) = (20, 500);
 /// # Errors
 ///
 /// When the thread cannot be started.
-pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiver<()>)> {
+///
+/// # Panics
+///
+/// With a seat, outside of a runtime: its keeper is a task there.
+pub fn spawn(mut options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiver<()>)> {
     let (control, control_receiver) = mpsc::channel(options.limits.control_queue_max);
     let (intake, intake_receiver) = mpsc::channel(options.limits.intake_queue_max);
     let (questions, question_receiver) = mpsc::channel(1_024);
@@ -76,6 +86,10 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
         first: VecDeque::new(),
         stopping: false,
     };
+    let leaving = options.seat.take().map(|(seat, term)| {
+        views.share();
+        seat::keep(seat, term, Arc::clone(&views), Arc::clone(&options.clock))
+    });
     let meter = Meter::new(Arc::clone(&options.metrics), options.settings.catalogue.clone());
     let driver = Driver {
         options,
@@ -92,6 +106,7 @@ pub fn spawn(options: DriverOptions) -> std::io::Result<(Handle, oneshot::Receiv
         asked: None,
         parked: FxHashMap::default(),
         failures: 0,
+        leaving,
     };
     std::thread::Builder::new().name("driver".into()).spawn(move || {
         let views = Arc::clone(&driver.views);
@@ -131,12 +146,18 @@ pub(super) struct Driver {
     pub(super) parked: FxHashMap<PollId, oneshot::Sender<Answer>>,
     /// Loads and commits that failed since the last commit.
     pub(super) failures: u32,
+    /// Keeps the seat until it is told to leave; `None` where there is one server only.
+    leaving: Option<Leaving>,
 }
 
 impl Driver {
     async fn run(mut self) {
         while !self.inbox.stopping {
             if self.scheduler.is_none() {
+                if !self.views.may_speak(self.now()) {
+                    self.stand_by().await;
+                    continue;
+                }
                 if self.failures > 0 {
                     self.refuse_while_away().await;
                 }
@@ -145,6 +166,9 @@ impl Driver {
             }
             if self.flight.is_none() {
                 self.wait().await;
+                if self.scheduler.is_none() {
+                    continue;
+                }
             }
             self.turn().await;
         }
@@ -160,7 +184,12 @@ impl Driver {
     pub(super) async fn load(&mut self) {
         let now = self.now();
         self.ticked_at = None;
+        if self.views.state() == ServerState::Standby {
+            self.views.set_state(ServerState::Loading);
+        }
         match self.options.writer.load(&self.options.holder, now.wall_ms).await {
+            // Another one may have loaded since.
+            Ok(_) if !self.views.may_speak(self.now()) => {}
             Ok(snapshot) => {
                 let jobs = snapshot.jobs.len();
                 let mut scheduler =
@@ -177,12 +206,45 @@ impl Driver {
                 self.options.metrics.store_reloads.inc();
                 self.scheduler = Some(scheduler);
             }
+            Err(StoreError::NotLeading) => self.failures += 1,
             Err(error) => {
                 self.failures += 1;
                 if self.failures == 1 || self.failures.is_multiple_of(30) {
                     tracing::error!(%error, tries = self.failures, "failed to load the live jobs");
                 }
                 self.views.set_state(ServerState::StoreUnavailable);
+            }
+        }
+    }
+
+    /// Decides nothing until this instance leads. Whoever asks is told so: what a standby can do is done
+    /// elsewhere.
+    async fn stand_by(&mut self) {
+        self.views.step_down();
+        self.failures = 0;
+        for envelope in self.inbox.first.drain(..) {
+            envelope.answer(Err(CommandError::Unavailable));
+        }
+        let mut standing = self.views.watch_standing();
+        while !self.views.may_speak(self.now()) {
+            tokio::select! {
+                _ = standing.changed() => {}
+                // A term that was renewed after all changes nothing that could be waited for.
+                () = tokio::time::sleep(STANDBY_LOOK) => {}
+                // Unanswered: whoever asked is told by that.
+                Some(question) = self.questions.recv() => drop(question),
+                Some(envelope) = self.inbox.intake.recv() => {
+                    envelope.answer(Err(CommandError::Unavailable));
+                }
+                control = self.inbox.control.recv() => match control {
+                    Some(Control::Command(envelope)) => {
+                        envelope.answer(Err(CommandError::Unavailable));
+                    }
+                    Some(Control::Stop) | None => {
+                        self.inbox.stopping = true;
+                        return;
+                    }
+                },
             }
         }
     }
@@ -223,6 +285,7 @@ impl Driver {
         let now = self.now();
         let tick = self.scheduler.as_ref().and_then(|it| it.next_tick_in_ms(now));
         let tick = tick.map_or(u64::MAX, |ms| u64::try_from(ms).unwrap_or(0));
+        let unseated = seat::unseated(Arc::clone(&self.views), Arc::clone(&self.options.clock));
         tokio::select! {
             biased;
             control = self.inbox.control.recv() => match control {
@@ -231,6 +294,7 @@ impl Driver {
             },
             Some(envelope) = self.inbox.intake.recv() => self.inbox.first.push_back(envelope),
             Some(question) = self.questions.recv() => self.answer(question),
+            () = unseated => self.step_down(),
             () = tokio::time::sleep(Duration::from_millis(tick.min(3_600_000))) => {}
         }
     }
@@ -272,6 +336,10 @@ impl Driver {
         }
         if let Err(error) = self.options.writer.close().await {
             tracing::warn!(%error, "the store was not closed cleanly");
+        }
+        // Only now, when nothing is written any more: the next one leads in a moment.
+        if let Some(leaving) = self.leaving.take() {
+            leaving.leave().await;
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
-use crate::model::{LeaseRef, LeaseToken, Record, RunnerId};
+use crate::model::{LeaseRef, LeaseToken, Now, Record, RunnerId};
+use crate::store::Leader;
 
 /// What the server is able to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +22,8 @@ pub enum ServerState {
     StoreUnavailable = 2,
     /// The process is about to end.
     Stopping = 3,
+    /// Another instance leads, or none does; this one decides nothing.
+    Standby = 4,
 }
 
 impl ServerState {
@@ -31,14 +34,29 @@ impl ServerState {
             Self::Running => "running",
             Self::StoreUnavailable => "store unavailable",
             Self::Stopping => "stopping",
+            Self::Standby => "standby",
         }
     }
+}
+
+/// Who leads, as this instance sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// This one does.
+    pub leads: bool,
+    /// Who does, where several servers share the database; `None` when nobody does.
+    pub leader: Option<Leader>,
 }
 
 /// The published views. Written by the driver alone, and only after a commit.
 #[derive(Debug)]
 pub struct Views {
-    state: AtomicU8,
+    state: watch::Sender<ServerState>,
+    standing: watch::Sender<Standing>,
+    /// Until when (monotonic) the leader may speak without another sign of the database.
+    trusted_until_ms: AtomicI64,
+    /// What other instances are configured with, where that is something else.
+    drift: RwLock<Option<String>>,
     epoch: AtomicI64,
     last_commit_at_ms: AtomicI64,
     leases: RwLock<FxHashMap<LeaseToken, LeaseOwner>>,
@@ -51,7 +69,10 @@ impl Views {
     /// Views before the first load; `records_max` bounds the ring of records.
     pub fn new(records_max: usize) -> Self {
         Self {
-            state: AtomicU8::new(ServerState::Loading as u8),
+            state: watch::Sender::new(ServerState::Loading),
+            standing: watch::Sender::new(Standing { leads: true, leader: None }),
+            trusted_until_ms: AtomicI64::new(i64::MAX),
+            drift: RwLock::default(),
             epoch: AtomicI64::new(0),
             last_commit_at_ms: AtomicI64::new(0),
             leases: RwLock::default(),
@@ -62,16 +83,77 @@ impl Views {
 
     /// What the server is able to do.
     pub fn state(&self) -> ServerState {
-        match self.state.load(Ordering::Acquire) {
-            0 => ServerState::Loading,
-            1 => ServerState::Running,
-            2 => ServerState::StoreUnavailable,
-            _ => ServerState::Stopping,
-        }
+        *self.state.borrow()
+    }
+
+    /// The same, to wait for another one.
+    pub fn watch_state(&self) -> watch::Receiver<ServerState> {
+        self.state.subscribe()
     }
 
     pub(super) fn set_state(&self, state: ServerState) {
-        self.state.store(state as u8, Ordering::Release);
+        self.state.send_if_modified(|known| std::mem::replace(known, state) != state);
+    }
+
+    /// Whether no other server can share the database.
+    pub fn is_alone(&self) -> bool {
+        self.trusted_until_ms() == i64::MAX
+    }
+
+    /// Who leads.
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// The same, to wait for a change.
+    pub fn watch_standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Whether what only the leader knows may be told now: this instance leads, and by its own clock no
+    /// other one can.
+    pub fn may_speak(&self, now: Now) -> bool {
+        self.standing.borrow().leads && now.mono_ms < self.trusted_until_ms()
+    }
+
+    /// What to tell an operator of instances that are configured otherwise.
+    pub fn drift(&self) -> Option<String> {
+        self.drift.read().unwrap_or_else(|broken| broken.into_inner()).clone()
+    }
+
+    pub(super) fn set_drift(&self, drift: Option<String>) {
+        *self.drift.write().unwrap_or_else(|broken| broken.into_inner()) = drift;
+    }
+
+    /// There can be others from now on.
+    pub(super) fn share(&self) {
+        self.trust_until(0);
+        self.stand(Standing::default());
+    }
+
+    pub(super) fn stand(&self, standing: Standing) {
+        self.standing.send_if_modified(|known| {
+            let is_new = *known != standing;
+            *known = standing;
+            is_new
+        });
+    }
+
+    pub(super) fn trusted_until_ms(&self) -> i64 {
+        self.trusted_until_ms.load(Ordering::Acquire)
+    }
+
+    pub(super) fn trust_until(&self, mono_ms: i64) {
+        self.trusted_until_ms.store(mono_ms, Ordering::Release);
+    }
+
+    /// Forgets what only a leader knows.
+    pub(super) fn step_down(&self) {
+        self.leases.write().unwrap_or_else(|broken| broken.into_inner()).clear();
+        *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) =
+            Credentials::default();
+        self.epoch.store(0, Ordering::Release);
+        self.set_state(ServerState::Standby);
     }
 
     /// The scheduler's epoch; 0 before the first load.

@@ -13,6 +13,8 @@ use super::{
 pub enum Change {
     /// A new delivery, with its verdicts.
     DeliveryInserted(Box<Delivery>),
+    /// What became of a delivery that was accepted before: its state, its reason and its verdicts.
+    DeliveryDecided(Box<Delivery>),
     /// New requirements.
     ClassInserted(Class),
     /// A new workload.

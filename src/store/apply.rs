@@ -91,6 +91,9 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
     to.send(&sql::CLASS_INSERT, &set.classes, |row, to| rows::class::bind(row, to)).await?;
     let deliveries = &set.deliveries;
     to.send(&sql::DELIVERY_INSERT, deliveries, |row, to| rows::delivery::bind(row, to)).await?;
+    let decided = &set.decided;
+    to.send(&sql::DELIVERY_DECIDE, decided, |row, to| rows::delivery::bind_decided(row, to))
+        .await?;
     WORKLOADS.write(to, set.workloads).await?;
     JOBS.write(to, set.jobs).await?;
     to.send(&sql::JOB_SPEC_INSERT, &set.specs, bind_spec).await?;

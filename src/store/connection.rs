@@ -84,6 +84,9 @@ pub(super) const BEGIN_NAMES: Plain = Plain {
     postgres: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
         LOCK TABLE tenant, pool IN SHARE ROW EXCLUSIVE MODE",
 };
+/// PostgreSQL: says that this connection is the writer's.
+pub(super) const MARK_WRITER: Plain =
+    Plain { sqlite: "SELECT 1", postgres: super::postgres::MARK_WRITER };
 /// Ends a transaction.
 pub(super) const COMMIT: Plain = Plain { sqlite: "COMMIT", postgres: "COMMIT" };
 /// Gives a transaction up.

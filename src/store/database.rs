@@ -13,7 +13,7 @@ use super::flock::FileLock;
 use super::lock::DatabaseLock;
 use super::options::{Location, StoreOptions};
 use super::planted::Point;
-use super::postgres::{BodyTable, Server, SessionLock};
+use super::postgres::{BodyTable, Intake, Server, SessionLock};
 use super::read::Readers;
 use super::{schema, sqlite};
 
@@ -47,11 +47,17 @@ impl Database {
             Location::Server(address) => {
                 let server = Arc::new(Server::new(address, &options)?);
                 let mut first = server.first_connection().await?;
-                let lock = SessionLock::take(Arc::clone(&server)).await?;
+                let lock = match options.instance.clone() {
+                    None => SessionLock::take(Arc::clone(&server)).await?,
+                    Some(instance) => SessionLock::share(Arc::clone(&server), instance),
+                };
                 options.planted.at(Point::Locked)?;
                 let migrated = schema::migrate_postgres(&mut first).await;
                 migrated.map_err(|error| server.unmigrated(error))?;
                 options.planted.at(Point::Migrated)?;
+                if lock.instance().is_none() {
+                    lock.sit_alone().await?;
+                }
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
                 let bodies = BodyTable::open(&server);
                 Ok((Self::Postgres(server), DatabaseLock::Session(lock), Bodies::Table(bodies)))
@@ -69,6 +75,14 @@ impl Database {
                 sqlite::open_writer(path, options).await.map(Connection::Sqlite)
             }
             Self::Postgres(server) => server.open_writer().await,
+        }
+    }
+
+    /// Connections that accept deliveries beside the batches.
+    pub(super) fn open_intake(&self) -> Option<Intake> {
+        match self {
+            Self::Sqlite(..) => None,
+            Self::Postgres(server) => Some(Intake::open(server)),
         }
     }
 

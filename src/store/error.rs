@@ -88,6 +88,9 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Another instance leads, or none does: wait until this one has the seat.
+    #[error("this instance does not lead: it may not write")]
+    NotLeading,
     /// Another writer has raised the epoch: step down. Nothing of the batch was written.
     #[error("the epoch was raised by another writer; this one must load before it writes again")]
     Fenced,

@@ -1,8 +1,9 @@
-//! What keeps a second server from the same database, and the whole of it: nothing else in the store
-//! knows that there could be another.
+//! What keeps a second server from writing the same database, and the whole of it: nothing else in the
+//! store knows that there could be another.
 //!
 //! It is held by every [`super::Store`] and by the [`super::Writer`], and goes away with them. A load
-//! asks for it again, because PostgreSQL gives it back when its connection is lost.
+//! asks for it again, because PostgreSQL gives it back when its connection is lost. Servers that share a
+//! PostgreSQL go by a [`super::Seat`] to it.
 
 use super::error::StoreError;
 use super::flock::FileLock;
@@ -22,6 +23,7 @@ impl DatabaseLock {
     ///
     /// # Errors
     /// [`StoreError::InUse`] when somebody took it while our connection was lost;
+    /// [`StoreError::NotLeading`] for an instance that does not lead;
     /// [`StoreError::Unavailable`] when the database cannot be reached.
     pub(super) async fn hold(&self) -> Result<(), StoreError> {
         match self {

@@ -31,6 +31,7 @@ mod database;
 mod error;
 mod files;
 mod flock;
+mod intake;
 mod load;
 mod lock;
 mod moves;
@@ -43,6 +44,7 @@ mod read;
 mod row;
 mod rows;
 mod schema;
+mod seat;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -55,13 +57,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bodies::Bodies;
+use columns::Columns;
 use database::Database;
 use lock::DatabaseLock;
+use postgres::Intake;
 use read::Readers;
+use row::Row;
 
 pub use backup::{EPOCHS_LEFT_OUT, back_up};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
+pub use intake::AcceptedBell;
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 #[doc(hidden)]
@@ -72,6 +78,7 @@ pub use read::{
     WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
+pub use seat::{Held, Instance, InstanceRow, Leader, Look, Seat};
 pub use writer::Writer;
 
 /// Reads the database and keeps large bodies; cheap to clone.
@@ -82,13 +89,15 @@ pub struct Store {
     read_timeout: Duration,
     bodies: Bodies,
     planted: Planted,
+    /// Where others accept deliveries too.
+    intake: Option<Intake>,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
-    _lock: Arc<DatabaseLock>,
+    lock: Arc<DatabaseLock>,
 }
 
 impl Store {
-    /// Opens the database: takes its lock, asserts what durability needs, and brings the schema up to
-    /// date; with SQLite it makes the folders too. The writer must load before it writes.
+    /// Opens the database: takes its lock, unless it is shared; asserts what durability needs, and
+    /// brings the schema up to date; with SQLite it makes the folders too. The writer must load before it writes.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::SchemaNewer`], [`StoreError::Migration`], or
@@ -101,14 +110,23 @@ impl Store {
         let (database, lock, bodies) = Database::open(options).await?;
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
+        let intake = Seat::of(&lock).and_then(|_| database.open_intake());
         let writer = Writer::new(database, Arc::clone(&lock), planted.clone());
-        Ok((Self { readers, read_timeout, bodies, planted, _lock: lock }, writer))
+        Ok((Self { readers, read_timeout, bodies, intake, planted, lock }, writer))
+    }
+
+    /// Its seat among those that share the database; `None` where there is one server only.
+    pub fn seat(&self) -> Option<Seat> {
+        Seat::of(&self.lock)
     }
 
     /// Waits for the reads that run and closes the connections; later reads fail.
     pub async fn close(&self) {
         self.readers.close().await;
         self.bodies.close().await;
+        if let Some(intake) = &self.intake {
+            intake.close().await;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::planted::Planted;
+use super::seat::Instance;
 
 /// Where the store keeps its data and how much it may use.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct StoreOptions {
     /// PostgreSQL: how long one statement of the writer may run, and how long its transaction may lie
     /// idle, before the server ends them.
     pub write_timeout_ms: u64,
+    /// PostgreSQL: what this server tells the others that share the database; it writes only while it
+    /// leads. `None`: it shares with nobody, and is refused where somebody else is.
+    pub instance: Option<Instance>,
     /// When a commit is flushed, on SQLite. PostgreSQL always does it before it reports it.
     pub synchronous: Synchronous,
     /// What only tests of durability change.
@@ -45,6 +49,7 @@ impl StoreOptions {
             read_timeout_ms: 5_000,
             busy_timeout_ms: 5_000,
             write_timeout_ms: 5_000,
+            instance: None,
             synchronous: Synchronous::Full,
             planted: Planted::default(),
         }

@@ -129,13 +129,18 @@ statements! { SINGLE:
     WORKLOAD_SELECT = "workload_select";
 }
 
-// What there is on PostgreSQL only: bodies as rows, and the lock of a batch that is not alone.
+// What there is on PostgreSQL only: bodies as rows, the lock of a batch that is not alone,
+// other instances, and what they accept.
 statements! { POSTGRES_ONLY:
     BODY_DELETE = "body_delete" postgres;
     BODY_INSERT = "body_insert" postgres;
     BODY_SELECT = "body_select" postgres;
     BODY_SWEEP = "body_sweep" postgres;
+    DELIVERY_ACCEPT = "delivery_accept" postgres;
+    DELIVERY_TAKE_UP = "delivery_take_up" postgres;
+    INSTANCE_LIST = "instance_list" postgres;
     LEADER_LOCK = "leader_lock" postgres;
+    UNIQUE_KEY_REFERENCE = "unique_key_reference" postgres;
 }
 
 // What a batch writes, many rows at a time; the letters are the types of the columns of one row:
@@ -145,6 +150,7 @@ bulk_statements! {
     ATTEMPT_PRUNE = "attempt_prune", "ii";
     CLASS_INSERT = "class_insert", "it";
     DELIVERY_BODY_PRUNE = "delivery_body_prune", "tb";
+    DELIVERY_DECIDE = "delivery_decide", "titt";
     DELIVERY_INSERT = "delivery_insert", "tttttitttitiititttb";
     DELIVERY_PRUNE = "delivery_prune", "t";
     EDGE_INSERT = "edge_insert", "iii";

@@ -106,7 +106,7 @@ async fn tables(from: &mut PgConnection) -> Result<Vec<Table>, StoreError> {
          FROM information_schema.columns AS c
          JOIN information_schema.tables AS t USING (table_schema, table_name)
          WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
-             AND c.table_name NOT IN ('_sqlx_migrations', 'body')
+             AND c.table_name NOT IN ('_sqlx_migrations', 'body', 'instance', 'leadership')
          ORDER BY c.table_name, c.ordinal_position";
     let columns: Vec<(String, String, String)> =
         sqlx::query_as(query).fetch_all(from).await.map_err(failed)?;

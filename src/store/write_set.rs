@@ -22,6 +22,8 @@ pub(super) type Spec<'a> = (JobId, WorkloadId, &'a Arc<JobSpec>);
 pub(super) struct WriteSet<'a> {
     pub(super) classes: Vec<&'a Class>,
     pub(super) deliveries: Vec<&'a Delivery>,
+    /// Accepted before, and decided now.
+    pub(super) decided: Vec<&'a Delivery>,
     pub(super) workloads: Tracks<'a, Workload>,
     pub(super) jobs: Tracks<'a, Job>,
     pub(super) specs: Vec<Spec<'a>>,
@@ -59,6 +61,7 @@ impl<'a> WriteSet<'a> {
     fn add(&mut self, change: &'a Change) -> Result<(), StoreError> {
         match change {
             Change::DeliveryInserted(delivery) => self.deliveries.push(delivery),
+            Change::DeliveryDecided(delivery) => self.decided.push(delivery),
             Change::ClassInserted(class) => self.classes.push(class),
             Change::WorkloadInserted(workload) => {
                 let id = workload.id.0;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::batch::Lent;
-use super::connection::Connection;
+use super::connection::{Connection, MARK_WRITER};
 use super::database::Database;
 use super::error::StoreError;
 use super::load;
@@ -40,13 +40,17 @@ impl Writer {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database cannot be opened, written or read: wait, and
-    /// load again. [`StoreError::InUse`] when another server took it while it was lost to this one.
+    /// load again. [`StoreError::InUse`] when another server took it while it was lost to this one;
+    /// [`StoreError::NotLeading`] for an instance that has to have the seat first.
     /// [`StoreError::Corrupt`] when a row cannot be understood.
     pub async fn load(&mut self, holder: &str, wall_ms: i64) -> Result<Snapshot, StoreError> {
         // Dropping it closes it, which rolls back what it has open.
         drop(self.connection.take());
         self.lock.hold().await?;
         let mut connection = self.database.open_writer().await?;
+        if let Connection::Postgres(..) = connection {
+            connection.session().plain(MARK_WRITER).await?;
+        }
         self.planted.at(Point::Opened)?;
         load::raise_epoch(&mut connection, holder, wall_ms).await?;
         self.planted.at(Point::Raised)?;

@@ -98,7 +98,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("axum", &["api", "app"]),
-    ("reqwest", &["agent_runner", "cli", "app"]),
+    ("reqwest", &["agent_runner", "cli", "app", "api"]),
     ("clap", &["cli", "main"]),
 ];
 

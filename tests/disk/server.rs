@@ -79,6 +79,7 @@ impl Server {
             records_max: 100,
             clock: Arc::new(SystemClock::new()),
             entropy: Box::new(OsEntropy),
+            seat: None,
             holder: "test".into(),
             metrics: Arc::new(Metrics::new()),
             ended: None,

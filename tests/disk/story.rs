@@ -467,7 +467,13 @@ fn delivery(number: u64) -> Command {
     let key =
         UniqueKey { scope: KeyScope::Delivery, key: format!("github:delivery-{number}").into() };
     let plan = Plan { workloads: vec![workload(&format!("once-delivered-{number}"), &["x"])] };
-    Command::Deliver(Box::new(Deliver { delivery, plan, key: Some(key), ended: Vec::new() }))
+    Command::Deliver(Box::new(Deliver {
+        delivery,
+        plan,
+        key: Some(key),
+        ended: Vec::new(),
+        adopted: false,
+    }))
 }
 
 /// Loads what is there, as a server does at its start.

@@ -17,6 +17,7 @@ use dispatchyard::model::{AttemptOutcome, DeliveryId, JobStateKind};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::Method;
+use rustix::process::Signal;
 use tokio::task::JoinSet;
 
 use crate::support::wait::within;
@@ -55,7 +56,7 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
     let setup = setup.own_port().workflow("ci", WORKFLOW).scheduler("retry_max_attempts", 100);
     let home = setup.build();
     let mut server = ServerProcess::start(&home).await;
-    let load = Arc::new(Load::new(&server.api));
+    let load = Arc::new(Load::new(vec![server.api.clone()]));
     let mut tasks = JoinSet::new();
     for sender in 0..SENDERS {
         tasks.spawn(Arc::clone(&load).send(sender));
@@ -71,13 +72,16 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
         server = ServerProcess::start(&home).await;
     }
     let (status, checked) = conclude(&server, &load, &mut tasks).await;
-    real.signal(rustix::process::Signal::TERM);
+    real.signal(Signal::TERM);
     assert!(real.ended().await.success(), "{}", real.told());
 
     let starts = i64::try_from(crashes).unwrap() + 1;
     let (counters, told) = (load.counters(), server.told());
     let seen = format!("{checked}, {counters}");
-    assert_eq!(status.epoch, starts, "a load between two starts is a fault: {seen}\n{told}");
+    // On PostgreSQL one may be killed before the lock of the one before it was free.
+    let is_shared = home.schema().is_some();
+    let loads = status.epoch == starts || (is_shared && status.epoch < starts);
+    assert!(loads, "{} loads, and one between two starts is a fault: {seen}\n{told}", status.epoch);
     load.assert_reached();
 }
 
@@ -98,6 +102,80 @@ async fn conclude(
         ended.unwrap_or_else(|error| panic!("{error}\nthe server told:\n{}", server.told()));
     }
     (status, check(&server.api, load).await)
+}
+
+/// How many times one of several instances is killed, put to sleep for longer than its term, or stopped.
+const TROUBLES: usize = 6;
+/// The term of their leader.
+const TTL_MS: u64 = 1_500;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
+    let seed = std::env::var("DISPATCHYARD_IT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut random = StdRng::seed_from_u64(seed.unwrap_or(7));
+    let instances = format!("\n[instances]\nleader_ttl_ms = {TTL_MS}\nlook_interval_ms = 50\n");
+    let mut setup = Setup::default().on_postgres().await.workflow("ci", WORKFLOW);
+    setup = setup.scheduler("retry_max_attempts", 100).more(&instances);
+    let (mut homes, mut servers) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        setup = setup.own_port();
+        let home = setup.build();
+        servers.push(ServerProcess::start(&home).await);
+        homes.push(home);
+    }
+    let apis: Vec<_> = servers.iter().map(|server| server.api.clone()).collect();
+    let load = Arc::new(Load::new(apis.clone()));
+    let mut tasks = JoinSet::new();
+    for sender in 0..SENDERS {
+        tasks.spawn(Arc::clone(&load).send(sender));
+    }
+    for runner in 0..RUNNERS {
+        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
+    }
+    for trouble in 0..TROUBLES {
+        tokio::time::sleep(Duration::from_millis(random.random_range(ALIVE_MS))).await;
+        // Mostly the one that leads.
+        let leader = until("one leads", async || {
+            for (at, api) in apis.iter().enumerate() {
+                let answer = api.request(Method::GET, "/readyz").send().await.ok()?;
+                if answer.text().await.ok()?.trim() == "running" {
+                    return Some(at);
+                }
+            }
+            None
+        })
+        .await;
+        let at = if random.random_range(0..4) == 0 { (leader + 1) % 3 } else { leader };
+        match trouble % 3 {
+            0 => servers[at].kill().await,
+            1 => {
+                servers[at].signal(Signal::STOP);
+                tokio::time::sleep(Duration::from_millis(TTL_MS + 700)).await;
+                servers[at].signal(Signal::CONT);
+                continue;
+            }
+            _ => {
+                servers[at].signal(Signal::TERM);
+                assert!(servers[at].ended().await.success(), "{}", servers[at].told());
+            }
+        }
+        servers[at] = ServerProcess::start(&homes[at]).await;
+    }
+    load.stop_sending();
+    let api = &apis[0];
+    until("everything has ended", async || {
+        let status: StatusView = ask(api, "/status").await?;
+        let open = ask::<List<DeliveryView>>(api, "/deliveries?state=accepted").await?;
+        let idle = status.queue_size == 0 && status.running_jobs == 0;
+        (idle && open.items.is_empty() && load.all_sent()).then_some(())
+    })
+    .await;
+    load.stop_working();
+    while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
+        ended.unwrap_or_else(|error| panic!("{error}"));
+    }
+    println!("{}, {}", check(api, &load).await, load.counters());
+    load.assert_reached();
 }
 
 /// What the final look found.

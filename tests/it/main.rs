@@ -21,6 +21,7 @@ mod faults;
 mod forecast;
 mod forms;
 mod hooks;
+mod instances;
 mod leases;
 mod lifecycle;
 mod observing;

@@ -56,8 +56,8 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
     let (path, body) = match (route.method.as_str(), route.path) {
         (
             "GET",
-            path @ ("/status" | "/queue" | "/advice" | "/explain" | "/report" | "/stream"
-            | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
+            path @ ("/status" | "/instances" | "/queue" | "/advice" | "/explain" | "/report"
+            | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
             | "/resources" | "/groups" | "/model"),
         ) => (path.to_owned(), None),
         ("GET", "/deliveries/{id}" | "/deliveries/{id}/body") => (fill(route, delivery), None),

@@ -39,7 +39,10 @@ impl Rows {
         self.marks = marks;
         for change in changes {
             match change {
-                Change::DeliveryInserted(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::DeliveryInserted(_)
+                | Change::DeliveryDecided(_)
+                | Change::Recorded(_)
+                | Change::KeyAnswered(..) => {}
                 Change::Pruned(_) => panic!("nobody prunes here"),
                 Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
                 Change::EdgeInserted(edge) => self.add_edge(edge),

@@ -35,7 +35,7 @@ pub struct List<T> {
 /// The server at a glance.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StatusView {
-    /// `running`, `store unavailable` or `stopping`.
+    /// `loading`, `running`, `standby`, `store unavailable` or `stopping`.
     pub state: String,
     /// The program's version.
     pub version: String,
@@ -61,6 +61,9 @@ pub struct StatusView {
     /// What is kept, once that was looked at; for callers who see all.
     #[serde(default)]
     pub history: Option<KeptHistoryView>,
+    /// Who leads, where several instances share the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<super::StandingView>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
 }

@@ -41,6 +41,7 @@ pub(crate) fn deliver(number: u128, workloads: Vec<PlannedWorkload>) -> Command 
         plan: Plan { workloads },
         key,
         ended: Vec::new(),
+        adopted: false,
     }))
 }
 
@@ -62,6 +63,28 @@ fn a_delivery_starts_its_workloads_and_each_verdict_names_its_own() {
     assert_eq!(stored, Some(verdicts), "the row says the same");
     assert!(yard.workloads.values().all(|row| row.delivery_id.is_some()));
     assert_eq!(yard.scheduler.queue_metrics().total(), 3);
+}
+
+#[test]
+fn an_adopted_delivery_starts_the_same_and_its_row_is_not_written_twice() {
+    let mut yard = Yard::new();
+    let Command::Deliver(mut command) = deliver(1, vec![workload(vec![job("a")])]) else {
+        panic!("a delivery")
+    };
+    command.adopted = true;
+    let reply = yard.apply(Command::Deliver(command)).unwrap();
+    let Reply::Delivered { verdicts, .. } = reply else { panic!("{reply:?}") };
+    let decided: Vec<_> = yard
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::DeliveryDecided(delivery) => Some(delivery.verdicts.clone()),
+            Change::DeliveryInserted(delivery) => panic!("{delivery:?}"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(decided, [verdicts]);
+    assert_eq!(yard.scheduler.queue_metrics().total(), 1);
 }
 
 #[test]

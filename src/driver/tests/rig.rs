@@ -66,6 +66,7 @@ impl Rig {
             clock: Arc::new(SystemClock::new()),
             entropy: Box::new(OsEntropy),
             holder: "test".into(),
+            seat: None,
             metrics: Arc::clone(&metrics),
             ended: None,
             probe,

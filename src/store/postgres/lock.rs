@@ -1,74 +1,372 @@
-//! The lock that keeps a second server from the same PostgreSQL database.
+//! The lock that keeps a second server from writing the same PostgreSQL database, and what is told
+//! beside it where several share one.
 //!
 //! A session's advisory lock: it goes away with its connection, however that ends. Losing it does no
 //! harm by itself, because every batch is fenced by the epoch; it only decides who may raise that.
+//! Instances that share the database take it when it is free ([`SessionLock::look`]), and renew a row by
+//! the database's clock as long as they have it ([`SessionLock::renew`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::Mutex;
 
 use super::{NOTICE_THE_DEAD, Server};
 use crate::store::error::StoreError;
+use crate::store::seat::{Held, Instance, Leader, Look};
 
 /// How often a new server looks whether one that has just ended, or crashed, is gone: for 3 s.
 const TRIES: u32 = 120;
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// How long the connection of the lock may take to say that it is well.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// An instance that was not heard of for so long is forgotten.
+const FORGOTTEN_AFTER_MS: i64 = 3_600_000;
 
-/// The lock's key is this number and one for the schema, so that databases which share a server, and
-/// schemas which share a database, do not meet.
+/// The sessions that hold an advisory lock of this number in this schema: a lock's key is a number and
+/// one for the schema, so that databases which share a server, and schemas which share a database, do
+/// not meet.
+macro_rules! holding {
+    ($what:literal, $number:literal, $and:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.granted AND l.classid = ",
+            $number,
+            " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND l.objid::int8 = (hashtext(current_schema())::int8 & 4294967295) ",
+            $and
+        )
+    };
+}
+
 const TRY: &str = "SELECT pg_try_advisory_lock(1148806511, hashtext(current_schema()))";
 /// Who has it, as far as the server tells.
-const HOLDER: &str = "SELECT 'backend ' || l.pid || coalesce(' from ' || host(a.client_addr), '') \
-     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid \
-     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1148806511 \
-     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     AND l.objid::int8 = (hashtext(current_schema())::int8 & 4294967295)";
+const HOLDER: &str = holding!(
+    "'backend ' || l.pid || coalesce(' from ' || host(a.client_addr), '')",
+    1148806511,
+    ""
+);
+const HOLDER_PID: &str = holding!("l.pid::int8", 1148806511, "");
+/// Ends the session that has it, if it still is that one.
+const END_HOLDER: &str = holding!("pg_terminate_backend(l.pid)", 1148806511, "AND l.pid = $1");
+/// What a connection that writes batches says of itself, so that it can be found when its process does
+/// not answer any more. The lock is shared: it keeps nobody away.
+pub(in crate::store) const MARK_WRITER: &str =
+    "SELECT pg_advisory_lock_shared(1148806512, hashtext(current_schema()))";
+const END_WRITERS: &str = holding!("pg_terminate_backend(l.pid)", 1148806512, "");
 
-/// Holds the lock until it is dropped.
+/// This moment by the database's clock, in wall milliseconds.
+macro_rules! now_ms {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+
+const SIT_DOWN: &str = concat!(
+    "UPDATE leadership SET instance_id = $1, name = $2, advertised_url = $3,
+     backend_pid = pg_backend_pid(), since_ms = ",
+    now_ms!(),
+    ", renewed_at_ms = ",
+    now_ms!(),
+    " WHERE id = 1 RETURNING since_ms"
+);
+/// Of one that shares with nobody and need not be well: its term never ends.
+const SIT_ALONE: &str = concat!(
+    "UPDATE leadership SET instance_id = NULL, name = NULL, advertised_url = NULL,
+     backend_pid = pg_backend_pid(), renewed_at_ms = 9000000000000000, since_ms = ",
+    now_ms!(),
+    " WHERE id = 1"
+);
+const RENEW: &str = concat!(
+    "UPDATE leadership SET renewed_at_ms = ",
+    now_ms!(),
+    " WHERE id = 1 AND instance_id = $1 AND backend_pid = pg_backend_pid()"
+);
+const WHO: &str = concat!(
+    "SELECT instance_id, name, advertised_url, backend_pid, since_ms, ",
+    now_ms!(),
+    " - renewed_at_ms AS age_ms FROM leadership WHERE id = 1"
+);
+const STAND_UP: &str = "UPDATE leadership SET renewed_at_ms = 0 WHERE id = 1 AND instance_id = $1
+     AND backend_pid = pg_backend_pid()";
+const STAMP: &str = concat!(
+    "INSERT INTO instance AS it
+     (id, name, advertised_url, version, config_hash, started_at_ms, seen_at_ms)
+     VALUES ($1, $2, $3, $4, $5, ",
+    now_ms!(),
+    ", ",
+    now_ms!(),
+    ") ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms"
+);
+const OTHERS: &str = concat!(
+    "SELECT name FROM instance WHERE id <> $1 AND (config_hash <> $2 OR version <> $3)
+     AND seen_at_ms > ",
+    now_ms!(),
+    " - $4 ORDER BY name LIMIT 100"
+);
+/// Those of long ago, and what was at the same place before.
+const FORGET: &str = concat!(
+    "DELETE FROM instance WHERE id <> $1 AND (advertised_url = $2 OR seen_at_ms < ",
+    now_ms!(),
+    " - $3)"
+);
+const SIGN_OFF: &str = "DELETE FROM instance WHERE id = $1";
+
+/// Holds the lock until it is dropped, or takes part in a group of which one holds it.
 pub(in crate::store) struct SessionLock {
     server: Arc<Server>,
-    /// Whose session it is; `None` when it was lost.
-    held: Mutex<Option<PgConnection>>,
+    /// Who takes part; `None`: nobody else may.
+    instance: Option<Instance>,
+    session: Mutex<Session>,
+}
+
+/// The connection whose lock it is.
+#[derive(Default)]
+struct Session {
+    /// `None` when it was lost.
+    connection: Option<PgConnection>,
+    /// Whether it holds the lock.
+    holds: bool,
 }
 
 impl SessionLock {
-    /// Takes the lock.
+    /// Takes the lock for one that shares with nobody.
     ///
     /// # Errors
     /// [`StoreError::InUse`] when somebody has it, [`StoreError::Unavailable`].
     pub(in crate::store) async fn take(server: Arc<Server>) -> Result<Self, StoreError> {
         let connection = taken(&server, TRIES).await?;
-        Ok(Self { server, held: Mutex::new(Some(connection)) })
+        let session = Mutex::new(Session { connection: Some(connection), holds: true });
+        Ok(Self { server, instance: None, session })
+    }
+
+    /// Takes part; whether the lock is had is found out by [`SessionLock::look`].
+    pub(in crate::store) fn share(server: Arc<Server>, instance: Instance) -> Self {
+        Self { server, instance: Some(instance), session: Mutex::default() }
+    }
+
+    /// Who takes part; `None` for one that shares with nobody.
+    pub(in crate::store) fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()
+    }
+
+    /// Says that nobody is to wait for a sign of life, once there is a table to say it in.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(in crate::store) async fn sit_alone(&self) -> Result<(), StoreError> {
+        let mut session = self.session.lock().await;
+        let Some(connection) = session.connection.as_mut() else { return Ok(()) };
+        let told = sqlx::raw_sql(SIT_ALONE).execute(connection).await;
+        told.map(drop).map_err(|error| StoreError::database("take the database's lock", error))
     }
 
     /// Returns when the lock is held, or held again.
     ///
     /// # Errors
-    /// As [`SessionLock::take`].
+    /// As [`SessionLock::take`]; [`StoreError::NotLeading`] for an instance that does not hold it.
     pub(in crate::store) async fn hold(&self) -> Result<(), StoreError> {
-        let mut held = self.held.lock().await;
-        if let Some(connection) = held.as_mut() {
+        let mut session = self.session.lock().await;
+        if self.instance.is_some() && !session.holds {
+            return Err(StoreError::NotLeading);
+        }
+        if let Some(connection) = session.connection.as_mut() {
             let asked = sqlx::raw_sql("SELECT 1").execute(connection);
             if let Ok(Ok(_)) = tokio::time::timeout(SILENCE_MAX, asked).await {
                 return Ok(());
             }
         }
         // Closed before the next one is made: the server may not know yet that it is dead.
-        *held = None;
-        *held = Some(taken(&self.server, 1).await?);
+        *session = Session::default();
+        if self.instance.is_some() {
+            return Err(StoreError::NotLeading);
+        }
+        let mut connection = taken(&self.server, 1).await?;
+        let told = sqlx::raw_sql(SIT_ALONE).execute(&mut connection).await;
+        told.map_err(|error| StoreError::database("take the database's lock", error))?;
+        *session = Session { connection: Some(connection), holds: true };
         Ok(())
     }
+
+    /// Takes the lock when it is free; otherwise who has it. What an earlier leader may still write with
+    /// is ended before this returns with the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
+        let Some(instance) = &self.instance else { return Err(StoreError::NotLeading) };
+        let mut session = self.session.lock().await;
+        // Out of its place while it is used: who is not waited for leaves none behind.
+        let before = std::mem::take(&mut *session);
+        let mut connection = match before.connection {
+            Some(connection) => connection,
+            None => connect(&self.server).await?,
+        };
+        let failed = |error| StoreError::database("look who leads", error);
+        let row = sqlx::raw_sql(TRY).fetch_one(&mut connection).await.map_err(failed)?;
+        let look = if row.try_get(0).map_err(failed)? {
+            let sat = sqlx::query(SIT_DOWN)
+                .bind(&*instance.id)
+                .bind(&*instance.name)
+                .bind(instance.advertised_url.as_deref());
+            let row = sat.fetch_one(&mut connection).await.map_err(failed)?;
+            // An older one that still writes is fenced anyway; ended, it keeps nobody waiting.
+            if let Err(error) = self.end(&mut connection, END_WRITERS, None).await {
+                tracing::warn!(%error, "failed to end what an earlier leader writes with");
+            }
+            Look::Taken(Leader {
+                instance_id: instance.id.clone(),
+                name: instance.name.clone(),
+                advertised_url: instance.advertised_url.clone(),
+                since_ms: row.try_get(0).map_err(failed)?,
+            })
+        } else {
+            let row = sqlx::raw_sql(WHO).fetch_one(&mut connection).await.map_err(failed)?;
+            Look::Held(held(&row).map_err(failed)?)
+        };
+        *session = Session { connection: Some(connection), holds: matches!(look, Look::Taken(_)) };
+        Ok(look)
+    }
+
+    /// The session that has the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(in crate::store) async fn holder(&self) -> Result<Option<i64>, StoreError> {
+        let mut session = self.session.lock().await;
+        let Some(connection) = session.connection.as_mut() else { return Ok(None) };
+        let failed = |error| StoreError::database("look who leads", error);
+        let row = sqlx::raw_sql(HOLDER_PID).fetch_optional(connection).await.map_err(failed)?;
+        row.map(|row| row.try_get(0)).transpose().map_err(failed)
+    }
+
+    /// Ends the session of a leader that has gone silent, and those that it writes with.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] when the user may not do that; [`StoreError::Unavailable`].
+    pub(in crate::store) async fn oust(&self, pid: i64) -> Result<(), StoreError> {
+        let mut session = self.session.lock().await;
+        let Some(connection) = session.connection.as_mut() else { return Ok(()) };
+        self.end(connection, END_WRITERS, None).await?;
+        self.end(connection, END_HOLDER, Some(pid)).await
+    }
+
+    async fn end(
+        &self,
+        connection: &mut PgConnection,
+        which: &'static str,
+        pid: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ended = match pid {
+            None => sqlx::query(which).execute(connection).await,
+            Some(pid) => sqlx::query(which).bind(pid).execute(connection).await,
+        };
+        let Err(error) = ended else { return Ok(()) };
+        let denied =
+            error.as_database_error().is_some_and(|it| it.code().as_deref() == Some("42501"));
+        if !denied {
+            return Err(StoreError::database("end a session that is silent", error));
+        }
+        Err(StoreError::Unfit {
+            database: self.server.name().to_owned(),
+            what: "its user may not end the session of an instance that has gone silent".into(),
+            advice: "let all instances connect as one user, or GRANT pg_signal_backend TO that user",
+        })
+    }
+
+    /// Says that the leader is well; whether it still is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; the connection is closed then, and the lock with it.
+    pub(in crate::store) async fn renew(&self) -> Result<bool, StoreError> {
+        let Some(instance) = &self.instance else { return Err(StoreError::NotLeading) };
+        let mut session = self.session.lock().await;
+        // As in `look`.
+        let Session { connection: Some(mut connection), holds: true } =
+            std::mem::take(&mut *session)
+        else {
+            return Ok(false);
+        };
+        let renewed = sqlx::query(RENEW).bind(&*instance.id).execute(&mut connection).await;
+        let renewed = renewed.map_err(|error| StoreError::database("renew the term", error))?;
+        if renewed.rows_affected() != 1 {
+            return Ok(false);
+        }
+        *session = Session { connection: Some(connection), holds: true };
+        Ok(true)
+    }
+
+    /// Says that this instance is there; the names of those that are otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(in crate::store) async fn stamp(
+        &self,
+        within_ms: i64,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        let Some(instance) = &self.instance else { return Ok(Vec::new()) };
+        let mut session = self.session.lock().await;
+        let Some(connection) = session.connection.as_mut() else { return Ok(Vec::new()) };
+        let failed = |error| StoreError::database("say that this instance is there", error);
+        let Instance { id, name, advertised_url, version, config_hash } = instance;
+        let url = advertised_url.as_deref();
+        let stamp = sqlx::query(STAMP).bind(&**id).bind(&**name).bind(url);
+        let stamp = stamp.bind(&**version).bind(&**config_hash);
+        stamp.execute(&mut *connection).await.map_err(failed)?;
+        let forget = sqlx::query(FORGET).bind(&**id).bind(url).bind(FORGOTTEN_AFTER_MS);
+        forget.execute(&mut *connection).await.map_err(failed)?;
+        let others = sqlx::query(OTHERS).bind(&**id).bind(&**config_hash).bind(&**version);
+        let rows = others.bind(within_ms).fetch_all(&mut *connection).await.map_err(failed)?;
+        let name = |row: &PgRow| row.try_get::<&str, _>(0).map(Box::from);
+        rows.iter().map(name).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Gives the lock up and says that this instance is gone. What cannot be said now shows by itself.
+    pub(in crate::store) async fn leave(&self) {
+        let Some(instance) = &self.instance else { return };
+        let mut session = self.session.lock().await;
+        let Some(mut connection) = std::mem::take(&mut *session).connection else { return };
+        let leave = async {
+            for statement in [STAND_UP, SIGN_OFF] {
+                sqlx::query(statement).bind(&*instance.id).execute(&mut connection).await?;
+            }
+            sqlx::Connection::close(connection).await
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(SILENCE_MAX, leave).await {
+            tracing::debug!(%error, "failed to say that this instance is gone");
+        }
+    }
+}
+
+fn held(row: &PgRow) -> sqlx::Result<Held> {
+    let text = |column| row.try_get::<Option<&str>, _>(column).map(|it| it.map(Box::from));
+    let leader = match text("instance_id")? {
+        None => None,
+        Some(instance_id) => Some(Leader {
+            instance_id,
+            name: text("name")?.unwrap_or_default(),
+            advertised_url: text("advertised_url")?,
+            since_ms: row.try_get("since_ms")?,
+        }),
+    };
+    let (renewed_by, age_ms) = (row.try_get("backend_pid")?, row.try_get("age_ms")?);
+    Ok(Held { leader, renewed_by, age_ms })
+}
+
+async fn connect(server: &Server) -> Result<PgConnection, StoreError> {
+    // What is told here is worth nothing after a crash of the database.
+    let settings =
+        format!("{NOTICE_THE_DEAD} SET statement_timeout = '5s'; SET synchronous_commit = off;");
+    server.connect_with(settings).await
 }
 
 async fn taken(server: &Server, tries: u32) -> Result<PgConnection, StoreError> {
     let failed = |error| StoreError::database("take the database's lock", error);
-    let settings = format!("{NOTICE_THE_DEAD} SET statement_timeout = '5s';");
-    let mut connection = server.connect_with(settings).await?;
+    let mut connection = connect(server).await?;
     for attempt in 0..tries {
         if attempt > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -6,6 +6,7 @@
 mod array;
 mod bodies;
 mod fit;
+mod intake;
 mod lock;
 
 use std::fmt::Write as _;
@@ -21,7 +22,8 @@ use super::options::StoreOptions;
 
 pub(super) use array::{Arrays, Column};
 pub(super) use bodies::BodyTable;
-pub(super) use lock::SessionLock;
+pub(super) use intake::{Bell, Intake};
+pub(super) use lock::{MARK_WRITER, SessionLock};
 
 /// More than all statements, so that none is ever prepared twice.
 const STATEMENTS_KEPT: usize = 256;
@@ -118,6 +120,16 @@ impl Server {
         self.open_pool(BODY_WRITERS_MAX, settings)
     }
 
+    /// A small pool of connections that accept deliveries, each in a transaction of its own. Whoever waits
+    /// for them must not wait long.
+    fn open_intake(&self) -> PgPool {
+        let settings = format!(
+            "SET synchronous_commit = on; SET statement_timeout = {INTAKE_TIMEOUT_MS};
+             SET lock_timeout = {INTAKE_TIMEOUT_MS};"
+        );
+        self.open_pool(INTAKE_WRITERS_MAX, settings)
+    }
+
     fn open_pool(&self, connections_max: u32, settings: String) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections_max)
@@ -172,6 +184,10 @@ const BY_KEY_ONLY: &str = "SET plan_cache_mode = force_generic_plan; SET jit = o
 
 /// Connections that write large bodies at the same time.
 const BODY_WRITERS_MAX: u32 = 2;
+/// Connections that accept deliveries at the same time, and one that listens.
+const INTAKE_WRITERS_MAX: u32 = 5;
+/// How long a delivery may take to be accepted.
+const INTAKE_TIMEOUT_MS: u64 = 2_500;
 /// How long one large body may take to be written.
 const BODY_TIMEOUT_MS: u64 = 30_000;
 

@@ -81,6 +81,14 @@ pub(in crate::store) fn bind(delivery: &Delivery, to: &mut Bind) {
         .bytes(inline);
 }
 
+/// The values of `delivery_decide`.
+pub(in crate::store) fn bind_decided(delivery: &Delivery, to: &mut Bind) {
+    to.display(Some(delivery.id))
+        .int(delivery.state as i64)
+        .text(delivery.reason.as_deref())
+        .json(&delivery.verdicts);
+}
+
 /// A row as `delivery_list` selects it.
 ///
 /// # Errors

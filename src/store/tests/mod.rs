@@ -12,5 +12,6 @@ mod report;
 mod round_trip;
 #[path = "../../../tests/it/support/schema.rs"]
 pub(crate) mod schema;
+mod shared;
 mod statements;
 mod tenant;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fixture::{self, Opened, delivery_id, on_both};
 use crate::model::{
-    Body, Change, DeliveryId, JobId, KeyScope, PrunedRows, Record, RecordName, SoftState,
-    TriggerVerdict, UniqueKey, WorkloadId,
+    Body, Change, DeliveryId, DeliveryState, JobId, KeyScope, PrunedRows, Record, RecordName,
+    SoftState, TriggerVerdict, UniqueKey, WorkloadId,
 };
 use crate::store::connection::Kind;
 
@@ -87,6 +87,8 @@ async fn a_body_goes_before_its_delivery_and_the_key_stays(on: Kind) {
     spilled.body = opened.store.write_body(spilled.id, large.clone()).await.unwrap();
     let mut replayed = fixture::delivery(3);
     replayed.body = spilled.body.clone();
+    // Not decided yet, so it is live.
+    replayed.state = DeliveryState::Accepted;
     let Body::Spilled { file, .. } = spilled.body.clone() else { panic!("it is large") };
     let key = UniqueKey { scope: KeyScope::Delivery, key: "github guid".into() };
     let all = [inline, spilled, replayed].map(|it| Change::DeliveryInserted(Box::new(it)));
@@ -95,7 +97,7 @@ async fn a_body_goes_before_its_delivery_and_the_key_stays(on: Kind) {
     let lent = batch.commit(opened.epoch, &all, Default::default(), 5).await.unwrap();
     opened.writer.take_back(lent);
 
-    let old = opened.store.old_deliveries(delivery_id(0), delivery_id(3), 10).await.unwrap();
+    let old = opened.store.old_deliveries(delivery_id(0), delivery_id(4), 10).await.unwrap();
     let seen: Vec<_> = old.iter().map(|it| (it.id, it.has_body, it.body_bytes)).collect();
     assert_eq!(seen, [(delivery_id(1), true, 5), (delivery_id(2), true, 300_000)]);
     assert_eq!(old[0].workloads, [WorkloadId(7)]);

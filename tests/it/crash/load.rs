@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dispatchyard::api::wire::{
@@ -25,7 +25,9 @@ const BETWEEN_DELIVERIES: Duration = Duration::from_millis(15);
 
 /// What all senders and runners share.
 pub(super) struct Load {
-    api: Api,
+    /// Any of them will do for any call.
+    apis: Vec<Api>,
+    next: AtomicUsize,
     sending: AtomicBool,
     working: AtomicBool,
     senders_left: AtomicU64,
@@ -44,9 +46,10 @@ fn add(counter: &AtomicU64) {
 }
 
 impl Load {
-    pub(super) fn new(api: &Api) -> Self {
+    pub(super) fn new(apis: Vec<Api>) -> Self {
         Self {
-            api: api.clone(),
+            apis,
+            next: AtomicUsize::new(0),
             sending: AtomicBool::new(true),
             working: AtomicBool::new(true),
             senders_left: AtomicU64::new(super::SENDERS),
@@ -57,6 +60,11 @@ impl Load {
             repeated: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }
+    }
+
+    /// The next one, so that each is used for everything.
+    fn api(&self) -> &Api {
+        &self.apis[self.next.fetch_add(1, Ordering::Relaxed) % self.apis.len()]
     }
 
     pub(super) fn stop_sending(&self) {
@@ -81,13 +89,12 @@ impl Load {
 
     /// Sends deliveries, each one until it is acknowledged.
     pub(super) async fn send(self: std::sync::Arc<Self>, sender: u64) {
-        let hook = Hook::new(&self.api);
         for number in 0.. {
             if !self.sending.load(Ordering::Relaxed) {
                 break;
             }
             let name = format!("{sender}-{number}");
-            let accepted = self.deliver(&hook, &name).await;
+            let accepted = self.deliver(&name).await;
             if accepted.duplicate {
                 add(&self.duplicates);
             }
@@ -97,8 +104,9 @@ impl Load {
         self.senders_left.fetch_sub(1, Ordering::Relaxed);
     }
 
-    async fn deliver(&self, hook: &Hook, name: &str) -> DeliveryAccepted {
+    async fn deliver(&self, name: &str) -> DeliveryAccepted {
         loop {
+            let hook = Hook::new(self.api());
             if let Some(answer) = try_answer(hook.signed("push", name, fixture("push"))).await {
                 match answer.status {
                     200 | 202 => return answer.json(),
@@ -113,10 +121,11 @@ impl Load {
 
     /// Takes jobs until it is told to stop; forgets one now and then.
     pub(super) async fn work(self: std::sync::Arc<Self>, runner: u64, mut random: StdRng) {
-        let (id, api) = self.register(runner).await;
+        let (id, token) = self.register(runner).await;
         while self.working.load(Ordering::Relaxed) {
             let request = json!({ "wait_ms": 200 });
             let poll = format!("/runners/{id}/poll");
+            let api = self.api().with_token(&token);
             let Some(answer) = api.try_ask(Method::POST, &poll, Some(&request)).await else {
                 tokio::time::sleep(PAUSE).await;
                 continue;
@@ -130,47 +139,49 @@ impl Load {
                 // Sometimes it never starts, sometimes it dies in the middle.
                 match random.random_range(0..20) {
                     0 => {}
-                    1 => drop(self.say(&api, &job, "start", json!({})).await),
-                    _ => self.carry_out(&api, &job, random.random_range(0..4) == 0).await,
+                    1 => drop(self.say(&token, &job, "start", json!({})).await),
+                    _ => self.carry_out(&token, &job, random.random_range(0..4) == 0).await,
                 }
             }
         }
     }
 
-    async fn register(&self, runner: u64) -> (RunnerId, Api) {
+    async fn register(&self, runner: u64) -> (RunnerId, String) {
         let request = registration(&format!("fake-{runner}"), &["x"], 2);
         loop {
-            let answer = self.api.try_ask(Method::POST, "/runners/register", Some(&request)).await;
+            let answer =
+                self.api().try_ask(Method::POST, "/runners/register", Some(&request)).await;
             if let Some(answer) = answer.filter(|answer| answer.status == 200) {
                 let registered: RegisterResponse = answer.json();
-                return (registered.runner_id, self.api.with_token(registered.token));
+                return (registered.runner_id, registered.token);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn carry_out(&self, api: &Api, job: &Assignment, twice: bool) {
-        if self.say(api, job, "start", json!({})).await.status == 409 {
+    async fn carry_out(&self, token: &str, job: &Assignment, twice: bool) {
+        if self.say(token, job, "start", json!({})).await.status == 409 {
             return add(&self.lost);
         }
         let outcome = json!({ "outcome": AttemptOutcome::Completed });
-        let answer = self.say(api, job, "complete", outcome.clone()).await;
+        let answer = self.say(token, job, "complete", outcome.clone()).await;
         if answer.status == 409 {
             return add(&self.lost);
         }
         assert_eq!(answer.status, 200, "{answer:?}");
         self.told.lock().unwrap().insert(job.lease, job.job_id);
         if twice {
-            let again = self.say(api, job, "complete", outcome).await;
+            let again = self.say(token, job, "complete", outcome).await;
             assert_eq!((again.status, &again.text), (200, &answer.text), "the same answer twice");
             add(&self.repeated);
         }
     }
 
     /// One call about a lease, until it is answered.
-    async fn say(&self, api: &Api, job: &Assignment, call: &str, mut body: Value) -> Answer {
+    async fn say(&self, token: &str, job: &Assignment, call: &str, mut body: Value) -> Answer {
         body["nonce"] = json!(job.nonce);
         loop {
+            let api = self.api().with_token(token);
             let answer = api.try_ask(Method::POST, &lease(job, call), Some(&body)).await;
             if let Some(answer) = answer.filter(|answer| answer.status != 503) {
                 return answer;

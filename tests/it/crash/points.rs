@@ -226,7 +226,7 @@ async fn round(
     // Every body is large.
     let home = setup.limit("body_inline_bytes_max", 100).build();
     let api = Api::new(home.config().server.listen);
-    let load = Arc::new(Load::new(&api));
+    let load = Arc::new(Load::new(vec![api.clone()]));
     let mut tasks = JoinSet::new();
     for sender in 0..SENDERS {
         tasks.spawn(Arc::clone(&load).send(sender));

@@ -1,0 +1,166 @@
+//! Deliveries that were accepted by an instance that does not lead, or while none did: the leader takes
+//! them up and decides them as its own.
+//!
+//! ```text
+//! rung, now and then, or just leading -> take up (counts it, committed) -> evaluate -> command -> commit
+//! ```
+//!
+//! How often one is taken up is counted before it is evaluated, so that one which ends the process every
+//! time is given up as failed, and can be replayed once that is mended.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::accept::{Content, Decision, Whose, decide};
+use super::state::AppState;
+use crate::dispatch::{Command, Deliver, Reply};
+use crate::driver::{CommandError, ServerState};
+use crate::event::Event;
+use crate::intake::Arrival;
+use crate::model::{Body, Delivery, DeliveryState, Plan};
+use crate::store::{DeliveryDetail, StoreError};
+
+/// Deliveries that are decided together.
+const TAKEN_AT_ONCE: u32 = 100;
+/// One that was taken up so often ended the process, or lost it the seat, each time.
+const ATTEMPTS_MAX: u32 = 5;
+/// How long a bell that could not be had is waited for; meanwhile it is looked now and then.
+const BELL_AGAIN: Duration = Duration::from_secs(1);
+/// How long a driver that is away is waited for before the same is sent again.
+const SEND_AGAIN: Duration = Duration::from_millis(50);
+
+/// Adopts what others accepted, for as long as the server runs. Ends at once where there are no others.
+pub async fn adopt(state: AppState, look_every: Duration, stopping: CancellationToken) {
+    if !state.store.is_shared() {
+        return;
+    }
+    let news = Notify::new();
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = listen(&state, &news) => {}
+        () = look(&state, &news, look_every) => {}
+    }
+}
+
+/// Passes on that there is something.
+async fn listen(state: &AppState, news: &Notify) {
+    loop {
+        match state.store.accepted_bell().await {
+            Ok(mut bell) => {
+                while bell.rung().await.is_ok() {
+                    news.notify_one();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "nobody tells of accepted deliveries now"),
+        }
+        tokio::time::sleep(BELL_AGAIN).await;
+    }
+}
+
+async fn look(state: &AppState, news: &Notify, look_every: Duration) {
+    let mut server_state = state.handle.views().watch_state();
+    loop {
+        while is_leading(state) {
+            match take_up(state).await {
+                // There may be more.
+                Ok(taken) if taken == TAKEN_AT_ONCE as usize => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to take up accepted deliveries");
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            () = news.notified() => {}
+            _ = server_state.changed() => {}
+            () = tokio::time::sleep(look_every) => {}
+        }
+    }
+}
+
+fn is_leading(state: &AppState) -> bool {
+    let views = state.handle.views();
+    views.state() == ServerState::Running && views.may_speak(state.clock.now())
+}
+
+/// Decides the oldest that wait; how many there were.
+async fn take_up(state: &AppState) -> Result<usize, StoreError> {
+    let epoch = state.handle.views().epoch();
+    let taken = state.store.take_up(TAKEN_AT_ONCE, epoch).await?;
+    let many = taken.len();
+    join_all(taken.into_iter().map(|row| one(state, row, epoch))).await;
+    Ok(many)
+}
+
+/// Decides one of them, for as long as this instance leads.
+async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) {
+    let id = row.head.id;
+    let deliver = decided(state, row);
+    while is_leading(state) && state.handle.views().epoch() == epoch {
+        let command = Command::Deliver(Box::new(deliver.clone()));
+        match state.handle.send(command).await {
+            Ok(Reply::Delivered { state: delivery_state, verdicts, .. }) => {
+                let workloads = verdicts.iter().filter_map(|verdict| verdict.workload_id);
+                tracing::info!(delivery_id = %id, state = delivery_state.as_str(),
+                    workload_ids = ?workloads.map(|id| id.0).collect::<Vec<_>>(),
+                    "adopted a delivery");
+                state.metrics.instances.adopted_deliveries.inc();
+                return;
+            }
+            Ok(_) | Err(CommandError::Unavailable | CommandError::Overloaded) => {
+                tokio::time::sleep(SEND_AGAIN).await;
+            }
+            Err(CommandError::Stopping) => return,
+            // Somebody has decided it already.
+            Err(CommandError::Refused(refusal)) => {
+                tracing::warn!(delivery_id = %id, error = %refusal, "failed to adopt a delivery");
+                return;
+            }
+        }
+    }
+}
+
+/// What becomes of an accepted delivery.
+fn decided(state: &AppState, row: DeliveryDetail) -> Deliver {
+    let DeliveryDetail { head, headers, event, has_body: _ } = row;
+    let traceparent = head.traceparent.as_deref();
+    let arrival = Arrival { at_ms: head.received_at_ms, traceparent };
+    let whose = Whose { tenant_id: head.tenant_id, limited_to: None };
+    let read = event.as_deref().map(serde_json::from_str::<Event>);
+    let content = match read {
+        _ if head.attempts > ATTEMPTS_MAX => Content::Broken(format!(
+            "given up after {ATTEMPTS_MAX} times: the server ended each time"
+        )),
+        Some(Ok(event)) => Content::Event(Box::new(event)),
+        Some(Err(error)) => Content::Broken(format!("its event cannot be read: {error}")),
+        None => Content::Broken("it has no event".to_owned()),
+    };
+    let Decision { verdicts, plan, delivery_state, reason, .. } =
+        decide(state, content, whose, arrival);
+    debug_assert!(delivery_state != DeliveryState::Failed || plan == Plan::default());
+    let delivery = Delivery {
+        id: head.id,
+        source: head.source,
+        external_id: head.external_id,
+        event_kind: head.event_kind,
+        action: head.action,
+        state: delivery_state,
+        reason: reason.map(Into::into),
+        verdicts,
+        trust: head.trust,
+        tenant_id: head.tenant_id,
+        replay_of: head.replay_of,
+        attempts: head.attempts,
+        received_at_ms: head.received_at_ms,
+        headers,
+        event,
+        traceparent: head.traceparent,
+        // It stays where it is.
+        body: Body::Inline(bytes::Bytes::new()),
+    };
+    Deliver { delivery, plan, key: None, ended: Vec::new(), adopted: true }
+}

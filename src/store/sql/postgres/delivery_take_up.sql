@@ -1,0 +1,10 @@
+-- Takes up deliveries that were accepted and not decided, and counts that. Safe: reads by index, bounded;
+-- only at the leader's epoch, and what becomes of them is decided by a fenced batch.
+UPDATE delivery SET attempts = attempts + 1
+WHERE id IN (SELECT id FROM delivery WHERE state = 0 ORDER BY id LIMIT $1)
+    AND state = 0
+    AND EXISTS (SELECT 1 FROM leader WHERE leader.id = 1 AND leader.epoch = $2)
+RETURNING
+    id, source, external_id, event_kind, action, state, reason, verdicts, trust, tenant_id, replay_of,
+    attempts, received_at_ms, traceparent, body_bytes,
+    headers, event, (body_file IS NOT NULL OR length(body) > 0) AS has_body
