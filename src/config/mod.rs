@@ -162,3 +162,5 @@ impl Config {
 mod tenancy_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;

@@ -1,15 +1,15 @@
-//! Tenants, pools, skills, resources and tokens: what is read, and what is refused.
+//! Tenants, pools, skills and resources: what is read, and what is refused.
 
 use std::path::Path;
 
 use super::*;
 use crate::dispatch::MaxWaitPolicy;
 
-fn read(text: &str) -> Result<Config, ConfigErrors> {
+pub(super) fn read(text: &str) -> Result<Config, ConfigErrors> {
     Config::from_text(Path::new("d.toml"), text, [])
 }
 
-fn refusal(text: &str) -> String {
+pub(super) fn refusal(text: &str) -> String {
     read(text).expect_err("it is wrong").to_string()
 }
 
@@ -248,45 +248,6 @@ fn names_are_short_and_never_part_namespaces() {
 }
 
 #[test]
-fn a_token_that_cannot_be_meant_is_refused() {
-    let text = r#"
-[[access.token]]
-name = "a"
-role = "viewer"
-critical = true
-secrets = []
-[[access.token]]
-name = "a"
-role = "runner"
-tenant = "default"
-secrets = [{ env = "A" }]
-[[access.token]]
-name = "b"
-role = "submit"
-pools = ["default"]
-secrets = [{ env = "A" }]
-"#;
-    insta::assert_snapshot!(refusal(text), @r#"
-    d.toml:2:1: `access.token.secrets`: the token `a` has no secret: nobody could use it
-      hint: write `secrets = [{ env = "NAME" }]`
-    d.toml:2:1: `access.token.critical`: the token `a` may start nothing, critical or not
-      hint: give it the role `submit`, or leave it out
-    d.toml:8:8: `access.token.name`: a second token has the name `a`
-      hint: give each its own
-    d.toml:10:10: `access.token.tenant`: the pools of the token `a` say whose its runners are
-      hint: write `pools = ["NAME"]`, and `tenant` in `[agent_pools.NAME]`
-    d.toml:15:10: `access.token.pools`: the token `b` registers no runners
-      hint: pools are for the role `runner`
-    "#);
-    let one = |more: &str| refusal(&format!("[[access.token]]\n{more}"));
-    insta::assert_snapshot!(one("name = \"admin\"\nrole = \"admin\"\nsecrets = [{ env = \"A\" }]"), @"d.toml:2:8: `access.token`: the name `admin` is that of the admin_tokens");
-    insta::assert_snapshot!(one("name = \"a\"\nrole = \"root\"\nsecrets = [{ env = \"A\" }]"), @"d.toml:3:8: `access.token`: unknown variant `root`, expected one of `admin`, `operator`, `viewer`, `submit`, `runner`");
-    insta::assert_snapshot!(one("name = \"a\"\nrole = \"admin\"\nsecret = \"hunter2\""), @"d.toml:4:1: `access.token`: unknown field `secret`, expected one of `name`, `role`, `tenant`, `critical`, `pools`, `secrets`");
-    let told = one("name = \"a\"\nrole = \"admin\"\nsecrets = \"hunter2\"");
-    assert!(!told.contains("hunter2"), "{told}");
-}
-
-#[test]
 fn other_spellings_are_answered_with_what_to_write() {
     let text = r#"
 [tenants.acme]
@@ -330,25 +291,6 @@ count = 3
 }
 
 #[test]
-fn a_variable_sets_tokens_and_nothing_that_has_a_name() {
-    let token =
-        "[{ name = \"a\", role = \"viewer\", tenant = \"no\", secrets = [{ env = \"A\" }] }]";
-    let variables = [
-        ("DISPATCHYARD_ACCESS__TOKEN", token),
-        ("DISPATCHYARD_TENANTS__ACME", "3"),
-        ("DISPATCHYARD_SKILL_MAPPING__RUST", "[]"),
-    ];
-    let pairs = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let told = Config::from_text(Path::new("d.toml"), "", pairs).expect_err("wrong").to_string();
-    insta::assert_snapshot!(told, @"
-    environment variable DISPATCHYARD_TENANTS__ACME: `tenants`: a variable cannot set what has a name
-      hint: write `[tenants.NAME]` in the file
-    environment variable DISPATCHYARD_SKILL_MAPPING__RUST: `skill_mapping`: a variable cannot set what has a name
-      hint: write `[skill_mapping]` in the file
-    ");
-}
-
-#[test]
 fn a_limit_that_another_one_undercuts_is_warned_of() {
     let text = "[scheduler]\nmax_global_concurrency = 5\n[limits]\nqueue_jobs_max = 10\n\
                 [tenants.a]\nrunning_max = 6\nqueued_max = 11\n[agent_pools.p]\njobs_max = 6\n";
@@ -359,20 +301,6 @@ fn a_limit_that_another_one_undercuts_is_warned_of() {
         "jobs_max 6 of the pool `p` is more than max_global_concurrency 5, which wins",
     ]
     "#);
-}
-
-#[test]
-fn a_server_with_any_token_asks_everybody_for_one() {
-    let token = |role: &str| {
-        format!(
-            "[server]\nlisten = \"0.0.0.0:1\"\n[[access.token]]\nname = \"a\"\nrole = \"{role}\"\n\
-             secrets = [{{ env = \"A\" }}]\n"
-        )
-    };
-    let viewer = read(&token("viewer")).unwrap();
-    assert!(!viewer.access.is_open() && viewer.check_exposure().is_ok());
-    let runner = read(&token("runner")).unwrap();
-    assert!(runner.access.is_open() && runner.check_exposure().is_err());
 }
 
 #[test]

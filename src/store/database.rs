@@ -20,7 +20,7 @@ use super::{schema, sqlite};
 /// A database that was opened.
 pub(super) enum Database {
     /// The canonical path of a SQLite file.
-    Sqlite(PathBuf, StoreOptions),
+    Sqlite(PathBuf, Box<StoreOptions>),
     Postgres(Arc<Server>),
 }
 
@@ -42,7 +42,7 @@ impl Database {
                 schema::migrate_sqlite(&mut first).await?;
                 options.planted.at(Point::Migrated)?;
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
-                Ok((Self::Sqlite(path, options), DatabaseLock::File(lock), Bodies::Folder(bodies)))
+                Ok((Self::Sqlite(path, Box::new(options)), DatabaseLock::File(lock), Bodies::Folder(bodies)))
             }
             Location::Server(address) => {
                 let server = Arc::new(Server::new(address, &options)?);
