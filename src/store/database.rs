@@ -42,7 +42,11 @@ impl Database {
                 schema::migrate_sqlite(&mut first).await?;
                 options.planted.at(Point::Migrated)?;
                 first.close().await.map_err(|error| StoreError::database("close", error))?;
-                Ok((Self::Sqlite(path, Box::new(options)), DatabaseLock::File(lock), Bodies::Folder(bodies)))
+                Ok((
+                    Self::Sqlite(path, Box::new(options)),
+                    DatabaseLock::File(lock),
+                    Bodies::Folder(bodies),
+                ))
             }
             Location::Server(address) => {
                 let server = Arc::new(Server::new(address, &options)?);

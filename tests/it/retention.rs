@@ -17,8 +17,8 @@ use crate::support::{FakeRunner, Server, Setup, on_both};
 const DAY_MS: i64 = 86_400_000;
 
 /// Prunes when it is told to, and not by itself; and leads on however far the clock is put.
-const BY_HAND: &str = "\n[retention]\nprune_interval_ms = 31622400000\nprune_rows_max = 3\n\
-     [instances]\nleader_ttl_ms = 31622400000\n";
+const BY_HAND: &str = "\n[instances]\nleader_ttl_ms = 31622400000\n\
+     [retention]\nprune_interval_ms = 31622400000\nprune_rows_max = 3\n";
 
 async fn start(setup: Setup) -> (Server, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
