@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::error::ApiError;
 use super::show;
 use super::state::AppState;
+use super::undecided::{as_accepted, keep, undecided};
 use super::wire::DeliveryAccepted;
 use crate::clock::{OsEntropy, uuid_v7};
 use crate::dispatch::{Command, Deliver, Reply};
@@ -136,7 +137,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     if let (Err(CommandError::Unavailable | CommandError::Stopping), Some((delivery, key))) =
         (&reply, waiting)
     {
-        let delivery_id = state.store.accept(&delivery, &key).await?;
+        let delivery_id = keep(state, &delivery, &key).await?;
         reply = Ok(Reply::Delivered {
             delivery_id,
             duplicate: delivery_id != id,
@@ -182,31 +183,6 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         triggers: verdicts,
         outlooks: outlooks.into_iter().map(|(id, it)| show::outlook(it, Some(id))).collect(),
     })
-}
-
-/// An event that somebody else decides of.
-fn undecided(event: Box<Event>) -> Decision {
-    Decision {
-        event: Some(event),
-        verdicts: Vec::new(),
-        plan: Plan::default(),
-        delivery_state: DeliveryState::Accepted,
-        reason: None,
-    }
-}
-
-/// A delivery as it is stored when nobody here can decide of it; one without an event is decided.
-fn as_accepted(delivery: Delivery, is_undecided: bool) -> Delivery {
-    if !is_undecided {
-        return delivery;
-    }
-    Delivery {
-        state: DeliveryState::Accepted,
-        reason: None,
-        verdicts: Vec::new(),
-        attempts: 0,
-        ..delivery
-    }
 }
 
 /// What becomes of a delivery.

@@ -37,6 +37,7 @@ mod show_forecast;
 pub mod state;
 mod stream;
 mod submission;
+mod undecided;
 mod why;
 pub mod wire;
 mod workloads;

@@ -6,6 +6,8 @@
 //! Instances that share the database take it when it is free ([`SessionLock::look`]), and renew a row by
 //! the database's clock as long as they have it ([`SessionLock::renew`]).
 
+mod sql;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,12 @@ use tokio::sync::Mutex;
 use super::{NOTICE_THE_DEAD, Server};
 use crate::store::error::StoreError;
 use crate::store::seat::{Held, Instance, Leader, Look};
+use sql::{
+    END_HOLDER, END_WRITERS, FORGET, HOLDER, HOLDER_PID, OTHERS, RENEW, SIGN_OFF, SIT_ALONE,
+    SIT_DOWN, STAMP, STAND_UP, TRY, UNLOCK, WHO,
+};
+
+pub(in crate::store) use sql::MARK_WRITER;
 
 /// How often a new server looks whether one that has just ended, or crashed, is gone: for 3 s.
 const TRIES: u32 = 120;
@@ -24,97 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// An instance that was not heard of for so long is forgotten.
 const FORGOTTEN_AFTER_MS: i64 = 3_600_000;
-
-/// The sessions that hold an advisory lock of this number in this schema: a lock's key is a number and
-/// one for the schema, so that databases which share a server, and schemas which share a database, do
-/// not meet.
-macro_rules! holding {
-    ($what:literal, $number:literal, $and:literal) => {
-        concat!(
-            "SELECT ",
-            $what,
-            " FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-             WHERE l.locktype = 'advisory' AND l.granted AND l.classid = ",
-            $number,
-            " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             AND l.objid::int8 = (hashtext(current_schema())::int8 & 4294967295) ",
-            $and
-        )
-    };
-}
-
-const TRY: &str = "SELECT pg_try_advisory_lock(1148806511, hashtext(current_schema()))";
-/// Who has it, as far as the server tells.
-const HOLDER: &str = holding!(
-    "'backend ' || l.pid || coalesce(' from ' || host(a.client_addr), '')",
-    1148806511,
-    ""
-);
-const HOLDER_PID: &str = holding!("l.pid::int8", 1148806511, "");
-/// Ends the session that has it, if it still is that one.
-const END_HOLDER: &str = holding!("pg_terminate_backend(l.pid)", 1148806511, "AND l.pid = $1");
-/// What a connection that writes batches says of itself, so that it can be found when its process does
-/// not answer any more. The lock is shared: it keeps nobody away.
-pub(in crate::store) const MARK_WRITER: &str =
-    "SELECT pg_advisory_lock_shared(1148806512, hashtext(current_schema()))";
-const END_WRITERS: &str = holding!("pg_terminate_backend(l.pid)", 1148806512, "");
-
-/// This moment by the database's clock, in wall milliseconds.
-macro_rules! now_ms {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    };
-}
-
-const SIT_DOWN: &str = concat!(
-    "UPDATE leadership SET instance_id = $1, name = $2, advertised_url = $3,
-     backend_pid = pg_backend_pid(), since_ms = ",
-    now_ms!(),
-    ", renewed_at_ms = ",
-    now_ms!(),
-    " WHERE id = 1 RETURNING since_ms"
-);
-/// Of one that shares with nobody and need not be well: its term never ends.
-const SIT_ALONE: &str = concat!(
-    "UPDATE leadership SET instance_id = NULL, name = NULL, advertised_url = NULL,
-     backend_pid = pg_backend_pid(), renewed_at_ms = 9000000000000000, since_ms = ",
-    now_ms!(),
-    " WHERE id = 1"
-);
-const RENEW: &str = concat!(
-    "UPDATE leadership SET renewed_at_ms = ",
-    now_ms!(),
-    " WHERE id = 1 AND instance_id = $1 AND backend_pid = pg_backend_pid()"
-);
-const WHO: &str = concat!(
-    "SELECT instance_id, name, advertised_url, backend_pid, since_ms, ",
-    now_ms!(),
-    " - renewed_at_ms AS age_ms FROM leadership WHERE id = 1"
-);
-const STAND_UP: &str = "UPDATE leadership SET renewed_at_ms = 0 WHERE id = 1 AND instance_id = $1
-     AND backend_pid = pg_backend_pid()";
-const STAMP: &str = concat!(
-    "INSERT INTO instance AS it
-     (id, name, advertised_url, version, config_hash, started_at_ms, seen_at_ms)
-     VALUES ($1, $2, $3, $4, $5, ",
-    now_ms!(),
-    ", ",
-    now_ms!(),
-    ") ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms"
-);
-const OTHERS: &str = concat!(
-    "SELECT name FROM instance WHERE id <> $1 AND (config_hash <> $2 OR version <> $3)
-     AND seen_at_ms > ",
-    now_ms!(),
-    " - $4 ORDER BY name LIMIT 100"
-);
-/// Those of long ago, and what was at the same place before.
-const FORGET: &str = concat!(
-    "DELETE FROM instance WHERE id <> $1 AND (advertised_url = $2 OR seen_at_ms < ",
-    now_ms!(),
-    " - $3)"
-);
-const SIGN_OFF: &str = "DELETE FROM instance WHERE id = $1";
 
 /// Holds the lock until it is dropped, or takes part in a group of which one holds it.
 pub(in crate::store) struct SessionLock {
@@ -154,15 +71,12 @@ impl SessionLock {
         self.instance.as_ref()
     }
 
-    /// Says that nobody is to wait for a sign of life, once there is a table to say it in.
-    ///
-    /// # Errors
+    /// Says that nobody is to wait for a sign of life, once there is a table to say it in; fails with
     /// [`StoreError::Unavailable`].
     pub(in crate::store) async fn sit_alone(&self) -> Result<(), StoreError> {
         let mut session = self.session.lock().await;
         let Some(connection) = session.connection.as_mut() else { return Ok(()) };
-        let told = sqlx::raw_sql(SIT_ALONE).execute(connection).await;
-        told.map(drop).map_err(|error| StoreError::database("take the database's lock", error))
+        sit_alone(connection).await
     }
 
     /// Returns when the lock is held, or held again.
@@ -186,8 +100,7 @@ impl SessionLock {
             return Err(StoreError::NotLeading);
         }
         let mut connection = taken(&self.server, 1).await?;
-        let told = sqlx::raw_sql(SIT_ALONE).execute(&mut connection).await;
-        told.map_err(|error| StoreError::database("take the database's lock", error))?;
+        sit_alone(&mut connection).await?;
         *session = Session { connection: Some(connection), holds: true };
         Ok(())
     }
@@ -329,10 +242,17 @@ impl SessionLock {
     pub(in crate::store) async fn leave(&self) {
         let Some(instance) = &self.instance else { return };
         let mut session = self.session.lock().await;
-        let Some(mut connection) = std::mem::take(&mut *session).connection else { return };
+        let Session { connection: Some(mut connection), holds } = std::mem::take(&mut *session)
+        else {
+            return;
+        };
         let leave = async {
             for statement in [STAND_UP, SIGN_OFF] {
                 sqlx::query(statement).bind(&*instance.id).execute(&mut connection).await?;
+            }
+            // The end of a session takes its time.
+            if holds {
+                sqlx::raw_sql(UNLOCK).execute(&mut connection).await?;
             }
             sqlx::Connection::close(connection).await
         };
@@ -340,6 +260,11 @@ impl SessionLock {
             tracing::debug!(%error, "failed to say that this instance is gone");
         }
     }
+}
+
+async fn sit_alone(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let told = sqlx::raw_sql(SIT_ALONE).execute(connection).await;
+    told.map(drop).map_err(|error| StoreError::database("take the database's lock", error))
 }
 
 fn held(row: &PgRow) -> sqlx::Result<Held> {

@@ -107,7 +107,7 @@ impl Server {
              SET idle_in_transaction_session_timeout = {limit_ms}; SET jit = off;
              SET plan_cache_mode = force_custom_plan;"
         );
-        self.open_pool(self.readers_max, settings)
+        self.open_pool(self.readers_max, self.read_timeout_ms, settings)
     }
 
     /// A small pool of connections that write large bodies, each in a transaction of its own.
@@ -117,7 +117,7 @@ impl Server {
              SET lock_timeout = {};",
             self.lock_timeout_ms
         );
-        self.open_pool(BODY_WRITERS_MAX, settings)
+        self.open_pool(BODY_WRITERS_MAX, self.read_timeout_ms, settings)
     }
 
     /// A small pool of connections that accept deliveries, each in a transaction of its own. Whoever waits
@@ -127,13 +127,13 @@ impl Server {
             "SET synchronous_commit = on; SET statement_timeout = {INTAKE_TIMEOUT_MS};
              SET lock_timeout = {INTAKE_TIMEOUT_MS};"
         );
-        self.open_pool(INTAKE_WRITERS_MAX, settings)
+        self.open_pool(INTAKE_WRITERS_MAX, INTAKE_TIMEOUT_MS, settings)
     }
 
-    fn open_pool(&self, connections_max: u32, settings: String) -> PgPool {
+    fn open_pool(&self, connections_max: u32, wait_ms: u64, settings: String) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections_max)
-            .acquire_timeout(Duration::from_millis(self.read_timeout_ms))
+            .acquire_timeout(Duration::from_millis(wait_ms))
             .after_connect(move |connection, _| {
                 let settings = settings.clone();
                 Box::pin(async move { tell(connection, settings).await })

@@ -1,0 +1,58 @@
+//! Deliveries that are stored without being decided, for whoever leads next: see [`super::adopt`].
+
+use std::time::Duration;
+
+use super::accept::Decision;
+use super::state::AppState;
+use crate::event::Event;
+use crate::model::{Delivery, DeliveryId, DeliveryState, Plan, UniqueKey};
+use crate::store::StoreError;
+
+/// How long it is waited before the same delivery is stored again.
+const KEEP_AGAIN: Duration = Duration::from_millis(50);
+
+/// Stores a delivery as it is, also over a short restart of the database: its key says whether it was
+/// stored before.
+pub(super) async fn keep(
+    state: &AppState,
+    delivery: &Delivery,
+    key: &UniqueKey,
+) -> Result<DeliveryId, StoreError> {
+    let over = tokio::time::sleep(state.patience());
+    tokio::pin!(over);
+    loop {
+        let error = match state.store.accept(delivery, key).await {
+            Err(error @ StoreError::Unavailable { .. }) => error,
+            other => return other,
+        };
+        tokio::select! {
+            () = &mut over => return Err(error),
+            () = tokio::time::sleep(KEEP_AGAIN) => {}
+        }
+    }
+}
+
+/// An event that somebody else decides of.
+pub(super) fn undecided(event: Box<Event>) -> Decision {
+    Decision {
+        event: Some(event),
+        verdicts: Vec::new(),
+        plan: Plan::default(),
+        delivery_state: DeliveryState::Accepted,
+        reason: None,
+    }
+}
+
+/// A delivery as it is stored when nobody here can decide of it; one without an event is decided.
+pub(super) fn as_accepted(delivery: Delivery, is_undecided: bool) -> Delivery {
+    if !is_undecided {
+        return delivery;
+    }
+    Delivery {
+        state: DeliveryState::Accepted,
+        reason: None,
+        verdicts: Vec::new(),
+        attempts: 0,
+        ..delivery
+    }
+}
