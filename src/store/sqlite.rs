@@ -7,7 +7,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::bulk::SIZES;
 use super::error::StoreError;
@@ -51,7 +51,27 @@ pub(super) async fn open_writer(
     assert_setting(&mut connection, "journal_mode", "wal").await?;
     let flushes = if options.synchronous == Synchronous::Full { "2" } else { "1" };
     assert_setting(&mut connection, "synchronous", flushes).await?;
+    begin_log_anew(&mut connection).await?;
     Ok(connection)
+}
+
+/// Moves everything that is in the write-ahead log into the database, and begins the log anew.
+///
+/// When a flush fails, Linux says so once and then takes for clean what is only in memory. The commit
+/// behind it has failed, but its frames stand in the log and can be read, so the next connection takes
+/// them for committed, and what it commits behind them would be lost with them when the power is. In
+/// the database they are written again, and flushed.
+///
+/// It waits for those who read, and fails when they take longer than the busy timeout: then the load
+/// is tried again.
+async fn begin_log_anew(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    const STATEMENT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let failed = |error| StoreError::database(STATEMENT, error);
+    let row = sqlx::query(STATEMENT).fetch_one(connection).await.map_err(failed)?;
+    match row.try_get::<i64, _>("busy").map_err(failed)? {
+        0 => Ok(()),
+        _ => Err(StoreError::Unavailable { statement: STATEMENT, what: "somebody reads".into() }),
+    }
 }
 
 /// A pool of connections that only read.

@@ -131,6 +131,8 @@ pub(crate) enum Entry {
     Truncated(FileId, u64),
     /// All that was written to the file is durable, and if so the names of all files too.
     Synced(FileId, bool),
+    /// A flush of the file failed. The system says so once, and counts as flushed what was not.
+    Forgotten(FileId),
     /// A name was taken away, and durably so.
     Deleted(Box<str>, bool),
 }
@@ -178,9 +180,9 @@ impl Disk {
         Self::with(State { trouble: Some(trouble), ..State::default() })
     }
 
-    /// Never fails, and remembers all.
-    pub(crate) fn recording() -> Self {
-        Self::with(State { record: Some(Vec::new()), ..State::default() })
+    /// Remembers all.
+    pub(crate) fn recording(trouble: Option<Trouble>) -> Self {
+        Self::with(State { record: Some(Vec::new()), trouble, ..State::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -308,6 +310,10 @@ impl Disk {
         let mut state = self.state();
         state.lengths.insert(file, size);
         state.remember(|| Entry::Truncated(file, size));
+    }
+
+    pub(crate) fn not_synced(&self, file: FileId) {
+        self.state().remember(|| Entry::Forgotten(file));
     }
 
     pub(crate) fn synced(&self, file: FileId) {

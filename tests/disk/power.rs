@@ -3,6 +3,9 @@
 //! What was flushed is there. Of what was written since, any part may be: all, nothing, the first
 //! writes or the last, any of them, and of each any of its sectors. Names that were made or taken away
 //! and not flushed are there up to a point.
+//!
+//! A flush that failed has flushed any part, and no later flush makes up for it: Linux says once that it
+//! failed, and then takes for clean what is only in memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,8 +46,8 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Goes one entry of the record further.
-    pub(crate) fn go_on(&mut self, entry: &Entry) {
+    /// Goes one entry of the record further. The dice say what a flush that failed has flushed.
+    pub(crate) fn go_on(&mut self, entry: &Entry, dice: &mut StdRng) {
         match entry {
             Entry::Made(name, file) => {
                 self.files.entry(*file).or_default();
@@ -66,6 +69,11 @@ impl Image {
                 if *names {
                     self.flush_names();
                 }
+            }
+            Entry::Forgotten(file) => {
+                let file = self.file(*file);
+                file.durable = file.after_power_loss(dice);
+                file.pending.clear();
             }
             Entry::Deleted(name, durably) => {
                 self.renamed.push(Named::Deleted(name.clone()));

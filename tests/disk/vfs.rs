@@ -280,7 +280,10 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
             handle.disk.synced(handle.file);
             ffi::SQLITE_OK
         }
-        Verdict::Fail(code) | Verdict::Partly(code) => code,
+        Verdict::Fail(code) | Verdict::Partly(code) => {
+            handle.disk.not_synced(handle.file);
+            code
+        }
     }
 }
 
