@@ -226,7 +226,7 @@ impl Driver {
             envelope.answer(Err(CommandError::Unavailable));
         }
         let mut standing = self.views.watch_standing();
-        while !self.views.may_speak(self.now()) {
+        while !self.inbox.stopping && !self.views.may_speak(self.now()) {
             tokio::select! {
                 _ = standing.changed() => {}
                 // A term that was renewed after all changes nothing that could be waited for.
@@ -236,15 +236,7 @@ impl Driver {
                 Some(envelope) = self.inbox.intake.recv() => {
                     envelope.answer(Err(CommandError::Unavailable));
                 }
-                control = self.inbox.control.recv() => match control {
-                    Some(Control::Command(envelope)) => {
-                        envelope.answer(Err(CommandError::Unavailable));
-                    }
-                    Some(Control::Stop) | None => {
-                        self.inbox.stopping = true;
-                        return;
-                    }
-                },
+                control = self.inbox.control.recv() => self.refuse(control),
             }
         }
     }
@@ -256,7 +248,7 @@ impl Driver {
         let wait_ms = (first << self.failures.min(10)).min(last);
         let over = tokio::time::sleep(Duration::from_millis(wait_ms));
         tokio::pin!(over);
-        loop {
+        while !self.inbox.stopping {
             tokio::select! {
                 () = &mut over => return,
                 // Unanswered: whoever asked is told by that.
@@ -264,16 +256,16 @@ impl Driver {
                 Some(envelope) = self.inbox.intake.recv(), if self.inbox.has_room() => {
                     self.inbox.put_off(envelope);
                 }
-                control = self.inbox.control.recv() => match control {
-                    Some(Control::Command(envelope)) => {
-                        envelope.answer(Err(CommandError::Unavailable));
-                    }
-                    Some(Control::Stop) | None => {
-                        self.inbox.stopping = true;
-                        return;
-                    }
-                },
+                control = self.inbox.control.recv() => self.refuse(control),
             }
+        }
+    }
+
+    /// Nothing can be decided now: a command is told so, a stop is taken note of.
+    fn refuse(&mut self, control: Option<Control>) {
+        match control {
+            Some(Control::Command(envelope)) => envelope.answer(Err(CommandError::Unavailable)),
+            Some(Control::Stop) | None => self.inbox.stopping = true,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatchyard::api::wire::{DeliveryAccepted, InstanceView, List, StatusView};
+use dispatchyard::api::wire::{Assignment, DeliveryAccepted, InstanceView, List, StatusView};
 use dispatchyard::app::AppOptions;
 use dispatchyard::model::{AttemptOutcome, JobStateKind, Untrusted};
 use reqwest::Method;
@@ -42,6 +42,16 @@ fn by(runner: &FakeRunner, api: &Api) -> FakeRunner {
     FakeRunner { api: api.with_token(&runner.token), ..runner.clone() }
 }
 
+/// A runner's lease is good at the instance that leads now, and ends once.
+async fn is_kept(runner: &FakeRunner, held: &Assignment, leader: &Api) {
+    let runner = by(runner, leader);
+    assert_eq!(runner.heartbeat(&[held]).await.lost, []);
+    runner.complete(held).await;
+    runner.complete(held).await;
+    let job = admin(leader).job(held.job_id).await;
+    assert_eq!((job.job.state, job.attempts.len()), (JobStateKind::Completed, 1));
+}
+
 /// Waits until an instance says that it is so.
 async fn is(api: &Api, state: &str) {
     until(&format!("it is {state}"), async || {
@@ -58,7 +68,7 @@ async fn a_server_that_stops_hands_over_at_once_and_its_leases_stay_good() {
     let second = Server::start(&setup).await;
     is(&second.api, "standby").await;
     let runner = runner_at(&first.api).await;
-    let (_, jobs) = admin(&first.api).submit(json!([job("a")])).await;
+    admin(&first.api).submit(json!([job("a")])).await;
     let held = runner.begin().await;
     let before: StatusView = admin(&first.api).get("/status").await;
 
@@ -69,12 +79,7 @@ async fn a_server_that_stops_hands_over_at_once_and_its_leases_stay_good() {
     println!("hand-over by a graceful stop: {} ms", took.as_millis());
     assert!(took < SLOW, "{took:?}");
 
-    let runner = by(&runner, &second.api);
-    assert_eq!(runner.heartbeat(&[&held]).await.lost, []);
-    runner.complete(&held).await;
-    runner.complete(&held).await;
-    let job = admin(&second.api).job(jobs[0]).await;
-    assert_eq!((job.job.state, job.attempts.len()), (JobStateKind::Completed, 1));
+    is_kept(&runner, &held, &second.api).await;
     let after: StatusView = admin(&second.api).get("/status").await;
     assert_eq!(after.epoch, before.epoch + 1);
 }
@@ -86,7 +91,7 @@ async fn a_leader_that_is_killed_is_followed_by_a_standby_and_its_leases_stay_go
     let mut first = ServerProcess::start(&home).await;
     let second = ServerProcess::start(&other).await;
     let runner = runner_at(&first.api).await;
-    let (_, jobs) = admin(&first.api).submit(json!([job("a")])).await;
+    admin(&first.api).submit(json!([job("a")])).await;
     let held = runner.begin().await;
 
     let watch = Stopwatch::start();
@@ -96,12 +101,7 @@ async fn a_leader_that_is_killed_is_followed_by_a_standby_and_its_leases_stay_go
     println!("take-over after kill -9: {} ms", took.as_millis());
     assert!(took < SLOW, "{took:?}");
 
-    let runner = by(&runner, &second.api);
-    assert_eq!(runner.heartbeat(&[&held]).await.lost, []);
-    runner.complete(&held).await;
-    runner.complete(&held).await;
-    let job = admin(&second.api).job(jobs[0]).await;
-    assert_eq!((job.job.state, job.attempts.len()), (JobStateKind::Completed, 1));
+    is_kept(&runner, &held, &second.api).await;
 }
 
 #[tokio::test]
