@@ -159,11 +159,14 @@ impl LifecycleRig {
 
 /// Commands and transactions, as the metrics tell.
 pub(crate) fn batches(metrics: &str) -> (f64, f64) {
-    let value = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
-    };
+    let value = |name| metric(metrics, name);
     (value("dispatchyard_batch_commands_sum "), value("dispatchyard_batch_commands_count "))
+}
+
+/// A figure among the metrics, by its name with the space behind it; 0 where it is not there.
+pub(crate) fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
 }
 
 fn refused(error: &CommandError) -> BenchError {

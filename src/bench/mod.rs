@@ -22,8 +22,8 @@ mod yard;
 
 pub use self::core::{CoreOptions, CoreReport, Decision, core};
 pub use figures::{Percentiles, Range, resident_mb};
-pub(crate) use lifecycle::batches;
 pub use lifecycle::{LifecycleOptions, LifecycleReport, LifecycleRig, LifecycleRow, lifecycle};
+pub(crate) use lifecycle::{batches, metric};
 pub use step::Step;
 pub use world::{Seeded, Size};
 pub use yard::Yard;

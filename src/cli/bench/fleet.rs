@@ -23,7 +23,7 @@ use super::http::not_registered;
 use super::lifecycle::temporary;
 use super::target::{Target, TargetArgs};
 use crate::api::wire::SubmitResponse;
-use crate::bench::Seeded;
+use crate::bench::{Seeded, metric};
 use crate::cli::console::Console;
 use crate::cli::table::{fields, page};
 use crate::cli::{CliError, Global};
@@ -37,6 +37,8 @@ const WORKLOAD_JOBS_MAX: usize = 10;
 const QUEUED_TOGETHER: usize = 500;
 /// How long the fleet may take, beside a job's run, until most of the leases are live.
 const RAMP_SECONDS: f64 = 15.0;
+/// How long it may take until all polls of the runners are parked.
+const PARKED_SECONDS: f64 = 30.0;
 /// How often the fleet is looked at.
 const SAMPLE: Duration = Duration::from_millis(500);
 /// For how long a runner that died is away.
@@ -104,7 +106,9 @@ pub struct FleetReport {
     pub most_to_mean_worst: f64,
     /// Jobs that ended in a second.
     pub completed_per_s: f64,
-    /// Memory of our own server in megabytes, in the mean of the first third of the time.
+    /// Memory of our own server in megabytes, while all runners waited and nobody had anything.
+    pub resident_waiting_mb: Option<f64>,
+    /// The same in the mean of the first third of the time.
     pub resident_first_mb: Option<f64>,
     /// The same in the last third.
     pub resident_last_mb: Option<f64>,
@@ -162,6 +166,8 @@ async fn measure(
         let hand = Hand::begin(Arc::clone(&crew), number).await;
         hands.push(hand.ok_or_else(|| not_registered(target.wire.base()))?);
     }
+    all_are_parked(&crew, runners, &clock).await;
+    let resident_waiting_mb = target.resident_mb();
     let mut background = JoinSet::new();
     background.spawn(submit(Arc::clone(&crew), leases));
     console.remark(&format!("{runners} runners wait; now for {leases} leases"));
@@ -205,7 +211,19 @@ async fn measure(
     for hand in hands {
         hand.end().await;
     }
-    Ok(told(args, &book, &samples, deaths, completed_per_s))
+    let report = told(args, &book, &samples, deaths, completed_per_s);
+    Ok(FleetReport { resident_waiting_mb, ..report })
+}
+
+/// Waits until every runner has a poll at the server, for a while: what is measured then is less.
+async fn all_are_parked(crew: &Crew, runners: usize, clock: &SystemClock) {
+    let began = clock.seconds();
+    while clock.seconds() - began < PARKED_SECONDS {
+        if metric(&crew.wire.metrics().await, "dispatchyard_polls_parked ") >= runners as f64 {
+            return;
+        }
+        tokio::time::sleep(SAMPLE).await;
+    }
 }
 
 /// Submits jobs that no runner can take.
@@ -301,6 +319,7 @@ fn told(
         most_to_mean: spread.get(spread.len() / 2).copied().unwrap_or(0.0),
         most_to_mean_worst: spread.last().copied().unwrap_or(0.0),
         completed_per_s,
+        resident_waiting_mb: None,
         resident_first_mb: mean(&samples[..third.min(samples.len())]),
         resident_last_mb: mean(&samples[samples.len().saturating_sub(third)..]),
     }
@@ -335,5 +354,7 @@ fn table(report: &FleetReport) -> String {
         ),
         ("completed/s", figure(report.completed_per_s)),
     ];
-    page([fields(glance.into_iter().chain(memory))])
+    let waiting = report.resident_waiting_mb;
+    let waiting = waiting.map(|mb| ("memory while all waited", format!("{mb:.1} MB")));
+    page([fields(glance.into_iter().chain(waiting).chain(memory))])
 }
