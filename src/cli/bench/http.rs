@@ -5,6 +5,7 @@
 //! time counts from when each was to be sent to when a runner has its job in hands. Then a closed
 //! loop without runners: how many deliveries the server accepts in a second.
 
+mod open;
 mod sender;
 
 use std::collections::HashMap;
@@ -15,14 +16,13 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::figure;
 use super::lifecycle::temporary;
 use super::target::{OwnServer, Target, TargetArgs};
 use super::wire::{Registered, Wire};
-use crate::api::wire::{DeliveryAccepted, PollRequest};
+use crate::api::wire::PollRequest;
 use crate::bench::{Percentiles, batches};
 use crate::cli::console::Console;
 use crate::cli::table::{fields, page};
@@ -30,6 +30,7 @@ use crate::cli::{CliError, Global};
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::WorkloadId;
 use crate::webhook::Secret;
+use open::Sent;
 use sender::Sender;
 
 /// The first deliveries warm up and are not counted.
@@ -93,7 +94,12 @@ pub struct HttpReport {
     pub runners: usize,
     /// Deliveries of the open loop that are counted.
     pub deliveries: usize,
-    /// How many of them were not accepted, or whose job reached no runner in 10 s.
+    /// How many of them were refused, or not answered.
+    pub not_accepted: usize,
+    /// How many were accepted before anybody decided what to start, as it is while the leader or
+    /// its database is away.
+    pub undecided: usize,
+    /// How many were accepted, and their job reached no runner in 10 s.
     pub lost: usize,
     /// From the time at which a delivery was to be sent to its job in a runner's hands.
     pub to_runner_ms: Percentiles,
@@ -188,18 +194,22 @@ async fn measure(
     }
     tell(&format!("{} deliveries/s for {} s", load.rate, load.seconds));
     let before = batches(&target.wire.metrics().await);
-    let sent = open_loop(&sender, load, &clock).await;
+    let mut sent = open::send(&sender, load, &clock).await;
+    let not_accepted = sent.iter().filter(|it| it.accepted.is_none()).count();
+    let undecided = sent.iter().filter(|it| it.is_undecided()).count();
     let last = clock.seconds();
     let seen =
         |id: &WorkloadId| arrivals.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
-    let waits_for = |sent: &Sent| sent.workload.is_some_and(|id| seen(&id).is_none());
+    let waits_for =
+        |sent: &Sent| sent.is_undecided() || sent.workload().is_some_and(|id| seen(&id).is_none());
     while sent.iter().any(waits_for) && clock.seconds() - last < PATIENCE_SECONDS {
         tokio::time::sleep(Duration::from_millis(20)).await;
+        open::look_up(&mut sent, target).await;
     }
     let between = batches(&target.wire.metrics().await);
     runners.shutdown().await;
     let arrived: Vec<_> =
-        sent.iter().filter_map(|it| Some((it, seen(&it.workload?)? - it.scheduled))).collect();
+        sent.iter().filter_map(|it| Some((it, seen(&it.workload()?)? - it.scheduled))).collect();
     let ms = |values: Vec<f64>| {
         Percentiles::of(&mut values.iter().map(|seconds| seconds * 1e3).collect::<Vec<_>>())
     };
@@ -217,7 +227,9 @@ async fn measure(
         seconds: load.seconds,
         runners: load.runners,
         deliveries: sent.len(),
-        lost: sent.len() - arrived.len(),
+        not_accepted,
+        undecided,
+        lost: sent.len() - not_accepted - arrived.len(),
         to_runner_ms,
         to_answer_ms,
         sent_late_ms,
@@ -235,61 +247,6 @@ pub(super) fn not_registered(server: &str) -> CliError {
         message: format!("{server} did not register a runner of this measurement"),
         hint: "--token-file with a token that may register runners in --pool".to_owned(),
     }
-}
-
-/// A delivery of the open loop; times in seconds of the measurement's clock.
-struct Sent {
-    scheduled: f64,
-    sent: f64,
-    answered: f64,
-    /// What it started; `None` when it was not accepted.
-    workload: Option<WorkloadId>,
-}
-
-/// Sends deliveries at a fixed rate, whatever becomes of those before.
-async fn open_loop(sender: &Sender, load: HttpLoad, clock: &Arc<SystemClock>) -> Vec<Sent> {
-    let warm_up = load.rate * WARM_UP_SECONDS;
-    let mut due = pace(load.rate, warm_up + load.rate * load.seconds, clock);
-    let mut tasks = JoinSet::new();
-    while let Some((number, scheduled)) = due.recv().await {
-        let (sender, clock) = (sender.clone(), Arc::clone(clock));
-        tasks.spawn(async move {
-            let sent = clock.seconds();
-            let answer = sender.send(number, load.large_percent).await;
-            let answered = clock.seconds();
-            let accepted = answer
-                .and_then(|text| serde_json::from_str::<DeliveryAccepted>(&text).ok())
-                .and_then(|accepted| accepted.workloads.first().copied());
-            (number >= warm_up).then_some(Sent { scheduled, sent, answered, workload: accepted })
-        });
-    }
-    let mut sent = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        sent.extend(done.ok().flatten());
-    }
-    sent
-}
-
-/// Says when each delivery is due, from a thread of its own: the runtime's timers are as coarse as
-/// what is measured.
-fn pace(rate: u64, many: u64, clock: &Arc<SystemClock>) -> mpsc::UnboundedReceiver<(u64, f64)> {
-    let (due, receiver) = mpsc::unbounded_channel();
-    let clock = Arc::clone(clock);
-    std::thread::spawn(move || {
-        let began = clock.seconds();
-        for number in 0..many {
-            let scheduled = began + number as f64 / rate as f64;
-            let wait = scheduled - clock.seconds();
-            if wait > 0.0 {
-                #[expect(clippy::disallowed_methods, reason = "a rate is made of time")]
-                std::thread::sleep(Duration::from_secs_f64(wait));
-            }
-            if due.send((number, scheduled)).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// Each sender sends the next delivery when the last one was answered. How many were accepted and
@@ -360,11 +317,15 @@ fn table(report: &HttpReport) -> String {
         let [p50, p99, max] = [it.p50, it.p99, it.max].map(figure);
         format!("p50 {p50} ms, p99 {p99} ms, max {max} ms")
     };
-    let HttpReport { rate, seconds, runners, deliveries, lost, refused, .. } = report;
+    let HttpReport { rate, seconds, runners, deliveries, refused, .. } = report;
+    let HttpReport { not_accepted, undecided, lost, .. } = report;
+    let became = format!(
+        "{deliveries}: {not_accepted} not accepted, {undecided} decided later, {lost} lost"
+    );
     let memory = report.resident_mb.map(|mb| ("memory of the server", format!("{mb:.0} MB")));
     let glance = [
         ("open loop", format!("{rate} deliveries/s for {seconds} s, {runners} runners")),
-        ("deliveries", format!("{deliveries}, {lost} lost")),
+        ("deliveries", became),
         ("to a runner", ms(report.to_runner_ms)),
         ("to the answer", ms(report.to_answer_ms)),
         ("sent late by", ms(report.sent_late_ms)),

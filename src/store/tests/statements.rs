@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use sqlx::{
-    Column as _, Either, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection, Statement,
+    Column as _, Either, Executor as _, PgConnection, Row as _, SqlSafeStr as _, SqliteConnection,
+    Statement,
 };
 
 use super::fixture::{Opened, on_both};
 use crate::model::{JobPriority, JobStateKind, RecordName, WorkloadState};
 use crate::store::bulk::SIZES;
-use crate::store::connection::Kind;
-use crate::store::statement::{BULK, POSTGRES_ONLY, SINGLE};
+use crate::store::connection::{BEGIN_SNAPSHOT, Kind};
+use crate::store::statement::{self as sql, BULK, POSTGRES_ONLY, SINGLE};
 
 /// How many parameters a prepared statement has, and what its columns are called.
 fn shape<S: Statement>(prepared: &S) -> (usize, Vec<String>) {
@@ -119,15 +120,35 @@ async fn a_batch_never_scans_a_table_on_postgresql_however_young_it_is() {
     let mut opened = Opened::new(Kind::Postgres).await;
     let connection = opened.postgres();
     for bulk in BULK {
-        let prepare = format!("DEALLOCATE ALL; PREPARE it AS {}", bulk.unnest());
-        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-        let nothing = vec!["NULL"; bulk.columns()].join(",");
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE it({nothing})"));
-        let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let plan = plan.join("\n");
+        let plan = plan_on_postgres(connection, bulk.unnest(), bulk.columns()).await;
         assert!(!plan.contains("Seq Scan"), "{}: {plan}", bulk.name);
     }
+}
+
+#[tokio::test]
+async fn what_a_job_starts_with_is_planned_once_and_found_by_key() {
+    let mut opened = Opened::new(Kind::Postgres).await;
+    let connection = opened.postgres();
+    sqlx::raw_sql(BEGIN_SNAPSHOT.postgres).execute(&mut *connection).await.unwrap();
+    let by_id = [sql::JOB_SELECT, sql::JOB_SPEC_SELECT, sql::WORKLOAD_SELECT, sql::DELIVERY_SELECT];
+    let by_id = by_id.into_iter().map(|sql| (sql, 1));
+    let others = [(sql::EDGE_NEED_NAMES, 2), (sql::ATTEMPT_OUTPUTS, 1)];
+    for (sql, values) in by_id.chain(others) {
+        let plan = plan_on_postgres(connection, sql.text(Kind::Postgres), values).await;
+        assert!(!plan.contains("Seq Scan"), "{}: {plan}", sql.name);
+        // A plan that names its parameters is not of this one call.
+        assert!(plan.contains("$1"), "{}: {plan}", sql.name);
+    }
+}
+
+async fn plan_on_postgres(connection: &mut PgConnection, text: &str, values: usize) -> String {
+    let prepare = format!("DEALLOCATE ALL; PREPARE it AS {text}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let nothing = vec!["NULL"; values].join(",");
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN VERBOSE EXECUTE it({nothing})"));
+    let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    plan.join("\n")
 }
 
 #[tokio::test]
