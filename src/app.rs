@@ -214,6 +214,7 @@ impl App {
         settings.check()?;
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
+        let router = settings.router.clone();
         let rules = rules(&config, Arc::clone(&catalogue))?;
         let limits =
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
@@ -275,6 +276,7 @@ impl App {
             sources,
             access: settings::access(&config, &secrets, &names),
             catalogue,
+            router,
             pool_tenants,
             forwarder: instance::forwarder(&config, shared.as_ref()),
             instance: shared,

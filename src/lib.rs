@@ -36,6 +36,7 @@
 //! | [`intake`] | an event and the rules to a plan |
 //! | [`queue`] | what is next |
 //! | [`runner`] | who gets it |
+//! | [`executor`] | who carries a job out: rules over names |
 //! | [`dispatch`] | every decision about jobs, runners and leases |
 //! | [`driver`] | the loop around the decisions, and what it publishes |
 //! | [`store`] | the database, the only user of sqlx |
@@ -111,6 +112,7 @@ pub mod config;
 pub mod dispatch;
 pub mod driver;
 pub mod event;
+pub mod executor;
 pub mod intake;
 pub mod log;
 pub mod model;

@@ -34,7 +34,8 @@ pub use label::{
 pub use log::{LogError, LogFormat, init};
 pub use meter::Meter;
 pub use queue::{
-    AssignmentLabels, FloatGauge, GateLabels, LateLabels, PoolLabels, PoolLevelLabels, QueueMetrics,
+    AssignmentLabels, FloatGauge, GateLabels, LateLabels, PoolLabels, PoolLevelLabels,
+    QueueMetrics, RoutedLabels,
 };
 pub use retention::{BytesLabels, PrunedLabels, RetentionMetrics};
 pub use table::MetricRow;
@@ -300,6 +301,7 @@ mod tests {
         queue.run_seconds.get_or_create(&pool).observe(2.0);
         let offered = AssignmentLabels::new("p", AssignmentOutcome::Offered);
         queue.assignments.get_or_create(&offered).inc();
+        queue.routed.get_or_create(&RoutedLabels::new(Some("gpu"))).inc();
         queue.sla_misses.get_or_create(&LateLabels::new("p", "t", Promise::Deadline)).inc();
         fleet.runners.get_or_create(&PoolStateLabels::new("p", "online")).set(2);
         fleet.slots.get_or_create(&pool).set(8);

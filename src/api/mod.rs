@@ -31,6 +31,7 @@ mod resources;
 mod retention;
 pub mod route;
 mod router;
+mod routing;
 mod runners;
 mod show;
 mod show_forecast;

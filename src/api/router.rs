@@ -19,7 +19,7 @@ use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
     advice, batch, deliveries, hooks, instances, jobs, learned, leases, logs, metrics, overview,
-    pauses, records, report, resources, retention, runners, stream, why, workloads,
+    pauses, records, report, resources, retention, routing, runners, stream, why, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -35,6 +35,8 @@ fn api() -> Routes {
         .route("/queue", get(overview::queue))
         .route("/explain", get(why::explain_all))
         .route("/match", post(why::fit))
+        .route("/routes", get(routing::list))
+        .route("/routes/try", get(routing::decide))
         .route("/advice", get(advice::get))
         .route("/stream", get(stream::get))
         .route("/report", get(report::get))

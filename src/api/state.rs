@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{LimitsConfig, SchedulerConfig};
 use crate::driver::Handle;
 use crate::event::Event;
+use crate::executor::router::Router;
 use crate::intake::Rules;
 use crate::log::JobLogs;
 use crate::model::{Catalogue, PoolId, TenantId};
@@ -51,6 +52,8 @@ pub struct Shared {
     pub rules: Rules,
     /// What people call pools, skills and resources.
     pub catalogue: Arc<Catalogue>,
+    /// How jobs are carried out, by their names.
+    pub router: Router,
     /// Sources by name.
     pub sources: HashMap<String, Source>,
     /// Who may do what.

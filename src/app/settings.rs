@@ -43,7 +43,7 @@ pub(super) fn checked_catalogue(config: &Config) -> Catalogue {
 /// What the scheduler goes by.
 pub(super) fn settings(config: &Config, names: &Names) -> Settings {
     let (scheduler, limits) = (&config.scheduler, &config.limits);
-    let tenants = config.tenants.iter();
+    let (tenants, catalogue) = (config.tenants.iter(), catalogue(config, names));
     Settings {
         max_global_concurrency: scheduler.max_global_concurrency as u64,
         queue_jobs_max: limits.queue_jobs_max,
@@ -71,7 +71,8 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         runners_max: limits.runners_max,
         tenants: tenants.map(|(name, it)| (names.tenants[name.as_str()], tenant(it))).collect(),
         pools: pools(config, names),
-        catalogue: catalogue(config, names),
+        router: config.routing(&catalogue),
+        catalogue,
         ..Settings::default()
     }
 }
@@ -138,6 +139,13 @@ fn catalogue(config: &Config, names: &Names) -> Catalogue {
         skills.map(|(name, pools)| (named(name), pools.iter().map(pool_id).collect())).collect();
     let resources = config.resources.iter();
     catalogue.resources = resources.map(|(name, it)| (named(name), it.units)).collect();
+    let bounded = config
+        .routes
+        .iter()
+        .filter_map(|route| Some((route.rule(&catalogue).resource(), route.running_max?)));
+    let bounded: Vec<_> = bounded.collect();
+    catalogue.resources.extend(bounded);
+    catalogue.routes = config.routes.iter().map(|route| named(&route.name)).collect();
     catalogue
 }
 

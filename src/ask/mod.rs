@@ -64,6 +64,9 @@ pub struct Ask {
     /// Units of resources that it holds while a runner has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Names by which routes find it, parted by `::`, beside those that every job has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Near to which jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
@@ -113,7 +116,7 @@ macro_rules! first {
 
 impl Ask {
     /// Every key, with its second spellings.
-    pub const KEYS: [&str; 25] = [
+    pub const KEYS: [&str; 26] = [
         "architecture",
         "os",
         "min_memory_gb",
@@ -125,6 +128,7 @@ impl Ask {
         "region",
         "preferred",
         "resources",
+        "namespace",
         "affinity",
         "anti-affinity",
         "anti_affinity",
@@ -144,7 +148,7 @@ impl Ask {
     /// What is asked here, and where nothing is, what `default` asks.
     pub fn or(&self, default: &Self) -> Self {
         first!(self, default: architecture os min_memory_gb min_cpu_cores requires_docker gpu pool
-            skills region preferred resources affinity anti_affinity spread priority max_retries
+            skills region preferred resources namespace affinity anti_affinity spread priority max_retries
             backoff_ms deadline max_wait queue_timeout run_if group max_parallel fail_fast)
     }
 
@@ -170,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_read_can_be_written_and_read_again() {
         let text = r#"{"gpu": true, "pool": "fast", "skills": ["a", "b"], "region": ["eu", "us"],
-            "preferred": ["ssd", {"label": "spot", "weight": -5}], "resources": "none",
+            "preferred": ["ssd", {"label": "spot", "weight": -5}], "resources": "none", "namespace": "ml::train",
             "affinity": "app", "anti-affinity": "db", "spread": {"key": "web", "over": "zone"},
             "deadline": "2h", "max_wait": "90s", "run_if": "always", "group": "deploy"}"#;
         let ask: Ask = serde_json::from_str(text).unwrap();

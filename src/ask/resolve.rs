@@ -150,6 +150,7 @@ impl Ask {
             },
             max_wait_ms: self.max_wait.map(|span| span.0),
             queue_timeout_ms: self.queue_timeout.map(|span| span.0),
+            namespace: self.namespace.as_deref().map(key),
             placement: Placement {
                 affinity: self.affinity.as_ref().map(|near| key(&near.key)),
                 affinity_required: self.affinity.as_ref().is_some_and(|near| near.required),

@@ -1,6 +1,6 @@
 //! `match`, also `try match`: who could run what is not there yet, and what the others lack.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::CliError;
 use super::client::Client;
@@ -10,13 +10,6 @@ use super::run::asked;
 use super::table::{fields, page, rows};
 use crate::api::wire::{MatchView, SubmitRequirements};
 use crate::ask::{Ask, Names};
-
-/// What to try without doing it.
-#[derive(Clone, Debug, Subcommand)]
-pub enum TryVerb {
-    /// Who could run a job with these labels, and what the others lack
-    Match(MatchArgs),
-}
 
 /// What is required of a runner.
 #[derive(Clone, Debug, Args)]

@@ -54,6 +54,7 @@ mod resources;
 mod restored;
 mod resume;
 mod retry;
+mod routes;
 mod run;
 mod runners;
 mod send;
@@ -135,9 +136,11 @@ pub enum Verb {
     Explain(explain::ExplainArgs),
     /// Who could run a job with these labels, and what the others lack
     Match(matching::MatchArgs),
+    /// The rules by which a job's name says how it is carried out
+    Routes,
     /// Ask what would be, without doing it
     #[command(subcommand)]
-    Try(matching::TryVerb),
+    Try(TryVerb),
     /// Start a workflow by hand
     Run(run::RunArgs),
     /// Submit a workload, or many, out of a file
@@ -156,6 +159,15 @@ pub enum Verb {
     Restored(restored::RestoredArgs),
     /// Copy everything from a SQLite data folder into the configured PostgreSQL
     Import(import::ImportArgs),
+}
+
+/// What to try without doing it.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TryVerb {
+    /// Who could run a job with these labels, and what the others lack
+    Match(matching::MatchArgs),
+    /// Which route decides about a job of this name, and why those before it did not
+    Route(routes::TryRouteArgs),
 }
 
 /// Does what was asked for.
@@ -201,9 +213,11 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Prune(args) => prune::run(args, &client, console).await,
         Verb::Report(args) => report::run(args, &client, console).await,
         Verb::Explain(args) => explain::run(args, &client, console).await,
-        Verb::Match(args) | Verb::Try(matching::TryVerb::Match(args)) => {
+        Verb::Match(args) | Verb::Try(TryVerb::Match(args)) => {
             matching::run(args, &client, console).await
         }
+        Verb::Routes => routes::run(&client, console).await,
+        Verb::Try(TryVerb::Route(args)) => routes::decide(args, &client, console).await,
         Verb::Run(args) => run::run(args, &client, console).await,
         Verb::Submit(args) => submit::run(args, &client, console).await,
         Verb::Join(args) => submit::join(args, &client, console).await,

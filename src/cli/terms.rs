@@ -35,6 +35,7 @@ pub(super) fn of_job(detail: &JobDetail) -> Lines {
     some("deadline", terms.deadline_ms.map(rfc3339));
     some("max wait", terms.max_wait_ms.map(span));
     some("queue timeout", terms.queue_timeout_ms.map(span));
+    some("namespace", terms.namespace.as_deref().map(str::to_owned));
     some("placement", placement(terms));
     lines
 }

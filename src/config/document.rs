@@ -9,12 +9,12 @@ use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
     AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, InstancesConfig,
-    LimitsConfig, Origin, RetentionConfig, SchedulerConfig, ServerConfig, SourceConfig, hints,
-    name, retention, source,
+    LimitsConfig, Origin, RetentionConfig, RouteConfig, SchedulerConfig, ServerConfig,
+    SourceConfig, hints, name, retention, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
     InstancesConfig::NAME,
@@ -28,6 +28,7 @@ const SECTIONS: [&str; 13] = [
     "resources",
     "source",
     "trigger",
+    "route",
 ];
 
 /// Reads everything and reports everything that is wrong.
@@ -61,6 +62,7 @@ pub(super) fn read(
     let resources = reading.named("resources", take("resources"), name::resource);
     let sources: Vec<Spanned<SourceConfig>> = reading.list("source", take("source"));
     let triggers: Vec<Spanned<RuleConfig>> = reading.list("trigger", take("trigger"));
+    let routes: Vec<Spanned<RouteConfig>> = reading.list("route", take("route"));
     check_sources(&sources, &mut reading);
     check_triggers(&triggers, &sources, &mut reading);
     let parts = Parts {
@@ -70,6 +72,7 @@ pub(super) fn read(
         access: &access,
         sources: &sources,
         triggers: &triggers,
+        routes: &routes,
     };
     references::check(&parts, &mut reading);
     retention::check(&retention, &mut reading);
@@ -92,6 +95,7 @@ pub(super) fn read(
         resources,
         sources: sources.into_iter().map(Spanned::into_inner).collect(),
         triggers,
+        routes: routes.into_iter().map(Spanned::into_inner).collect(),
         file,
         origins,
     })
@@ -108,7 +112,7 @@ fn unknown_section(origin: Origin, name: &str) -> ConfigError {
 fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
     let origin = Origin::Environment(variable.name.clone());
     match variable.section.as_str() {
-        "source" | "trigger" => errors.push(
+        "source" | "trigger" | "route" => errors.push(
             ConfigError::new(origin, &variable.section, "a list cannot be set by a variable")
                 .hint(format!("write `[[{}]]` in the file", variable.section)),
         ),

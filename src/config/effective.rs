@@ -38,6 +38,10 @@ impl Config {
             let lines: Vec<_> = lines(source).into_iter().map(|(_, line)| line).collect();
             let _ = write!(text, "[[source]]\n{}\n\n", lines.join("\n"));
         }
+        for route in &self.routes {
+            let lines: Vec<_> = lines(route).into_iter().map(|(_, line)| line).collect();
+            let _ = write!(text, "[[route]]\n{}\n\n", lines.join("\n"));
+        }
         for trigger in &self.triggers {
             let place = self.place(trigger.span().start);
             let _ = writeln!(text, "# trigger `{}` of {place}", trigger.get_ref().name.get_ref());

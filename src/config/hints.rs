@@ -95,6 +95,8 @@ const OTHER_SPELLINGS: &[(&str, &str, &str)] = &[
 
 /// Names of sections that people may expect.
 const OTHER_SECTIONS: &[(&str, &str)] = &[
+    ("routes", "write `[[route]]`, once for each"),
+    ("routing", "write `[[route]]`, once for each"),
     ("sources", "write `[[source]]`, once for each"),
     ("webhook", "write `[[source]]`"),
     ("webhooks", "write `[[source]]`, once for each"),

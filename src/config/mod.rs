@@ -31,6 +31,7 @@ mod references;
 mod resource;
 mod retention;
 mod risk;
+mod route;
 mod scheduler;
 mod secret;
 mod section;
@@ -56,6 +57,7 @@ pub use place::{ConfigFile, Origin, Place};
 pub use pool::{Distances, PoolConfig};
 pub use resource::ResourceConfig;
 pub use retention::RetentionConfig;
+pub use route::RouteConfig;
 pub use scheduler::SchedulerConfig;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
@@ -101,6 +103,9 @@ pub struct Config {
     /// `[[trigger]]`: what they start, with each table's place; names are unique.
     #[serde(skip)]
     pub triggers: Vec<Spanned<RuleConfig>>,
+    /// `[[route]]`: how jobs are carried out, by their names; the first that matches decides.
+    #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
     /// Where it was read from.
     #[serde(skip)]
     file: ConfigFile,
@@ -158,6 +163,8 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tenancy_tests;
 #[cfg(test)]

@@ -95,6 +95,13 @@ pub(super) fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     from.deserialize_i64(Whole::new("a whole number of minutes", 1, MILLIS_MAX / 60_000))
 }
 
+/// As [`minutes`], where it need not be given.
+pub(super) fn optional_minutes<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u32>, D::Error> {
+    minutes(from).map(Some)
+}
+
 /// How many: 1 or more.
 pub(super) fn count<'de, D, N>(from: D) -> Result<N, D::Error>
 where
@@ -128,6 +135,11 @@ pub(super) fn weight<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error
 /// How many of a thing there are. Each unit is kept in memory while it is held.
 pub(super) fn units<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     from.deserialize_i64(Whole::new("a whole number", 1, 100_000))
+}
+
+/// As [`units`], where it need not be given.
+pub(super) fn optional_units<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    units(from).map(Some)
 }
 
 /// A part of a hundred.

@@ -7,7 +7,8 @@ use toml::Spanned;
 
 use super::section::Reading;
 use super::{
-    AccessConfig, ConfigError, Origin, PoolConfig, Role, SourceConfig, TenantConfig, TokenConfig,
+    AccessConfig, ConfigError, Origin, PoolConfig, Role, RouteConfig, SourceConfig, TenantConfig,
+    TokenConfig, route,
 };
 use crate::trigger::RuleConfig;
 
@@ -22,6 +23,7 @@ pub(super) struct Parts<'a> {
     pub(super) access: &'a AccessConfig,
     pub(super) sources: &'a [Spanned<SourceConfig>],
     pub(super) triggers: &'a [Spanned<RuleConfig>],
+    pub(super) routes: &'a [Spanned<RouteConfig>],
 }
 
 /// Reports each reference to nothing, and each contradiction.
@@ -59,11 +61,12 @@ pub(super) fn check(parts: &Parts<'_>, reading: &mut Reading<'_>) {
         let what = format!("the trigger `{}`", rule.name.get_ref());
         check_spanned(rule.tenant.as_ref(), &what, "trigger.tenant", &names, reading);
     }
+    route::check(parts.routes, &names, reading);
     check_tokens(&parts.access.token, &names, reading);
 }
 
 /// The names that there are; `None` where some of them could not be read.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     tenants: Option<BTreeSet<&'a str>>,
     pools: Option<BTreeSet<&'a str>>,
 }
@@ -83,7 +86,13 @@ impl Names<'_> {
         unknown("tenant", "tenants", self.tenants.as_ref()?, name?, what, origin, key)
     }
 
-    fn pool(&self, name: &str, what: &str, origin: Origin, key: &str) -> Option<ConfigError> {
+    pub(super) fn pool(
+        &self,
+        name: &str,
+        what: &str,
+        origin: Origin,
+        key: &str,
+    ) -> Option<ConfigError> {
         unknown("pool", "agent_pools", self.pools.as_ref()?, name, what, origin, key)
     }
 }

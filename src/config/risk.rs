@@ -1,8 +1,28 @@
 //! What is allowed and still deserves a word, and what must not start.
 
+use super::route::rules;
 use super::{Config, ConfigError, Origin};
+use crate::executor::router::Router;
+use crate::model::Catalogue;
 
 impl Config {
+    /// What the routes say, with pools as the catalogue has them.
+    pub fn routing(&self, catalogue: &Catalogue) -> Router {
+        // Each pattern was read once when the file was.
+        rules(&self.routes, catalogue).compile().unwrap_or_default()
+    }
+
+    fn shadowed_routes(&self) -> Vec<String> {
+        let told = |(late, early): (usize, usize)| {
+            let [late, early] = [late, early].map(|at| &self.routes[at]);
+            format!(
+                "the route `{}` never decides: `{}` before it matches all that `{}` does",
+                late.name, early.name, late.pattern
+            )
+        };
+        self.routing(&Catalogue::default()).shadowed().map(told).collect()
+    }
+
     /// Settings that are valid and that an operator should look at.
     pub fn warnings(&self) -> Vec<String> {
         let (scheduler, limits) = (&self.scheduler, &self.limits);
@@ -94,6 +114,7 @@ impl Config {
             let text = format!("the source `{name}` is insecure: anybody can send it deliveries");
             warn(true, text);
         }
+        found.extend(self.shadowed_routes());
         found
     }
 

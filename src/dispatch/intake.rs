@@ -138,6 +138,10 @@ impl Scheduler {
         ended: &Ended,
     ) -> Result<(Places, Ends), Refusal> {
         let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
+        for workload in &mut *workloads {
+            let PlannedWorkload { kind, name, tenant_id, jobs, .. } = workload;
+            self.route(*tenant_id, *kind, name, jobs);
+        }
         self.check_rows(workloads.iter().map(|it| 1 + 2 * it.jobs.len()).sum())?;
         let mut needs = Vec::with_capacity(workloads.len());
         for workload in &mut *workloads {

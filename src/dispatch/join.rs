@@ -161,6 +161,9 @@ impl Scheduler {
         if count > max {
             return Err(invalid(PlanError::TooManyJobs { jobs: count, max }));
         }
+        let row = &self.workloads[&workload_id].row;
+        let (tenant_id, kind, name) = (row.tenant_id, row.kind, row.name.clone());
+        self.route(tenant_id, kind, &name, jobs);
         let first = self.marks.next_job;
         let mut by_name: FxHashMap<Name, JobId> =
             known.iter().map(|id| (self.jobs[id].row.name.clone(), *id)).collect();
@@ -185,8 +188,7 @@ impl Scheduler {
         self.check_fate(&known, jobs)?;
         let ends = self.ends_of(needed(jobs.iter()), ended)?;
         self.check_circle(&joining)?;
-        let tenant = self.workloads[&workload_id].row.tenant_id;
-        self.check_admission(jobs.iter().map(|job| (tenant, job)))?;
+        self.check_admission(jobs.iter().map(|job| (tenant_id, job)))?;
         self.check_classes(jobs.iter())?;
         Ok((joining, ends))
     }

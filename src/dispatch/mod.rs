@@ -55,6 +55,7 @@ mod ready;
 mod reason;
 mod reservations;
 mod retry;
+mod route;
 mod runs;
 mod scheduler;
 mod settings;

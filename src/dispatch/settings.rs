@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::planted::Planted;
+use crate::executor::router::Router;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
@@ -82,6 +83,8 @@ pub struct Settings {
     pub scheduling_policies: SchedulingPolicies,
     /// Selection policies that pools may name.
     pub selection_policies: SelectionPolicies,
+    /// How jobs are carried out, by their names.
+    pub router: Router,
     /// Names, and the units of resources.
     pub catalogue: Catalogue,
     /// A fault that a test planted.
@@ -220,6 +223,7 @@ impl Default for Settings {
             pools: BTreeMap::new(),
             scheduling_policies: SchedulingPolicies::standard(),
             selection_policies: SelectionPolicies::standard(),
+            router: Router::default(),
             catalogue: Catalogue::default(),
             planted: None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{PoolId, TenantId};
 
-/// Tenants, pools, skills and resources by name, fixed when the server starts.
+/// Tenants, pools, skills, resources and routes by name, fixed when the server starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Catalogue {
     /// Tenants; `default` always.
@@ -15,6 +15,8 @@ pub struct Catalogue {
     pub skills: BTreeMap<Box<str>, Vec<PoolId>>,
     /// Units of each resource; a name that ends in `*` stands for all that begin so.
     pub resources: BTreeMap<Box<str>, u32>,
+    /// Routes, in the order in which they are asked.
+    pub routes: Vec<Box<str>>,
 }
 
 impl Default for Catalogue {
@@ -24,6 +26,7 @@ impl Default for Catalogue {
             pools: [("default".into(), PoolId::DEFAULT)].into(),
             skills: BTreeMap::new(),
             resources: BTreeMap::new(),
+            routes: Vec::new(),
         }
     }
 }

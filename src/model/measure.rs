@@ -28,6 +28,11 @@ pub enum Measure {
         /// From its start to its end.
         run_ms: u64,
     },
+    /// A new job was looked up in the routes.
+    Routed {
+        /// The place of the route that decided; `None` for the default.
+        route: Option<usize>,
+    },
     /// What was promised about a job was not kept.
     Late {
         /// The runner's pool, or the first whose runners may take the job.

@@ -34,6 +34,9 @@ pub struct JobTerms {
     /// How long it may be pending before it is given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_timeout_ms: Option<i64>,
+    /// Names between kind and workload in the name by which routes find it, parted by `::`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Box<str>>,
     /// Jobs that it wants to be near to, or away from.
     #[serde(skip_serializing_if = "is_default")]
     pub placement: Placement,

@@ -9,7 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use rustc_hash::FxHashMap;
 
 use super::label::{JobEndLabels, RequeueLabels};
-use super::queue::{AssignmentLabels, LateLabels, PoolLabels, PoolLevelLabels};
+use super::queue::{AssignmentLabels, LateLabels, PoolLabels, PoolLevelLabels, RoutedLabels};
 use super::{Metrics, QueueMetrics};
 use crate::model::{
     AssignmentOutcome, Catalogue, JobPriority, JobStateKind, Measure, PoolId, Promise, Record,
@@ -86,6 +86,11 @@ impl Meter {
                 }
                 Measure::Ran { pool_id, run_ms } => {
                     self.pool(pool_id).run.observe(run_ms as f64 / 1_000.0);
+                }
+                Measure::Routed { route } => {
+                    let route = route.and_then(|at| self.catalogue.routes.get(at));
+                    let labels = RoutedLabels::new(route.map(|name| &**name));
+                    self.metrics.queue.routed.get_or_create(&labels).inc();
                 }
                 Measure::Late { pool_id, tenant_id, promise } => {
                     self.late(pool_id, tenant_id, promise).inc();

@@ -71,6 +71,19 @@ impl LateLabels {
     }
 }
 
+/// The route that decided about a new job.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct RoutedLabels {
+    route: String,
+}
+
+impl RoutedLabels {
+    /// For a configured route; `None` for the default. No route's name has a parenthesis.
+    pub fn new(route: Option<&str>) -> Self {
+        Self { route: route.unwrap_or("(default)").to_owned() }
+    }
+}
+
 /// What keeps jobs back.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub struct GateLabels {
@@ -102,6 +115,8 @@ pub struct QueueMetrics {
     pub assignments: Family<AssignmentLabels, Counter>,
     /// `dispatchyard_sla_misses_total`.
     pub sla_misses: Family<LateLabels, Counter>,
+    /// `dispatchyard_routed_jobs_total`.
+    pub routed: Family<RoutedLabels, Counter>,
 }
 
 impl QueueMetrics {
@@ -122,6 +137,7 @@ impl QueueMetrics {
             }),
             assignments: Family::default(),
             sla_misses: Family::default(),
+            routed: Family::default(),
         };
         metrics.register(table);
         metrics
@@ -175,6 +191,12 @@ impl QueueMetrics {
             &["pool", "tenant", "promise"],
             "Jobs that were not with a runner within their max_wait, or had not ended by their deadline",
             self.sla_misses.clone(),
+        );
+        table.add(
+            "routed_jobs",
+            &["route"],
+            "New jobs by the route that decided how they are carried out; none while no route is configured",
+            self.routed.clone(),
         );
     }
 }

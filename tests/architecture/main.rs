@@ -10,7 +10,7 @@ use std::path::Path;
 use source::Source;
 
 /// Each room, and what it may import beside `model`, which everybody may. A room in a room is
-/// written `api::wire`: a part of `api` that others may have without the rest.
+/// written `api::wire`: a part of `api` that others may have without the rest (see `PARTS`).
 #[rustfmt::skip]
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
@@ -22,7 +22,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("intake", &["ask", "event", "trigger", "workflow"]),
     ("queue", &[]),
     ("runner", &[]),
-    ("dispatch", &["queue", "runner"]),
+    ("executor::router", &[]),
+    ("executor", &[]),
+    ("dispatch", &["queue", "runner", "executor::router"]),
     ("store", &[]),
     ("clock", &[]),
     ("telemetry", &[]),
@@ -30,12 +32,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Measures what is below it, in process; what is measured over HTTP stands in `cli`.
     ("bench", &["runner", "dispatch", "store", "driver", "clock", "telemetry"]),
     ("log", &[]),
-    ("config", &["ask", "trigger", "webhook", "dispatch"]),
+    ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "store", "driver", "log", "clock", "telemetry", "config", "retention",
+        "executor::router", "store", "driver", "log", "clock", "telemetry", "config", "retention",
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -45,14 +47,27 @@ const ROOMS: &[(&str, &[&str])] = &[
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "store", "driver", "log", "clock", "telemetry", "config", "retention", "api",
+        "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "api",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];
 
+/// Rooms in rooms.
+const PARTS: &[(&str, &str, &str)] =
+    &[("api", "wire", "api::wire"), ("executor", "router", "executor::router")];
+
 /// Rooms without clock, randomness, socket, file, database or runtime (law 3).
 const CORE: &[&str] = &[
-    "model", "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner",
+    "model",
+    "ask",
+    "event",
+    "trigger",
+    "workflow",
+    "webhook",
+    "intake",
+    "queue",
+    "runner",
+    "executor::router",
     "dispatch",
 ];
 
@@ -116,12 +131,15 @@ fn program() -> Vec<Source> {
 /// In which room a file stands; `None` for `lib.rs`, which only lists the rooms.
 fn room_of(name: &str) -> Option<&str> {
     let below_src = name.strip_prefix("src/").unwrap_or(name);
-    let room = below_src.split('/').next().unwrap_or(below_src).trim_end_matches(".rs");
-    match room {
-        "lib" => None,
-        "api" if below_src.starts_with("api/wire") => Some("api::wire"),
-        room => Some(room),
-    }
+    let mut segments = below_src.split('/').map(|part| part.trim_end_matches(".rs"));
+    let room = segments.next().unwrap_or(below_src);
+    (room != "lib").then(|| part_of(room, segments.next()))
+}
+
+/// The room in this room that has the name, or the room itself.
+fn part_of<'a>(room: &'a str, name: Option<&str>) -> &'a str {
+    let part = PARTS.iter().find(|(outer, inner, _)| room == *outer && name == Some(inner));
+    part.map_or(room, |(_, _, part)| part)
 }
 
 /// Which room a path names, if it is a path into the crate.
@@ -130,8 +148,7 @@ fn room_in(segments: &[String]) -> Option<&str> {
     if first != "crate" && first != "dispatchyard" {
         return None;
     }
-    let wire = room == "api" && rest.first().is_some_and(|part| part == "wire");
-    Some(if wire { "api::wire" } else { room })
+    Some(part_of(room, rest.first().map(String::as_str)))
 }
 
 /// Whether a file of a room may name another room.

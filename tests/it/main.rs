@@ -28,6 +28,7 @@ mod observing;
 mod polls;
 mod report;
 mod retention;
+mod routes;
 mod runners;
 mod shutdown;
 mod spill;

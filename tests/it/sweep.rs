@@ -58,7 +58,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             "GET",
             path @ ("/status" | "/instances" | "/queue" | "/advice" | "/explain" | "/report"
             | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
-            | "/resources" | "/groups" | "/model"),
+            | "/resources" | "/groups" | "/model" | "/routes"),
         ) => (path.to_owned(), None),
         ("GET", "/deliveries/{id}" | "/deliveries/{id}/body") => (fill(route, delivery), None),
         ("GET", "/workloads/{id}") => (fill(route, workload), None),
@@ -83,6 +83,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("POST", "/workloads/{id}/jobs") => {
             (fill(route, workload), Some(json!({ "jobs": [job("joined")] })))
         }
+        ("GET", "/routes/try") => (format!("/routes/try?name={whose}::workflow::a::b"), None),
         ("POST", "/match") => (route.path.into(), Some(json!({ "labels": ["x"] }))),
         ("POST", "/deliveries/{id}/replay") => (fill(route, delivery), Some(json!({}))),
         ("POST", "/workloads/{id}/cancel" | "/workloads/{id}/retry" | "/workloads/{id}/close") => {

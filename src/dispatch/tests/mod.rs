@@ -35,6 +35,7 @@ mod quotas;
 mod ready;
 mod resources;
 mod retry;
+mod route;
 mod settle;
 mod summary;
 mod tangle;

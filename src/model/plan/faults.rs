@@ -234,6 +234,11 @@ impl Faults<'_> {
                 self.add(key, format!("{span_ms} ms is less than 1 ms"));
             }
         }
+        if let Some(namespace) = &terms.namespace {
+            let segments = namespace.split("::");
+            self.count("namespace", segments.clone().count());
+            segments.for_each(|segment| self.name("namespace", segment));
+        }
         let placement = &terms.placement;
         let spread = placement.spread.as_ref().map(|spread| &spread.key);
         for (key, name) in [

@@ -1,0 +1,28 @@
+//! Sends new jobs on their way, before anything is made of them: what the routes say of their names.
+
+use super::scheduler::Scheduler;
+use crate::executor::router::{Namespace, SEPARATOR};
+use crate::model::{Measure, PlannedJob, TenantId, WorkloadKind};
+
+impl Scheduler {
+    pub(super) fn route(
+        &mut self,
+        tenant_id: TenantId,
+        kind: WorkloadKind,
+        workload: &str,
+        jobs: &mut [PlannedJob],
+    ) {
+        let router = &self.settings.router;
+        if router.is_plain() {
+            return;
+        }
+        let tenant = self.settings.catalogue.tenant_name(tenant_id);
+        for job in jobs {
+            let more = job.terms.namespace.as_deref().map(|more| more.split(SEPARATOR));
+            let more = more.into_iter().flatten();
+            let name = Namespace::new(tenant, kind.as_str(), more, workload, &job.name);
+            let route = router.route(&name, job);
+            self.out.measures.push(Measure::Routed { route });
+        }
+    }
+}
