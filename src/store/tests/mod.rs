@@ -3,7 +3,7 @@
 mod claims;
 mod corrupt;
 mod faults;
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod names;
 mod open;
 mod prune;
