@@ -1,5 +1,6 @@
 //! The store over real files.
 
+mod backup;
 mod claims;
 mod corrupt;
 mod faults;
