@@ -68,7 +68,7 @@ use row::Row;
 pub use backup::{Backup, EPOCHS_LEFT_OUT};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
-pub use intake::AcceptedBell;
+pub use intake::{News, NewsBell};
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 #[doc(hidden)]

@@ -29,6 +29,7 @@ mod polls;
 mod report;
 mod retention;
 mod runners;
+mod seat;
 mod shutdown;
 mod spill;
 mod support;
