@@ -1,8 +1,12 @@
-//! What instances on one PostgreSQL tell each other of the seat.
+//! What instances on one PostgreSQL tell each other of the seat, and how long a webhook waits beside it.
+
+use std::time::Duration;
 
 use reqwest::Method;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::support::hook::push_with;
+use crate::support::wait::Stopwatch;
 use crate::support::{Api, Server, Setup, until};
 
 /// Of instances that by themselves would look at the seat when the test is long over.
@@ -76,4 +80,28 @@ async fn a_standby_leads_as_soon_as_the_leader_has_left() {
     is(&second.api, "standby").await;
     first.stop().await;
     is(&second.api, "running").await;
+}
+
+#[tokio::test]
+async fn a_webhook_waits_once_for_all_that_may_store_it() {
+    const PATIENCE_MS: i64 = 4_000;
+    // Nothing is ended by its own limit before the patience is.
+    let instances = "\n[instances]\nleader_ttl_ms = 60_000\n";
+    let setup = Setup::default().on_postgres().await.patient().more(instances);
+    let server = Server::start(&setup.scheduler("store_wait_ms", PATIENCE_MS)).await;
+    is(&server.api, "running").await;
+    let mut connection = connect(&server).await;
+    let hold = "BEGIN; LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(AssertSqlSafe(hold)).execute(&mut connection).await.unwrap();
+
+    let watch = Stopwatch::start();
+    let refused = server.hook().send("push", "d-1", push_with("/after", "a")).await;
+    let took = watch.elapsed();
+    assert_eq!(refused.status, 503, "{refused:?}");
+    // It was twice as long when the second way had a patience of its own.
+    assert!(took < Duration::from_millis(2 * PATIENCE_MS.unsigned_abs() - 1_000), "{took:?}");
+
+    sqlx::raw_sql("COMMIT").execute(&mut connection).await.unwrap();
+    let again = server.hook().send("push", "d-1", push_with("/after", "a")).await;
+    assert!((200..300).contains(&again.status), "{again:?}");
 }
