@@ -9,6 +9,8 @@
 //! lead, or cannot decide now, a webhook's event is stored undecided: see [`super::adopt`].
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
@@ -24,8 +26,13 @@ use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
 use crate::intake::{Arrival, Evaluation, Outcome, evaluate};
 use crate::model::{
-    Body, Delivery, DeliveryId, DeliveryState, Plan, TenantId, TriggerVerdict, Trust, UniqueKey,
+    Body, Delivery, DeliveryId, DeliveryState, Now, Plan, TenantId, TriggerVerdict, Trust,
+    UniqueKey,
 };
+
+/// The part of a sender's patience that the driver leaves, so that what it does not decide in time can still
+/// be stored undecided: one of so many.
+const KEEP_PART: u32 = 5;
 
 /// A verified request on its way to become a delivery.
 #[derive(Debug)]
@@ -37,7 +44,7 @@ pub(super) struct Incoming {
     /// The event's kind, as the provider calls it.
     pub(super) event_kind: Box<str>,
     /// Kept headers, as a JSON object.
-    pub(super) headers: Box<str>,
+    pub(super) headers: Arc<str>,
     /// The body, byte for byte.
     pub(super) body: Bytes,
     /// What keeps it from being accepted twice.
@@ -126,18 +133,22 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         body,
     };
     let waiting = key.map(|key| (as_accepted(delivery.clone(), is_undecided), key));
+    // One patience for both: what the driver does not use is there to store it undecided.
+    let patience = || state.patience().saturating_sub(since(state, now));
+    let to_keep = state.patience() / KEEP_PART;
     let mut reply = Err(CommandError::Unavailable);
     if leads || waiting.is_none() {
         let deliver =
             Deliver { delivery, plan, key: incoming.key, ended: Vec::new(), adopted: false };
         let command = Command::Deliver(Box::new(deliver));
-        reply = state.handle.send_patiently(command, state.patience()).await;
+        let spared = if waiting.is_some() { to_keep } else { Duration::ZERO };
+        reply = state.handle.send_patiently(command, patience().saturating_sub(spared)).await;
     }
     // Whoever leads next decides; if this one has committed it after all, the key says so.
     if let (Err(CommandError::Unavailable | CommandError::Stopping), Some((delivery, key))) =
         (&reply, waiting)
     {
-        let delivery_id = keep(state, &delivery, &key).await?;
+        let delivery_id = keep(state, &delivery, &key, patience().max(to_keep)).await?;
         reply = Ok(Reply::Delivered {
             delivery_id,
             duplicate: delivery_id != id,
@@ -183,6 +194,12 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         triggers: verdicts,
         outlooks: outlooks.into_iter().map(|(id, it)| show::outlook(it, Some(id))).collect(),
     })
+}
+
+/// How long ago that was.
+fn since(state: &AppState, then: Now) -> Duration {
+    let ms = state.clock.now().mono_ms - then.mono_ms;
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 /// What becomes of a delivery.
@@ -281,7 +298,7 @@ fn by_hand(workload: &crate::model::PlannedWorkload) -> TriggerVerdict {
     }
 }
 
-fn event_json(event: &Event) -> Box<str> {
+fn event_json(event: &Event) -> Arc<str> {
     serde_json::to_string(event).unwrap_or_default().into()
 }
 

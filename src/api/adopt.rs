@@ -21,7 +21,7 @@ use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
 use crate::intake::Arrival;
 use crate::model::{Body, Delivery, DeliveryState, Plan};
-use crate::store::{DeliveryDetail, StoreError};
+use crate::store::{DeliveryDetail, News, StoreError};
 
 /// Deliveries that are decided together.
 const TAKEN_AT_ONCE: u32 = 100;
@@ -45,16 +45,21 @@ pub async fn adopt(state: AppState, look_every: Duration, stopping: Cancellation
     }
 }
 
-/// Passes on that there is something.
+/// Passes on that there is something to take up, or to know of the seat.
 async fn listen(state: &AppState, news: &Notify) {
     loop {
-        match state.store.accepted_bell().await {
+        match state.store.news_bell().await {
             Ok(mut bell) => {
-                while bell.rung().await.is_ok() {
-                    news.notify_one();
+                while let Ok(told) = bell.rung().await {
+                    if told != News::Seat {
+                        news.notify_one();
+                    }
+                    if told != News::Accepted {
+                        state.handle.views().look_at_seat();
+                    }
                 }
             }
-            Err(error) => tracing::debug!(%error, "nobody tells of accepted deliveries now"),
+            Err(error) => tracing::debug!(%error, "nobody tells of anything new now"),
         }
         tokio::time::sleep(BELL_AGAIN).await;
     }

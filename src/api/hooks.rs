@@ -117,7 +117,7 @@ async fn take_in(
         key: Some(dedupe_key(name, &head.delivery_id)),
         external_id: Some(head.delivery_id),
         event_kind: head.event_kind,
-        headers: head.headers,
+        headers: head.headers.into(),
         body: bytes.clone(),
         traceparent: traceparent(headers),
         replay_of: None,

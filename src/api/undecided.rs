@@ -11,24 +11,30 @@ use crate::store::StoreError;
 /// How long it is waited before the same delivery is stored again.
 const KEEP_AGAIN: Duration = Duration::from_millis(50);
 
-/// Stores a delivery as it is, also over a short restart of the database: its key says whether it was
-/// stored before.
+/// Stores a delivery as it is, also over a restart of the database that is shorter than `patience`: its key
+/// says whether it was stored before, also by a try that was not waited for.
 pub(super) async fn keep(
     state: &AppState,
     delivery: &Delivery,
     key: &UniqueKey,
+    patience: Duration,
 ) -> Result<DeliveryId, StoreError> {
-    let over = tokio::time::sleep(state.patience());
-    tokio::pin!(over);
-    loop {
-        let error = match state.store.accept(delivery, key).await {
-            Err(error @ StoreError::Unavailable { .. }) => error,
-            other => return other,
-        };
-        tokio::select! {
-            () = &mut over => return Err(error),
-            () = tokio::time::sleep(KEEP_AGAIN) => {}
+    let mut last = None;
+    let keeping = async {
+        loop {
+            match state.store.accept(delivery, key).await {
+                Err(error @ StoreError::Unavailable { .. }) => last = Some(error),
+                other => return other,
+            }
+            tokio::time::sleep(KEEP_AGAIN).await;
         }
+    };
+    match tokio::time::timeout(patience, keeping).await {
+        Ok(kept) => kept,
+        Err(_) => Err(last.unwrap_or_else(|| StoreError::Unavailable {
+            statement: "accept",
+            what: format!("no answer within {} ms", patience.as_millis()),
+        })),
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{AppError, store_options};
 use crate::config::Config;
-use crate::store::{EPOCHS_LEFT_OUT, Location, Store, StoreError, back_up};
+use crate::store::{Backup, EPOCHS_LEFT_OUT, Location, Store, StoreError};
 
 /// The name of the SQLite file in a data folder.
 pub(super) const DATABASE: &str = "dispatchyard.db";
@@ -50,9 +50,12 @@ pub async fn backup(config: &Config, to: &Path) -> Result<(), AppError> {
     }
     make_folder(to)?;
     // The database first: what it names was there before it.
-    let bodies = back_up(&options, &to.join(DATABASE)).await?;
-    let (to, logs) = (to.to_path_buf(), config.data_dir().join(LOGS));
-    let copying = tokio::task::spawn_blocking(move || copy_files(&bodies, &logs, &to));
+    let backup = Backup::begin(&options, &to.join(DATABASE)).await?;
+    let bodies = to.join(BODIES);
+    make_folder(&bodies)?;
+    backup.copy_bodies(&bodies).await?;
+    let (logs, to) = (config.data_dir().join(LOGS), to.join(LOGS));
+    let copying = tokio::task::spawn_blocking(move || copy_folder(&logs, &to));
     match copying.await {
         Ok(done) => Ok(done?),
         Err(error) => {
@@ -72,15 +75,6 @@ pub async fn import(config: &Config, from: &Path) -> Result<u64, AppError> {
     store.close().await;
     copy_folder(&from.join(LOGS), &config.data_dir().join(LOGS))?;
     Ok(copied)
-}
-
-fn copy_files(bodies: &[PathBuf], logs: &Path, to: &Path) -> Result<(), StoreError> {
-    make_folder(&to.join(BODIES))?;
-    for body in bodies {
-        let name = body.file_name().unwrap_or_default();
-        fs::copy(body, to.join(BODIES).join(name)).map_err(|error| fault(body, error))?;
-    }
-    copy_folder(logs, &to.join(LOGS))
 }
 
 /// Copies a folder with all that is in it; one that is not there is empty. Files that go away meanwhile

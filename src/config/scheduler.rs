@@ -102,7 +102,7 @@ pub struct SchedulerConfig {
     #[serde(deserialize_with = "number::tries")]
     pub overtake_max: u32,
     /// `soft_flush_ms`: how often what was learned is written, which may be lost: usage, run
-    /// times, health; 0 for never. Default 10000.
+    /// times, health; and once more when a server stops. 0 for never. Default 10000.
     #[serde(deserialize_with = "number::millis_or_zero")]
     pub soft_flush_ms: i64,
     /// `store_wait_ms`: how long a webhook waits for a store that does not write, before it is

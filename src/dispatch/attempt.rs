@@ -242,7 +242,7 @@ impl Scheduler {
             };
             // Started all the same: the runner heard of it by a repeated poll.
             if self.jobs[&job_id].row.kind() == JobStateKind::Claimed {
-                let why = "the runner's poll was gone";
+                let why = "the answer could not be delivered to the runner; it never started";
                 self.lose(now, job_id, RequeueReason::RunnerLost, false, why);
             }
         }

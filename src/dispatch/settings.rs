@@ -65,7 +65,7 @@ pub struct Settings {
     pub selection_candidates_max: usize,
     /// How often jobs may take units of a resource before the one that waits longest for it.
     pub overtake_max: u32,
-    /// How often soft state is written; 0 for never.
+    /// How often soft state is written, beside the end of a server; 0 for never.
     pub soft_flush_ms: i64,
     /// Most jobs in one workload.
     pub workload_jobs_max: usize,

@@ -1,5 +1,6 @@
 //! Soft state: what is worth keeping over a restart and does no harm when it is lost. Written with
-//! the next batch when `soft_flush_ms` have passed, never a reason for a batch of its own.
+//! the next batch when `soft_flush_ms` have passed, and a reason for a batch of its own only when the
+//! server stops.
 
 use std::collections::BTreeMap;
 

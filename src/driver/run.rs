@@ -9,14 +9,14 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Inbox, Limits};
-use super::decide::{Failure, Round};
+use super::decide::{Failure, Round, guarded};
 use super::flight::Flight;
 use super::handle::{CommandError, Control, Handle, Question};
 use super::seat::{self, Leaving};
 use super::term::Term;
 use super::views::{ServerState, Views};
 use crate::clock::Clock;
-use crate::dispatch::{Answer, Command, LeaseOwner, Scheduler, Settings};
+use crate::dispatch::{Answer, Command, LeaseOwner, Output, Scheduler, Settings};
 use crate::model::{Entropy, Now};
 use crate::runner::PollId;
 use crate::store::{Seat, StoreError, Writer};
@@ -58,6 +58,8 @@ const QUESTIONS_BUDGET_MS: i64 = 5;
 /// How long the driver waits before it tries a store again that failed: doubled up to the last. With
 /// that and a load, writes are accepted again within a second of the end of the trouble.
 const RELOAD_WAIT_MS: (u64, u64) = (20, 500);
+/// How long the end of a driver may wait for soft state to be written: whoever leads next waits too.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often an instance that does not lead makes sure that it missed no news of that.
 const STANDBY_LOOK: Duration = Duration::from_millis(250);
 
@@ -315,6 +317,33 @@ impl Driver {
         }
     }
 
+    /// Writes soft state once more (law 4), for whoever loads next. No safety depends on it, so what
+    /// cannot be written in a moment is not.
+    async fn save_soft(&mut self) {
+        let now = self.now();
+        let wanted = self.views.may_speak(now) && self.options.settings.soft_flush_ms > 0;
+        let Some(scheduler) = self.scheduler.as_mut().filter(|_| wanted) else { return };
+        let kept = guarded(|| {
+            scheduler.save_soft(now);
+            scheduler.take_output()
+        });
+        let (epoch, writer) = (self.views.epoch(), &mut self.options.writer);
+        let saved = async {
+            let Output { changes, marks, .. } = kept?;
+            let written = async {
+                let batch = writer.lend()?.begin().await?;
+                batch.commit(epoch, &changes, marks, now.wall_ms).await
+            };
+            written.await.map_err(|error: StoreError| error.to_string())
+        };
+        let error = match tokio::time::timeout(LAST_WORDS, saved).await {
+            Ok(Ok(lent)) => return self.options.writer.take_back(lent),
+            Ok(Err(error)) => error,
+            Err(_) => format!("not done within {} ms", LAST_WORDS.as_millis()),
+        };
+        tracing::warn!(error, "usage, health and what was learned are as old as their last write");
+    }
+
     /// Finishes what has arrived, lets parked polls go and closes the store.
     async fn stop(mut self) {
         self.views.set_state(ServerState::Stopping);
@@ -326,6 +355,7 @@ impl Driver {
         for (poll_id, waiter) in self.parked.drain() {
             let _ = waiter.send(Answer { poll_id, jobs: vec![], cancel: vec![], drain: false });
         }
+        self.save_soft().await;
         if let Err(error) = self.options.writer.close().await {
             tracing::warn!(%error, "the store was not closed cleanly");
         }

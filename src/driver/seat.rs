@@ -66,6 +66,7 @@ pub(super) fn keep(seat: Seat, term: Term, views: Arc<Views>, clock: Arc<dyn Clo
             tokio::select! {
                 // Told to, or nobody is there any more who decides.
                 _ = &mut stopped => break,
+                () = keeper.views.seat_news() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -5,7 +5,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustc_hash::FxHashMap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
 use crate::model::{LeaseRef, LeaseToken, Now, Record, RunnerId};
@@ -57,6 +57,8 @@ pub struct Views {
     trusted_until_ms: AtomicI64,
     /// What other instances are configured with, where that is something else.
     drift: RwLock<Option<String>>,
+    /// There is news of the seat.
+    seat_news: Notify,
     epoch: AtomicI64,
     last_commit_at_ms: AtomicI64,
     leases: RwLock<FxHashMap<LeaseToken, LeaseOwner>>,
@@ -73,6 +75,7 @@ impl Views {
             standing: watch::Sender::new(Standing { leads: true, leader: None }),
             trusted_until_ms: AtomicI64::new(i64::MAX),
             drift: RwLock::default(),
+            seat_news: Notify::new(),
             epoch: AtomicI64::new(0),
             last_commit_at_ms: AtomicI64::new(0),
             leases: RwLock::default(),
@@ -114,6 +117,15 @@ impl Views {
     /// other one can.
     pub fn may_speak(&self, now: Now) -> bool {
         self.standing.borrow().leads && now.mono_ms < self.trusted_until_ms()
+    }
+
+    /// Who has the seat may be somebody else now: whoever keeps an eye on it is to look at once.
+    pub fn look_at_seat(&self) {
+        self.seat_news.notify_one();
+    }
+
+    pub(super) async fn seat_news(&self) {
+        self.seat_news.notified().await;
     }
 
     /// What to tell an operator of instances that are configured otherwise.

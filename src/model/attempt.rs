@@ -80,7 +80,8 @@ pub enum RequeueReason {
     TimedOut = 1,
     /// The runner did not start it, or did not renew its lease, in time.
     LeaseLost = 2,
-    /// The runner said that it has lost the work, or came back without it.
+    /// The runner said that it has lost the work, came back without it, or was not there any more to be
+    /// told of it. The last counts against nobody: it never started.
     RunnerLost = 3,
     /// The backend took the work's place away.
     Evicted = 4,

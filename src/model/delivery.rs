@@ -1,11 +1,13 @@
 //! One accepted request from a source, raw body and headers kept.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{DeliveryId, TenantId, Trust, WorkloadId};
 
-/// A delivery's row.
+/// A delivery's row. What is large is shared: a delivery is kept by several until it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
     /// Made where the request was received.
@@ -35,9 +37,9 @@ pub struct Delivery {
     /// Wall milliseconds.
     pub received_at_ms: i64,
     /// Headers as received, without those that authenticate, as a JSON object.
-    pub headers: Box<str>,
+    pub headers: Arc<str>,
     /// The normalised event as JSON; `None` when the body could not be understood.
-    pub event: Option<Box<str>>,
+    pub event: Option<Arc<str>>,
     /// The trace that it is part of.
     pub traceparent: Option<Box<str>>,
     /// The body, byte for byte.

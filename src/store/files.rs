@@ -28,10 +28,7 @@ impl BodyFolder {
 
     /// Reads a file whole.
     pub(super) async fn read(&self, name: &str) -> Result<Bytes, StoreError> {
-        // A name comes from a row; a corrupt one must not lead out of the folder.
-        let plain = Path::new(name).file_name().is_some_and(|last| last == name);
-        let path = self.folder.join(if plain { name } else { "not-a-plain-name" });
-        blocking(path, |path| fs::read(path)).await.map(Bytes::from)
+        blocking(self.folder.join(plain(name)), |path| fs::read(path)).await.map(Bytes::from)
     }
 
     /// Writes a file and flushes it and its folder.
@@ -54,8 +51,14 @@ impl BodyFolder {
     }
 }
 
+/// A name comes from a row; a corrupt one must not lead out of a folder.
+pub(super) fn plain(name: &str) -> &str {
+    let is_plain = Path::new(name).file_name().is_some_and(|last| last == name);
+    if is_plain { name } else { "not-a-plain-name" }
+}
+
 /// Runs file work off the async threads; an error names the path.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -9,15 +9,26 @@ use super::postgres::{Bell, Intake};
 use super::rows::delivery::{self as rows, DeliveryDetail};
 use crate::model::{Delivery, DeliveryId, UniqueKey};
 
-/// Rings when deliveries were accepted by an instance that does not lead.
-pub struct AcceptedBell(Bell);
+/// What servers that share a database tell each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// There are deliveries to take up.
+    Accepted,
+    /// The seat was given up, or somebody has taken it.
+    Seat,
+    /// Anything, while nobody could be told.
+    Missed,
+}
 
-impl AcceptedBell {
-    /// Waits until there may be deliveries to take up.
+/// Rings when deliveries were accepted by an instance that does not lead, or when another one does.
+pub struct NewsBell(Bell);
+
+impl NewsBell {
+    /// Waits for news.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: get another one.
-    pub async fn rung(&mut self) -> Result<(), StoreError> {
+    pub async fn rung(&mut self) -> Result<News, StoreError> {
         self.0.rung().await
     }
 }
@@ -62,12 +73,12 @@ impl Store {
         Ok(taken)
     }
 
-    /// A bell that rings when there is something to take up.
+    /// A bell that rings when there is something to take up, or to know of the seat.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn accepted_bell(&self) -> Result<AcceptedBell, StoreError> {
-        self.intake()?.bell().await.map(AcceptedBell)
+    pub async fn news_bell(&self) -> Result<NewsBell, StoreError> {
+        self.intake()?.bell().await.map(NewsBell)
     }
 
     fn intake(&self) -> Result<&Intake, StoreError> {

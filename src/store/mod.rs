@@ -34,6 +34,7 @@ mod flock;
 mod intake;
 mod load;
 mod lock;
+mod log_claim;
 mod moves;
 mod names;
 mod options;
@@ -64,10 +65,10 @@ use postgres::Intake;
 use read::Readers;
 use row::Row;
 
-pub use backup::{EPOCHS_LEFT_OUT, back_up};
+pub use backup::{Backup, EPOCHS_LEFT_OUT};
 pub use batch::{Batch, Claim, Lent};
 pub use error::StoreError;
-pub use intake::AcceptedBell;
+pub use intake::{News, NewsBell};
 pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 #[doc(hidden)]

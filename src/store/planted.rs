@@ -14,6 +14,8 @@ pub struct Planted {
     /// The end of a batch goes unguarded (law 1): a commit that failed is taken for one that went
     /// well, and its connection is used again.
     pub unguarded: bool,
+    /// Called each time before a copy of a SQLite database looks whether it must let go of the log.
+    pub backup_looks: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Called at each point. It may end the process there; an error is that of the store's call.
     pub at: Option<AtPoint>,
 }
@@ -102,6 +104,7 @@ impl fmt::Debug for Planted {
         f.debug_struct("Planted")
             .field("sqlite_vfs", &self.sqlite_vfs)
             .field("unguarded", &self.unguarded)
+            .field("backup_looks", &self.backup_looks.is_some())
             .field("at", &self.at.is_some())
             .finish()
     }

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::bulk::SIZES;
 use super::error::StoreError;
+use super::log_claim::LogClaim;
 use super::options::{StoreOptions, Synchronous};
 
 /// More than all statements in all sizes, so that none is ever prepared twice.
@@ -51,7 +52,9 @@ pub(super) async fn open_writer(
     assert_setting(&mut connection, "journal_mode", "wal").await?;
     let flushes = if options.synchronous == Synchronous::Full { "2" } else { "1" };
     assert_setting(&mut connection, "synchronous", flushes).await?;
+    let claim = LogClaim::make(database).await;
     begin_log_anew(&mut connection).await?;
+    drop(claim);
     Ok(connection)
 }
 
@@ -62,8 +65,9 @@ pub(super) async fn open_writer(
 /// them for committed, and what it commits behind them would be lost with them when the power is. In
 /// the database they are written again, and flushed.
 ///
-/// It waits for those who read, and fails when they take longer than the busy timeout: then the load
-/// is tried again.
+/// It waits for those who read: reads of a server are bounded by `read_timeout_ms`, and a backup ends when
+/// it sees the [`LogClaim`]. When somebody else takes longer than the busy timeout it fails, and the load is
+/// tried again.
 async fn begin_log_anew(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     const STATEMENT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
     let failed = |error| StoreError::database(STATEMENT, error);

@@ -195,6 +195,13 @@ impl Disk {
         state.trouble = Some(Trouble { at: state.operations, only: None, kind, failures });
     }
 
+    /// Lets the next flush fail.
+    pub(crate) fn fail_flush(&self) {
+        let mut state = self.state();
+        let at = state.of_kind.get("sync").copied().unwrap_or(0);
+        state.trouble = Some(Trouble { at, only: Some("sync"), kind: Kind::Once, failures: 1 });
+    }
+
     /// Ends the trouble.
     pub(crate) fn heal(&self) {
         let mut state = self.state();

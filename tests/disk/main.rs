@@ -22,11 +22,13 @@ mod vfs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
-use dispatchyard::store::Synchronous;
+use dispatchyard::store::{Backup, Synchronous};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rustix::fs::{FlockOperation, flock};
 
 use disk::{Disk, Entry, Kind, OPERATIONS, Trouble};
 use power::Image;
@@ -44,6 +46,8 @@ const STATES_OF_A_FLUSH: usize = 50;
 const ROUNDS: u64 = 3;
 /// Rounds of a story that is remembered: enough for some checkpoints of the log.
 const ROUNDS_REMEMBERED: u64 = 40;
+/// How often, a millisecond apart, it is looked at most whether something is as it should be.
+const LOOKS_MAX: u64 = 15_000;
 /// How soon after a trouble writes must be accepted again, in seconds.
 const ACCEPTED_WITHIN: f64 = 1.0;
 
@@ -211,6 +215,46 @@ fn a_disk_that_was_away_for_long_is_written_again_within_a_second() {
     let after = after.unwrap();
     println!("writes came back after {after:.3} s");
     assert!(after < ACCEPTED_WITHIN, "writes came back after {after} s");
+}
+
+/// The writer begins the log anew then, which is not possible while somebody reads: a copy lets go.
+#[test]
+fn a_backup_that_is_under_way_does_not_keep_writes_away_after_a_flush_that_failed() {
+    let (folder, to, disk) = (folder(), folder(), Arc::new(Disk::sound()));
+    let _mounted = vfs::mount(folder.path(), &disk);
+    let setup = Setup::new(folder.path());
+    let mut options = setup.options();
+    // The copy stands still in its midst until somebody needs the log.
+    let (under_way, is_under_way) = mpsc::channel();
+    let under_way = Mutex::new(Some(under_way));
+    let watched = std::fs::File::open(folder.path()).unwrap();
+    options.planted.backup_looks = Some(Arc::new(move || {
+        let Some(under_way) = under_way.lock().unwrap().take() else { return };
+        under_way.send(()).unwrap();
+        for _ in 0..LOOKS_MAX {
+            if flock(&watched, FlockOperation::NonBlockingLockShared).is_err() {
+                return;
+            }
+            flock(&watched, FlockOperation::Unlock).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }));
+    let copy = database(to.path());
+    let mut copying = None;
+    let mut story = Story::new(setup, &disk);
+    let after = block_on(story.flush_fails(|| {
+        let copy = copy.clone();
+        copying = Some(std::thread::spawn(move || {
+            block_on(Backup::begin(&options, &copy)).map(drop).map_err(|error| error.to_string())
+        }));
+        is_under_way.recv_timeout(Duration::from_millis(LOOKS_MAX)).unwrap();
+    }));
+    let after = after.unwrap();
+    println!("writes came back after {after:.3} s");
+    assert!(after < ACCEPTED_WITHIN, "writes came back after {after} s");
+    copying.unwrap().join().unwrap().unwrap();
+    let told = story.told();
+    block_on(look(&copy, told.iter().take(1).map(|(_, fact)| fact))).unwrap();
 }
 
 /// A story and all that the disk remembers of it.

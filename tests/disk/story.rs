@@ -29,6 +29,8 @@ const PATIENCE_S: f64 = 15.0;
 const AWAY_S: f64 = 3.0;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Jobs of a large workload.
+const LARGE: usize = 900;
 /// A label that no runner has.
 const NOBODY: &str = "nobody";
 
@@ -116,6 +118,24 @@ impl<'a> Story<'a> {
         };
         let (submitted, ()) = tokio::join!(self.submit("once-patient", &["a"]), away);
         submitted?;
+        let after = self.disk.accepted_after();
+        self.stop().await?;
+        after.ok_or_else(|| "the disk never failed".to_owned())
+    }
+
+    /// Some work, then a flush that fails: in how many seconds a write is accepted.
+    ///
+    /// # Errors
+    /// It never is.
+    pub(crate) async fn flush_fails(&mut self, before: impl FnOnce()) -> Result<f64, String> {
+        self.start().await?;
+        // Enough rows for a copy to look up from them.
+        let many: Vec<_> = (0..LARGE).map(|number| format!("j{number}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        self.submit("once-before", &many).await?;
+        before();
+        self.disk.fail_flush();
+        self.submit("once-patient", &["a"]).await?;
         let after = self.disk.accepted_after();
         self.stop().await?;
         after.ok_or_else(|| "the disk never failed".to_owned())

@@ -30,6 +30,7 @@ mod report;
 mod retention;
 mod routes;
 mod runners;
+mod seat;
 mod shutdown;
 mod spill;
 mod support;

@@ -90,7 +90,11 @@ fn what_reached_nobody_goes_back_at_once_and_at_no_charge() {
     let tokens = given.iter().map(|job| job.lease.token).collect();
     yard.apply(Command::Undelivered(tokens)).unwrap();
     assert_eq!(yard.states(&ids), [JobStateKind::Pending, JobStateKind::Running]);
-    assert_eq!(yard.attempts[0].requeue_reason, Some(RequeueReason::RunnerLost));
+    let attempt = &yard.attempts[0];
+    assert_eq!(attempt.requeue_reason, Some(RequeueReason::RunnerLost));
+    assert_eq!(attempt.started_at_ms, None);
+    let why = "the answer could not be delivered to the runner; it never started";
+    assert_eq!(attempt.error.as_deref(), Some(why), "whoever reads of it is not alarmed");
     assert_eq!(
         (yard.jobs[&ids[0]].extras.infra_failures, yard.jobs[&ids[0]].extras.avoid_runner_id),
         (0, None)

@@ -1,10 +1,15 @@
 //! From submission to completion, and over a restart.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::rig::{Rig, bounded, lease};
 use crate::dispatch::tests::yard::{after, job, names};
 use crate::dispatch::{Command, HeldLease, Refusal, Reply};
 use crate::driver::{CommandError, ServerState, Streamed};
 use crate::model::{AttemptOutcome, JobId, JobStateKind, RecordName};
+use crate::store::Point;
+use crate::store::tests::fixture::occupy;
 
 #[tokio::test]
 async fn a_job_goes_through_its_whole_life() {
@@ -105,4 +110,57 @@ async fn after_a_stop_nothing_is_accepted_and_what_had_arrived_is_stored() {
             other => assert_eq!(other, Err(CommandError::Stopping)),
         }
     }
+}
+
+/// How often its one class is known to have run.
+async fn known_runs(rig: &Rig) -> u64 {
+    let asked = rig.handle.ask(|scheduler, _| {
+        let class = scheduler.learned(None, 1).classes.first().map(|it| it[0].class_id);
+        class.map_or(0, |class| scheduler.predicted_run(class).runs)
+    });
+    bounded(asked).await.unwrap()
+}
+
+/// Has one run carried out; soft state is not written by itself so soon.
+async fn learn(rig: &Rig) {
+    let runner_id = rig.register("r", 1).await;
+    rig.submit(vec![job("a")]).await.unwrap();
+    let given = rig.poll(runner_id).await.unwrap().jobs.remove(0);
+    rig.send(Command::Start(lease(&given))).await.unwrap();
+    rig.complete(&given).await.unwrap();
+    assert_eq!(known_runs(rig).await, 1);
+}
+
+#[tokio::test]
+async fn what_was_learned_is_written_at_a_stop() {
+    for rig in [Rig::new().await, Rig::on_postgres().await] {
+        learn(&rig).await;
+        assert_eq!(known_runs(&rig.restart().await).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_without_soft_state_that_cannot_be_written() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let planted = Arc::clone(&fails);
+    let rig = Rig::with_store(|options| {
+        options.planted.at = Some(Arc::new(move |point| match point {
+            Point::Begin if planted.load(Ordering::Relaxed) => Err("planted".to_owned()),
+            _ => Ok(()),
+        }));
+    })
+    .await;
+    learn(&rig).await;
+    fails.store(true, Ordering::Relaxed);
+    assert_eq!(known_runs(&rig.restart().await).await, 0);
+}
+
+#[tokio::test]
+async fn a_stop_waits_a_moment_only_for_soft_state_to_be_written() {
+    // Longer than anything may take here.
+    let rig = Rig::with_store(|options| options.busy_timeout_ms = 600_000).await;
+    learn(&rig).await;
+    let occupied = occupy(&rig.folder.path().join("d.db")).await;
+    let (folder, _) = rig.stop().await;
+    drop((occupied, folder));
 }

@@ -39,21 +39,32 @@ impl Rig {
     }
 
     pub(super) async fn with(probe: Option<Probe>) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), None, probe).await
+        Self::open(tempfile::tempdir().unwrap(), None, probe, |_| {}).await
+    }
+
+    /// With a store that is told otherwise.
+    pub(super) async fn with_store(set: impl FnOnce(&mut StoreOptions)) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), None, None, set).await
     }
 
     /// On PostgreSQL.
     pub(super) async fn on_postgres() -> Self {
-        Self::open(tempfile::tempdir().unwrap(), Some(Schema::new().await), None).await
+        Self::open(tempfile::tempdir().unwrap(), Some(Schema::new().await), None, |_| {}).await
     }
 
-    async fn open(folder: TempDir, schema: Option<Schema>, probe: Option<Probe>) -> Self {
+    async fn open(
+        folder: TempDir,
+        schema: Option<Schema>,
+        probe: Option<Probe>,
+        set: impl FnOnce(&mut StoreOptions),
+    ) -> Self {
         let location = match &schema {
             None => Location::File(folder.path().join("d.db")),
             Some(schema) => Location::Server(schema.url()),
         };
         let mut options = StoreOptions::at(location, folder.path().join("b"));
         options.busy_timeout_ms = 50;
+        set(&mut options);
         let (store, writer) = Store::open(options).await.unwrap();
         let metrics = Arc::new(Metrics::new());
         let limits =
@@ -85,7 +96,7 @@ impl Rig {
     /// A new process on the same folder and rows.
     pub(super) async fn restart(self) -> Self {
         let (folder, schema) = self.stop().await;
-        Self::open(folder, schema, None).await
+        Self::open(folder, schema, None, |_| {}).await
     }
 
     pub(super) async fn send(&self, command: Command) -> Result<Reply, CommandError> {

@@ -10,11 +10,13 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPool};
 
 use super::Server;
+use super::lock::SEAT_CHANNEL;
 use crate::model::{Delivery, UniqueKey};
 use crate::store::bind::{Arguments, Bind};
 use crate::store::columns::Columns;
 use crate::store::connection::Kind;
 use crate::store::error::StoreError;
+use crate::store::intake::News;
 use crate::store::row::Row;
 use crate::store::rows;
 use crate::store::statement::{self as sql, Sql};
@@ -33,7 +35,7 @@ pub(in crate::store) struct Intake {
     ringing: Arc<AtomicBool>,
 }
 
-/// Rings when deliveries were accepted, by whomever.
+/// Rings when deliveries were accepted, or the seat was given up or taken, by whomever.
 pub(in crate::store) struct Bell {
     listener: PgListener,
     schema: String,
@@ -94,7 +96,7 @@ impl Intake {
         let schema = sqlx::query_scalar("SELECT current_schema()::text");
         let schema = schema.fetch_one(&self.writers).await.map_err(failed)?;
         let mut listener = PgListener::connect_with(&self.writers).await.map_err(failed)?;
-        listener.listen(CHANNEL).await.map_err(failed)?;
+        listener.listen_all([CHANNEL, SEAT_CHANNEL]).await.map_err(failed)?;
         Ok(Bell { listener, schema })
     }
 
@@ -146,15 +148,17 @@ impl Intake {
 }
 
 impl Bell {
-    /// Waits until deliveries were accepted, or may have been while nobody could be told.
+    /// Waits for news, or until there may have been some while nobody could be told.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: get another one.
-    pub(in crate::store) async fn rung(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn rung(&mut self) -> Result<News, StoreError> {
         loop {
             match self.listener.try_recv().await {
                 Ok(Some(news)) if news.payload() != self.schema => {}
-                Ok(_) => return Ok(()),
+                Ok(Some(news)) if news.channel() == SEAT_CHANNEL => return Ok(News::Seat),
+                Ok(Some(_)) => return Ok(News::Accepted),
+                Ok(None) => return Ok(News::Missed),
                 Err(error) => return Err(StoreError::database("listen for deliveries", error)),
             }
         }

@@ -20,10 +20,11 @@ use crate::store::error::StoreError;
 use crate::store::seat::{Held, Instance, Leader, Look};
 use sql::{
     END_HOLDER, END_WRITERS, FORGET, HOLDER, HOLDER_PID, OTHERS, RENEW, SIGN_OFF, SIT_ALONE,
-    SIT_DOWN, STAMP, STAND_UP, TRY, UNLOCK, WHO,
+    SIT_DOWN, STAMP, STAND_UP, TELL, TRY, UNLOCK, WHO,
 };
 
 pub(in crate::store) use sql::MARK_WRITER;
+pub(super) use sql::SEAT_CHANNEL;
 
 /// How often a new server looks whether one that has just ended, or crashed, is gone: for 3 s.
 const TRIES: u32 = 120;
@@ -127,6 +128,7 @@ impl SessionLock {
                 .bind(&*instance.name)
                 .bind(instance.advertised_url.as_deref());
             let row = sat.fetch_one(&mut connection).await.map_err(failed)?;
+            tell(&mut connection).await;
             // An older one that still writes is fenced anyway; ended, it keeps nobody waiting.
             if let Err(error) = self.end(&mut connection, END_WRITERS, None).await {
                 tracing::warn!(%error, "failed to end what an earlier leader writes with");
@@ -253,12 +255,20 @@ impl SessionLock {
             // The end of a session takes its time.
             if holds {
                 sqlx::raw_sql(UNLOCK).execute(&mut connection).await?;
+                tell(&mut connection).await;
             }
             sqlx::Connection::close(connection).await
         };
         if let Ok(Err(error)) = tokio::time::timeout(SILENCE_MAX, leave).await {
             tracing::debug!(%error, "failed to say that this instance is gone");
         }
+    }
+}
+
+/// Lets the others look at the seat. Who does not hear of it looks by himself, now and then.
+async fn tell(connection: &mut PgConnection) {
+    if let Err(error) = sqlx::raw_sql(TELL).execute(connection).await {
+        tracing::debug!(%error, "failed to tell of the seat");
     }
 }
 

@@ -1,6 +1,7 @@
 //! All that a job may know when it starts, read at one moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::attempt::{Outputs, outputs};
 use super::job::read_spec;
@@ -22,7 +23,7 @@ pub struct JobContext {
     /// What it does.
     pub spec: JobSpec,
     /// The event that started the workload, as JSON; `None` when it was submitted.
-    pub event: Option<Box<str>>,
+    pub event: Option<Arc<str>>,
     /// The length of the delivery's body, 0 when it was pruned; `None` when there is no delivery.
     pub body_bytes: Option<u64>,
     /// The outputs of the jobs that it needs, by their names; one without outputs is empty.

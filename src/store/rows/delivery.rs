@@ -1,5 +1,7 @@
 //! `delivery`, which is read in parts: the head for lists, what it says for one, its bytes alone.
 
+use std::sync::Arc;
+
 use crate::model::{Body, Delivery, DeliveryId, DeliveryState, TenantId, TriggerVerdict, Trust};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
@@ -47,9 +49,9 @@ pub struct DeliveryDetail {
     /// What lists show too.
     pub head: DeliveryHead,
     /// Headers as received, without those that authenticate, as a JSON object.
-    pub headers: Box<str>,
+    pub headers: Arc<str>,
     /// The normalised event as JSON; `None` when the body could not be understood.
-    pub event: Option<Box<str>>,
+    pub event: Option<Arc<str>>,
     /// Whether the bytes of its body are there: an empty body has none, and a pruned one lost them.
     pub has_body: bool,
 }
@@ -105,8 +107,8 @@ pub(in crate::store) fn read_detail(row: &Row) -> Result<DeliveryDetail, StoreEr
     let mut columns = Columns::new("delivery", row);
     Ok(DeliveryDetail {
         head: head(&mut columns)?,
-        headers: columns.text("headers")?,
-        event: columns.opt_text("event")?,
+        headers: columns.text("headers")?.into(),
+        event: columns.opt_text("event")?.map(Into::into),
         has_body: columns.get("has_body")?,
     })
 }

@@ -1,10 +1,12 @@
 //! Rows to write, and a store on either database that disappears.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 use super::schema::Schema;
@@ -54,6 +56,14 @@ impl Home {
         };
         StoreOptions::at(location, data.join("bodies"))
     }
+}
+
+/// Takes the write lock of a SQLite file, until the value is dropped.
+pub(crate) async fn occupy(database: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(database);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+    connection
 }
 
 /// Makes two tests of each of these functions, one for each database.

@@ -1,9 +1,10 @@
 //! The store over real files.
 
+mod backup;
 mod claims;
 mod corrupt;
 mod faults;
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod names;
 mod open;
 mod prune;

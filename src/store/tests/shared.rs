@@ -3,7 +3,7 @@
 use super::fixture::{self, Home, Opened, on_both};
 use crate::model::{Change, DeliveryState, KeyScope, UniqueKey};
 use crate::store::connection::Kind;
-use crate::store::{Instance, Look, Store, StoreError, StoreOptions, Writer};
+use crate::store::{Instance, Look, News, Store, StoreError, StoreOptions, Writer};
 
 /// As the instance with this name.
 fn sharing(home: &Home, name: &str) -> StoreOptions {
@@ -101,12 +101,24 @@ async fn a_server_that_shares_with_nobody_is_refused_beside_others() {
 }
 
 #[tokio::test]
+async fn whoever_shares_the_database_hears_of_the_seat() {
+    let home = Home::of(Kind::Postgres).await;
+    let (one, _writer) = open(&home, "a").await;
+    let (other, _others_writer) = open(&home, "b").await;
+    let mut bell = other.news_bell().await.unwrap();
+    one.seat().unwrap().look().await.unwrap();
+    assert_eq!(bell.rung().await.unwrap(), News::Seat, "it was taken");
+    one.seat().unwrap().leave().await;
+    assert_eq!(bell.rung().await.unwrap(), News::Seat, "it is free");
+}
+
+#[tokio::test]
 async fn a_delivery_is_accepted_once_beside_the_batches_and_taken_up_by_the_leader_alone() {
     let home = Home::of(Kind::Postgres).await;
     let (store, mut writer) = open(&home, "a").await;
     store.seat().unwrap().look().await.unwrap();
     let epoch = writer.load("a", 1).await.unwrap().epoch;
-    let mut bell = store.accepted_bell().await.unwrap();
+    let mut bell = store.news_bell().await.unwrap();
     let accepted = |number| {
         let mut delivery = fixture::delivery(number);
         (delivery.state, delivery.attempts) = (DeliveryState::Accepted, 0);
@@ -116,7 +128,7 @@ async fn a_delivery_is_accepted_once_beside_the_batches_and_taken_up_by_the_lead
     let (first, again) = (accepted(1), accepted(2));
     assert_eq!(store.accept(&first, &key).await.unwrap(), first.id);
     assert_eq!(store.accept(&again, &key).await.unwrap(), first.id);
-    bell.rung().await.unwrap();
+    assert_eq!(bell.rung().await.unwrap(), News::Accepted);
 
     assert_eq!(store.take_up(10, epoch - 1).await.unwrap(), []);
     let taken = store.take_up(10, epoch).await.unwrap();

@@ -63,6 +63,9 @@ pub(super) const RENEW: &str = concat!(
     now_ms!(),
     " WHERE id = 1 AND instance_id = $1 AND backend_pid = pg_backend_pid()"
 );
+/// What is sent when the seat is free, or somebody has taken it; the message says in which schema.
+pub(in crate::store::postgres) const SEAT_CHANNEL: &str = "dispatchyard_seat";
+pub(super) const TELL: &str = "SELECT pg_notify('dispatchyard_seat', current_schema())";
 pub(super) const WHO: &str = concat!(
     "SELECT instance_id, name, advertised_url, backend_pid, since_ms, ",
     now_ms!(),
