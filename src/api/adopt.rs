@@ -50,6 +50,8 @@ async fn listen(state: &AppState, news: &Notify) {
     loop {
         match state.store.accepted_bell().await {
             Ok(mut bell) => {
+                // What was accepted before nobody was told of.
+                news.notify_one();
                 while bell.rung().await.is_ok() {
                     news.notify_one();
                 }

@@ -18,18 +18,25 @@ pub(super) async fn keep(
     delivery: &Delivery,
     key: &UniqueKey,
 ) -> Result<DeliveryId, StoreError> {
-    let over = tokio::time::sleep(state.patience());
-    tokio::pin!(over);
-    loop {
-        let error = match state.store.accept(delivery, key).await {
-            Err(error @ StoreError::Unavailable { .. }) => error,
-            other => return other,
-        };
-        tokio::select! {
-            () = &mut over => return Err(error),
-            () = tokio::time::sleep(KEEP_AGAIN) => {}
+    let mut error = None;
+    let keeping = async {
+        loop {
+            match state.store.accept(delivery, key).await {
+                Err(again @ StoreError::Unavailable { .. }) => error = Some(again),
+                other => return other,
+            }
+            tokio::time::sleep(KEEP_AGAIN).await;
         }
-    }
+    };
+    // Who does not answer at all costs no more patience than who refuses.
+    let kept = tokio::time::timeout(state.patience(), keeping).await;
+    kept.unwrap_or_else(|_| Err(error.unwrap_or_else(no_answer)))
+}
+
+/// Not even an error came.
+fn no_answer() -> StoreError {
+    let what = "no answer within store_wait_ms".to_owned();
+    StoreError::Unavailable { statement: "delivery_accept", what }
 }
 
 /// An event that somebody else decides of.
