@@ -161,6 +161,7 @@ pub struct App {
     address: SocketAddr,
     handle: Handle,
     store: Store,
+    router: axum::Router,
     /// Stops the listener.
     stop_listening: CancellationToken,
     /// Ends streams.
@@ -299,10 +300,10 @@ impl App {
         }));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
         let router = crate::api::router(state);
-        let listener =
-            tokio::spawn(listen(listener, router, listen_limits, stop_listening.clone()));
+        let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());
+        let listener = tokio::spawn(listening);
         tracing::info!(%address, "listening");
-        Ok(Self { address, handle, store, stop_listening, stopping, listener, driver_gone })
+        Ok(Self { address, handle, store, router, stop_listening, stopping, listener, driver_gone })
     }
 
     /// Where it listens: with port 0 configured, the port that was taken.
@@ -313,6 +314,12 @@ impl App {
     /// The way to its driver.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What it answers with, for tests that give a request up between two of its steps.
+    #[doc(hidden)]
+    pub fn router(&self) -> axum::Router {
+        self.router.clone()
     }
 
     /// Waits until the driver has ended, which it does by itself only when something is badly

@@ -50,6 +50,8 @@ async fn listen(state: &AppState, news: &Notify) {
     loop {
         match state.store.news_bell().await {
             Ok(mut bell) => {
+                // What was accepted before nobody was told of.
+                news.notify_one();
                 while let Ok(told) = bell.rung().await {
                     if told != News::Seat {
                         news.notify_one();

@@ -19,23 +19,25 @@ pub(super) async fn keep(
     key: &UniqueKey,
     patience: Duration,
 ) -> Result<DeliveryId, StoreError> {
-    let mut last = None;
+    let mut error = None;
     let keeping = async {
         loop {
             match state.store.accept(delivery, key).await {
-                Err(error @ StoreError::Unavailable { .. }) => last = Some(error),
+                Err(again @ StoreError::Unavailable { .. }) => error = Some(again),
                 other => return other,
             }
             tokio::time::sleep(KEEP_AGAIN).await;
         }
     };
-    match tokio::time::timeout(patience, keeping).await {
-        Ok(kept) => kept,
-        Err(_) => Err(last.unwrap_or_else(|| StoreError::Unavailable {
-            statement: "accept",
-            what: format!("no answer within {} ms", patience.as_millis()),
-        })),
-    }
+    // Who does not answer at all costs no more patience than who refuses.
+    let kept = tokio::time::timeout(patience, keeping).await;
+    kept.unwrap_or_else(|_| Err(error.unwrap_or_else(|| no_answer(patience))))
+}
+
+/// Not even an error came.
+fn no_answer(patience: Duration) -> StoreError {
+    let what = format!("no answer within {} ms", patience.as_millis());
+    StoreError::Unavailable { statement: "delivery_accept", what }
 }
 
 /// An event that somebody else decides of.

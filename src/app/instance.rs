@@ -25,6 +25,7 @@ pub(super) fn share(
         let limit_ms = config.instances.leader_ttl_ms.unsigned_abs() / 5 * 4;
         options.write_timeout_ms = options.write_timeout_ms.min(limit_ms);
         options.busy_timeout_ms = options.busy_timeout_ms.min(limit_ms);
+        options.leader_silence_max_ms = term(config).session_silence_max_ms().unsigned_abs();
     }
     options
 }

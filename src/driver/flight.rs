@@ -93,7 +93,7 @@ impl Driver {
     pub(super) async fn alone(&mut self, envelope: Envelope) -> Result<(), Failure> {
         let mut flight = self.send_off(vec![envelope]).await?;
         if let Some(commit) = flight.commit.take() {
-            match commit.await {
+            match self.while_seated(commit).await {
                 Ok(lent) => self.landed(&flight, lent),
                 Err(error) => {
                     self.round = flight.round;
@@ -138,6 +138,15 @@ impl Driver {
         Ok(())
     }
 
+    /// As [`seat::while_seated`].
+    async fn while_seated<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let (views, clock) = (Arc::clone(&self.views), Arc::clone(&self.options.clock));
+        seat::while_seated(views, clock, work).await
+    }
+
     /// Applies a command beside a commit, unless it must wait for that or nobody wants it any more.
     /// New work behind such work waits too, so that it keeps its order.
     fn apply_ahead(&mut self, envelope: Envelope) {
@@ -180,13 +189,16 @@ impl Driver {
         if !changes.is_empty() {
             let open = match open {
                 Some(open) => open,
-                None => self.options.writer.lend()?.begin().await?,
+                None => {
+                    let lent = self.options.writer.lend()?;
+                    self.while_seated(lent.begin()).await?
+                }
             };
             let (epoch, marks) = (self.views.epoch(), output.marks);
             let ending = async move { open.commit(epoch, &changes, marks, wall_ms).await };
             commit = Some(Box::pin(ending) as Commit);
         } else if let Some(open) = open {
-            let lent = open.rollback().await?;
+            let lent = self.while_seated(open.rollback()).await?;
             self.options.writer.take_back(lent);
         }
         Ok(Flight { round: std::mem::take(&mut self.round), output, commit, wall_ms, began })
@@ -204,8 +216,10 @@ impl Driver {
         let mut verdicts = vec![Verdict::New; keys.len()];
         let mut open = None;
         if keys.iter().any(Option::is_some) {
-            let open = open.insert(self.options.writer.lend()?.begin().await?);
-            claim(open, &keys, self.now(), &mut verdicts).await?;
+            let lent = self.options.writer.lend()?;
+            let open = open.insert(self.while_seated(lent.begin()).await?);
+            let now = self.now();
+            self.while_seated(claim(open, &keys, now, &mut verdicts)).await?;
         }
         for verdict in verdicts {
             let Some(envelope) = batch.next() else { break };

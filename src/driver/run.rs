@@ -189,7 +189,9 @@ impl Driver {
         if self.views.state() == ServerState::Standby {
             self.views.set_state(ServerState::Loading);
         }
-        match self.options.writer.load(&self.options.holder, now.wall_ms).await {
+        let (views, clock) = (Arc::clone(&self.views), Arc::clone(&self.options.clock));
+        let loading = self.options.writer.load(&self.options.holder, now.wall_ms);
+        match seat::while_seated(views, clock, loading).await {
             // Another one may have loaded since.
             Ok(_) if !self.views.may_speak(self.now()) => {}
             Ok(snapshot) => {

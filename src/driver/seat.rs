@@ -16,6 +16,8 @@ use crate::store::{Held, Look, Seat, StoreError};
 
 /// How soon it is looked again after a silent leader was ousted.
 const LOOK_AFTER_OUST: Duration = Duration::from_millis(20);
+/// How long what is being asked may still take when the seat is to be given up.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// Keeps the seat, or an eye on it.
 struct Keeper {
@@ -62,9 +64,17 @@ pub(super) fn keep(seat: Seat, term: Term, views: Arc<Views>, clock: Arc<dyn Clo
     };
     tokio::spawn(async move {
         loop {
-            let wait = keeper.turn().await;
+            let mut turn = Box::pin(keeper.turn());
+            // Stopped: told to, or nobody is there any more who decides.
+            let wait = tokio::select! {
+                wait = &mut turn => wait,
+                _ = &mut stopped => {
+                    let _ = tokio::time::timeout(LEAVE_AFTER, turn).await;
+                    break;
+                }
+            };
+            drop(turn);
             tokio::select! {
-                // Told to, or nobody is there any more who decides.
                 _ = &mut stopped => break,
                 () = keeper.views.seat_news() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -80,45 +90,60 @@ pub(super) fn keep(seat: Seat, term: Term, views: Arc<Views>, clock: Arc<dyn Clo
 impl Keeper {
     /// Renews, or looks; how long to wait until the next time.
     async fn turn(&mut self) -> Duration {
-        let wait = match self.views.standing().leads {
-            true => self.renew().await,
-            false => self.look().await,
-        };
+        let asked_at_ms = self.clock.now().mono_ms;
+        let mut wait = Duration::ZERO;
+        if self.views.standing().leads {
+            let left_ms = self.views.trusted_until_ms().saturating_sub(asked_at_ms);
+            if !self.renew(left_ms).await {
+                self.views.stand(Standing::default());
+            }
+        } else {
+            wait = self.look().await;
+        }
         self.stamp().await;
+        if self.views.standing().leads {
+            wait = millis(self.term.rest_ms(asked_at_ms, self.clock.now().mono_ms));
+        }
         wait
     }
 
-    async fn renew(&mut self) -> Duration {
+    /// Says that this leader is well, if that is done in time; whether it still leads.
+    async fn renew(&mut self, within_ms: i64) -> bool {
         let asked_at_ms = self.clock.now().mono_ms;
-        let left_ms = self.views.trusted_until_ms().saturating_sub(asked_at_ms);
-        let renewed = tokio::time::timeout(millis(left_ms), self.seat.renew()).await;
+        let renewed = tokio::time::timeout(millis(within_ms), self.seat.renew()).await;
         match renewed {
             Ok(Ok(true)) => {
                 self.views.trust_until(self.term.trusted_until_ms(asked_at_ms));
-                return millis(self.term.renew_ms());
+                return true;
             }
             Ok(Ok(false)) => tracing::warn!("another instance has taken over: this one stands by"),
             Ok(Err(error)) => tracing::warn!(%error, "the term could not be renewed: standing by"),
             Err(_) => tracing::warn!("the term was not renewed in time: standing by"),
         }
-        self.views.stand(Standing::default());
-        Duration::ZERO
+        false
     }
 
     async fn look(&mut self) -> Duration {
-        let asked_at_ms = self.clock.now().mono_ms;
         let patience = millis(self.term.ttl_ms);
-        let looked = tokio::time::timeout(patience, self.seat.look()).await;
+        let looked = async {
+            // Who connects slowly is given the time for it, and looks then.
+            self.seat.reach().await?;
+            let looked = tokio::time::timeout(patience, self.seat.look()).await;
+            looked.map_err(|_| no_answer(patience))?
+        };
+        let looked = looked.await;
         let wait = millis(self.term.look_ms);
         let failed = match looked {
-            Ok(Ok(Look::Taken(leader))) => {
-                self.views.trust_until(self.term.trusted_until_ms(asked_at_ms));
-                tracing::info!("this instance leads");
+            Ok(Look::Taken(leader)) => {
                 self.blind = false;
-                self.views.stand(Standing { leads: true, leader: Some(leader) });
-                return millis(self.term.renew_ms());
+                // To take it may have been slow: the term is counted from a sign of life of its own.
+                if self.renew(self.term.trusted_until_ms(0)).await {
+                    tracing::info!("this instance leads");
+                    self.views.stand(Standing { leads: true, leader: Some(leader) });
+                }
+                return wait;
             }
-            Ok(Ok(Look::Held(held))) => {
+            Ok(Look::Held(held)) => {
                 self.blind = false;
                 let is_over = self.term.is_over(&held);
                 let leader = held.leader.clone().filter(|_| !is_over);
@@ -132,8 +157,7 @@ impl Keeper {
                     Err(error) => error.to_string(),
                 }
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} ms", patience.as_millis()),
+            Err(error) => error.to_string(),
         };
         if !std::mem::replace(&mut self.blind, true) {
             tracing::warn!(error = failed, "failed to find out who leads, or to take over");
@@ -176,6 +200,11 @@ impl Keeper {
     }
 }
 
+fn no_answer(patience: Duration) -> StoreError {
+    let what = format!("no answer within {} ms", patience.as_millis());
+    StoreError::Unavailable { statement: "look who leads", what }
+}
+
 /// What an operator is told of instances that are configured otherwise.
 fn drift(others: &[Box<str>]) -> Option<String> {
     (!others.is_empty()).then(|| {
@@ -206,6 +235,23 @@ pub(super) async fn unseated(views: Arc<Views>, clock: Arc<dyn Clock>) {
             _ = standing.changed() => {}
             () = tokio::time::sleep(millis(left_ms)) => {}
         }
+    }
+}
+
+/// Waits for the store for as long as this instance may speak, so that a database which does not answer any
+/// more does not keep it from stepping down.
+///
+/// # Errors
+/// [`StoreError::NotLeading`], and what the store says.
+pub(super) async fn while_seated<T>(
+    views: Arc<Views>,
+    clock: Arc<dyn Clock>,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = unseated(views, clock) => Err(StoreError::NotLeading),
     }
 }
 

@@ -32,6 +32,18 @@ impl Term {
         (self.ttl_ms / 5).max(1)
     }
 
+    /// How long to rest until the next renewal, when the last one was asked for at the first time and all
+    /// that followed was done at the second (monotonic). A slow database takes of the rest, not of the term.
+    pub(super) fn rest_ms(self, asked_at_mono_ms: i64, done_at_mono_ms: i64) -> i64 {
+        (asked_at_mono_ms + self.renew_ms() - done_at_mono_ms).clamp(0, self.renew_ms())
+    }
+
+    /// After what silence the database itself ends the session of an instance: later than another one would,
+    /// which is quicker where it may, and much later than whoever leads says something.
+    pub fn session_silence_max_ms(self) -> i64 {
+        self.ttl_ms.max(self.look_ms * 2).saturating_add(self.ttl_ms / 4)
+    }
+
     /// Until when (monotonic) a leader may speak whose renewal was asked for at that time.
     pub(super) fn trusted_until_ms(self, asked_at_mono_ms: i64) -> i64 {
         asked_at_mono_ms.saturating_add(self.ttl_ms / 4 * 3)
@@ -89,6 +101,25 @@ mod tests {
         let silent_at = TERM.trusted_until_ms(5_000);
         let ousted_at = 5_000 + TERM.ttl_ms;
         assert!(silent_at < ousted_at && silent_at > 5_000 + TERM.renew_ms() * 3);
+    }
+
+    #[test]
+    fn a_slow_database_takes_of_the_rest_and_not_of_the_term() {
+        let renew_ms = TERM.renew_ms();
+        assert_eq!(TERM.rest_ms(5_000, 5_000), renew_ms);
+        assert_eq!(TERM.rest_ms(5_000, 5_150), renew_ms - 150);
+        assert_eq!(TERM.rest_ms(5_000, 9_000), 0);
+        // An answer of a quarter of the term, a stamp that is cut off after another one: still renewed.
+        let (answer_ms, stamp_ms) = (250, 250);
+        let asked_ms = answer_ms + stamp_ms + TERM.rest_ms(0, answer_ms + stamp_ms);
+        assert!(asked_ms + answer_ms <= TERM.trusted_until_ms(0));
+    }
+
+    #[test]
+    fn the_database_ends_a_silent_session_after_others_might() {
+        assert!(TERM.session_silence_max_ms() > TERM.ttl_ms);
+        let seldom = Term { look_ms: 7_000, ..TERM };
+        assert!(seldom.session_silence_max_ms() > seldom.look_ms, "a standby is not ended");
     }
 
     #[test]

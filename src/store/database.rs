@@ -53,7 +53,10 @@ impl Database {
                 let mut first = server.first_connection().await?;
                 let lock = match options.instance.clone() {
                     None => SessionLock::take(Arc::clone(&server)).await?,
-                    Some(instance) => SessionLock::share(Arc::clone(&server), instance),
+                    Some(instance) => {
+                        let silence_max_ms = options.leader_silence_max_ms;
+                        SessionLock::share(Arc::clone(&server), instance, silence_max_ms)
+                    }
                 };
                 options.planted.at(Point::Locked)?;
                 let migrated = schema::migrate_postgres(&mut first).await;

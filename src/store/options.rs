@@ -26,6 +26,9 @@ pub struct StoreOptions {
     /// PostgreSQL: what this server tells the others that share the database; it writes only while it
     /// leads. `None`: it shares with nobody, and is refused where somebody else is.
     pub instance: Option<Instance>,
+    /// PostgreSQL, where it is shared: the server itself ends the session of an instance that says nothing
+    /// for so long, so that its seat is free also where no other instance may end it; 0: never.
+    pub leader_silence_max_ms: u64,
     /// When a commit is flushed, on SQLite. PostgreSQL always does it before it reports it.
     pub synchronous: Synchronous,
     /// What only tests of durability change.
@@ -50,6 +53,7 @@ impl StoreOptions {
             busy_timeout_ms: 5_000,
             write_timeout_ms: 5_000,
             instance: None,
+            leader_silence_max_ms: 0,
             synchronous: Synchronous::Full,
             planted: Planted::default(),
         }

@@ -94,6 +94,14 @@ impl Seat {
         }
     }
 
+    /// Connects, where there is no connection to look by.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn reach(&self) -> Result<(), StoreError> {
+        self.session()?.reach().await
+    }
+
     /// Looks who has it, and takes it when nobody has.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod load;
 mod points;
+mod restarts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -161,8 +162,14 @@ async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
         }
         servers[at] = ServerProcess::start(&homes[at]).await;
     }
+    let checked = conclude_at(&apis[0], &load, &mut tasks).await;
+    println!("{checked}, {}", load.counters());
+    load.assert_reached();
+}
+
+/// The same where deliveries may wait for a leader.
+async fn conclude_at(api: &Api, load: &Load, tasks: &mut JoinSet<()>) -> Checked {
     load.stop_sending();
-    let api = &apis[0];
     until("everything has ended", async || {
         let status: StatusView = ask(api, "/status").await?;
         let open = ask::<List<DeliveryView>>(api, "/deliveries?state=accepted").await?;
@@ -174,8 +181,7 @@ async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
     while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
         ended.unwrap_or_else(|error| panic!("{error}"));
     }
-    println!("{}, {}", check(api, &load).await, load.counters());
-    load.assert_reached();
+    check(api, load).await
 }
 
 /// What the final look found.

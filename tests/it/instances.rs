@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatchyard::api::wire::{Assignment, DeliveryAccepted, InstanceView, List, StatusView};
+use dispatchyard::api::wire::{DeliveryAccepted, InstanceView, List, StatusView};
 use dispatchyard::app::AppOptions;
 use dispatchyard::model::{AttemptOutcome, JobStateKind, Untrusted};
 use reqwest::Method;
@@ -13,53 +13,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::fake_runner::job;
 use crate::support::hook::{fixture, push_with};
+use crate::support::instances::{SLOW, TTL_MS, admin, by, is, is_kept, runner_at, setup};
 use crate::support::server::ServerProcess;
 use crate::support::wait::{Stopwatch, within};
-use crate::support::{Api, FakeRunner, Hook, Server, Setup, until};
-
-/// The term of these tests: a leader that is silent for longer is ousted.
-const TTL_MS: u64 = 1_500;
-/// What a take-over may take on a busy machine beyond what it waits for.
-const SLOW: Duration = Duration::from_secs(4);
-
-/// Of several instances on one database; no lease ends by itself.
-async fn setup() -> Setup {
-    let instances = format!("\n[instances]\nleader_ttl_ms = {TTL_MS}\nlook_interval_ms = 50\n");
-    Setup::default().on_postgres().await.patient().tokens().more(&instances)
-}
-
-fn admin(api: &Api) -> Api {
-    api.with_token(crate::support::home::ADMIN_TOKEN)
-}
-
-async fn runner_at(api: &Api) -> FakeRunner {
-    let api = api.with_token(crate::support::home::REGISTRATION_TOKEN);
-    FakeRunner::register(&api, "one", &["x", "self-hosted"]).await
-}
-
-/// The same runner by another address.
-fn by(runner: &FakeRunner, api: &Api) -> FakeRunner {
-    FakeRunner { api: api.with_token(&runner.token), ..runner.clone() }
-}
-
-/// A runner's lease is good at the instance that leads now, and ends once.
-async fn is_kept(runner: &FakeRunner, held: &Assignment, leader: &Api) {
-    let runner = by(runner, leader);
-    assert_eq!(runner.heartbeat(&[held]).await.lost, []);
-    runner.complete(held).await;
-    runner.complete(held).await;
-    let job = admin(leader).job(held.job_id).await;
-    assert_eq!((job.job.state, job.attempts.len()), (JobStateKind::Completed, 1));
-}
-
-/// Waits until an instance says that it is so.
-async fn is(api: &Api, state: &str) {
-    until(&format!("it is {state}"), async || {
-        let answer = api.request(Method::GET, "/readyz").send().await.ok()?;
-        (answer.text().await.ok()?.trim() == state).then_some(())
-    })
-    .await;
-}
+use crate::support::{Api, Hook, Server, Setup, until};
 
 #[tokio::test]
 async fn a_server_that_stops_hands_over_at_once_and_its_leases_stay_good() {

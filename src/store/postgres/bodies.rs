@@ -1,13 +1,11 @@
 //! Large bodies as rows of a table of their own, so that every server of a database has them.
 
 use bytes::Bytes;
-use sqlx::postgres::PgPool;
 
 use super::Server;
-use crate::store::bind::{Arguments, Bind};
-use crate::store::connection::Kind;
+use super::writers::Writers;
 use crate::store::error::StoreError;
-use crate::store::statement::{self as sql, Sql};
+use crate::store::statement as sql;
 
 /// Bodies forgotten in one statement of a sweep.
 const SWEEP_ROWS: i64 = 500;
@@ -15,7 +13,7 @@ const SWEEP_ROWS: i64 = 500;
 /// The table, and connections that write it beside the batches.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct BodyTable {
-    writers: PgPool,
+    writers: Writers,
 }
 
 impl BodyTable {
@@ -29,7 +27,7 @@ impl BodyTable {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(in crate::store) async fn write(&self, name: &str, body: &Bytes) -> Result<(), StoreError> {
-        self.execute(sql::BODY_INSERT, |to| to.text(name).bytes(Some(body))).await.map(drop)
+        self.writers.execute(sql::BODY_INSERT, |to| to.text(name).bytes(Some(body))).await.map(drop)
     }
 
     /// Forgets a body, unless a delivery names it.
@@ -37,7 +35,7 @@ impl BodyTable {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(in crate::store) async fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.execute(sql::BODY_DELETE, |to| to.text(name)).await.map(drop)
+        self.writers.execute(sql::BODY_DELETE, |to| to.text(name)).await.map(drop)
     }
 
     /// Forgets what no delivery names and was written before that time, and returns how many.
@@ -47,8 +45,9 @@ impl BodyTable {
     pub(in crate::store) async fn sweep(&self, written_before_ms: i64) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            let sweep =
-                self.execute(sql::BODY_SWEEP, |to| to.int(written_before_ms).int(SWEEP_ROWS));
+            let sweep = self
+                .writers
+                .execute(sql::BODY_SWEEP, |to| to.int(written_before_ms).int(SWEEP_ROWS));
             let rows = sweep.await?;
             removed += rows;
             if rows < SWEEP_ROWS.unsigned_abs() {
@@ -60,20 +59,5 @@ impl BodyTable {
     /// Closes the connections.
     pub(in crate::store) async fn close(&self) {
         self.writers.close().await;
-    }
-
-    /// One statement is a transaction of its own.
-    async fn execute(
-        &self,
-        statement: Sql,
-        bind: impl FnOnce(&mut Bind) -> &mut Bind,
-    ) -> Result<u64, StoreError> {
-        let mut values = Bind::one(Kind::Postgres);
-        bind(&mut values);
-        let Arguments::Postgres(arguments) = values.finish(statement.name)? else { return Ok(0) };
-        let query = sqlx::query_with(statement.text(Kind::Postgres), arguments);
-        let done = query.execute(&self.writers).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| StoreError::database(statement.name, error))
     }
 }

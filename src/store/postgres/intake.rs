@@ -7,30 +7,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
+use sqlx::Executor as _;
+use sqlx::postgres::PgListener;
 
-use super::Server;
 use super::lock::SEAT_CHANNEL;
+use super::writers::Writers;
+use super::{Server, WELL_WITHIN};
 use crate::model::{Delivery, UniqueKey};
-use crate::store::bind::{Arguments, Bind};
 use crate::store::columns::Columns;
-use crate::store::connection::Kind;
 use crate::store::error::StoreError;
 use crate::store::intake::News;
 use crate::store::row::Row;
 use crate::store::rows;
-use crate::store::statement::{self as sql, Sql};
+use crate::store::statement as sql;
 
 /// Deliveries that are accepted within this time are told of together.
 const RING_AFTER: Duration = Duration::from_millis(10);
 /// What is sent when there is something to adopt; the message says in which schema.
 const CHANNEL: &str = "dispatchyard_accepted";
 const RING: &str = "SELECT pg_notify('dispatchyard_accepted', current_schema())";
+/// A bell that was silent for so long is asked whether it can still ring: nobody tells it that what is
+/// between it and the server has forgotten their connection.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Connections that accept, and tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in crate::store) struct Intake {
-    writers: PgPool,
+    server: Arc<Server>,
+    writers: Writers,
     /// Somebody is about to ring.
     ringing: Arc<AtomicBool>,
 }
@@ -43,8 +47,9 @@ pub(in crate::store) struct Bell {
 
 impl Intake {
     /// Connects when it is first needed.
-    pub(in crate::store) fn open(server: &Server) -> Self {
-        Self { writers: server.open_intake(), ringing: Arc::default() }
+    pub(in crate::store) fn open(server: &Arc<Server>) -> Self {
+        let writers = server.open_intake();
+        Self { server: Arc::clone(server), writers, ringing: Arc::default() }
     }
 
     /// Stores a delivery unless its key was claimed before; the text that stands for the first one then.
@@ -56,7 +61,7 @@ impl Intake {
         delivery: &Delivery,
         key: &UniqueKey,
     ) -> Result<Option<Box<str>>, StoreError> {
-        let accept = self.execute(sql::DELIVERY_ACCEPT, |to| {
+        let accept = self.writers.execute(sql::DELIVERY_ACCEPT, |to| {
             rows::delivery::bind(delivery, to);
             to.int(key.scope as i64).text(&*key.key)
         });
@@ -64,8 +69,9 @@ impl Intake {
             self.ring();
             return Ok(None);
         }
-        let found =
-            self.all(sql::UNIQUE_KEY_REFERENCE, |to| to.int(key.scope as i64).text(&*key.key));
+        let found = self
+            .writers
+            .all(sql::UNIQUE_KEY_REFERENCE, |to| to.int(key.scope as i64).text(&*key.key));
         let found = found.await?;
         // The claim that was in the way may have been given up since.
         let row = found.first().ok_or_else(|| StoreError::Unavailable {
@@ -84,7 +90,7 @@ impl Intake {
         limit: i64,
         epoch: i64,
     ) -> Result<Vec<Row>, StoreError> {
-        self.all(sql::DELIVERY_TAKE_UP, |to| to.int(limit).int(epoch)).await
+        self.writers.all(sql::DELIVERY_TAKE_UP, |to| to.int(limit).int(epoch)).await
     }
 
     /// A bell of one's own.
@@ -92,18 +98,22 @@ impl Intake {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(in crate::store) async fn bell(&self) -> Result<Bell, StoreError> {
-        let failed = |error| StoreError::database("listen for deliveries", error);
-        let schema = sqlx::query_scalar("SELECT current_schema()::text");
-        let schema = schema.fetch_one(&self.writers).await.map_err(failed)?;
-        let mut listener = PgListener::connect_with(&self.writers).await.map_err(failed)?;
-        listener.listen_all([CHANNEL, SEAT_CHANNEL]).await.map_err(failed)?;
-        Ok(Bell { listener, schema })
+        let silence = self.server.intake_silence();
+        let begun = async {
+            // One of its own: a listener that goes away asks its connection, and waits for the answer.
+            let mut listener = PgListener::connect_with(&self.server.open_listener()).await?;
+            let schema = sqlx::query_scalar("SELECT current_schema()::text");
+            let schema = schema.fetch_one(&mut listener).await?;
+            listener.listen_all([CHANNEL, SEAT_CHANNEL]).await?;
+            Ok(Bell { listener, schema })
+        };
+        let begun = tokio::time::timeout(silence, begun).await;
+        begun.unwrap_or_else(|_| Err(super::silent(silence))).map_err(not_heard)
     }
 
     /// Closes the connections.
     pub(in crate::store) async fn close(&self) {
-        // One that is listened on comes back when its listener is dropped, which need not be now.
-        let _ = tokio::time::timeout(RING_AFTER * 10, self.writers.close()).await;
+        self.writers.close().await;
     }
 
     /// Lets the leader know in a moment, once for all that is accepted until then.
@@ -111,39 +121,15 @@ impl Intake {
         if self.ringing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let Self { writers, ringing } = self.clone();
+        let (writers, ringing) = (self.writers.clone(), Arc::clone(&self.ringing));
         tokio::spawn(async move {
             tokio::time::sleep(RING_AFTER).await;
             // What is accepted from here on is told of anew.
             ringing.store(false, Ordering::Release);
-            if let Err(error) = sqlx::raw_sql(RING).execute(&writers).await {
+            if let Err(error) = writers.plain(RING).await {
                 tracing::debug!(%error, "failed to tell of accepted deliveries");
             }
         });
-    }
-
-    async fn execute(
-        &self,
-        statement: Sql,
-        bind: impl FnOnce(&mut Bind) -> &mut Bind,
-    ) -> Result<u64, StoreError> {
-        let Arguments::Postgres(arguments) = bound(statement, bind)? else { return Ok(0) };
-        let query = sqlx::query_with(statement.text(Kind::Postgres), arguments);
-        let done = query.execute(&self.writers).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| StoreError::database(statement.name, error))
-    }
-
-    async fn all(
-        &self,
-        statement: Sql,
-        bind: impl FnOnce(&mut Bind) -> &mut Bind,
-    ) -> Result<Vec<Row>, StoreError> {
-        let Arguments::Postgres(arguments) = bound(statement, bind)? else { return Ok(Vec::new()) };
-        let query = sqlx::query_with(statement.text(Kind::Postgres), arguments);
-        let rows = query.fetch_all(&self.writers).await;
-        let rows = rows.map_err(|error| StoreError::database(statement.name, error))?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 }
 
@@ -154,22 +140,24 @@ impl Bell {
     /// [`StoreError::Unavailable`]: get another one.
     pub(in crate::store) async fn rung(&mut self) -> Result<News, StoreError> {
         loop {
-            match self.listener.try_recv().await {
-                Ok(Some(news)) if news.payload() != self.schema => {}
-                Ok(Some(news)) if news.channel() == SEAT_CHANNEL => return Ok(News::Seat),
-                Ok(Some(_)) => return Ok(News::Accepted),
-                Ok(None) => return Ok(News::Missed),
-                Err(error) => return Err(StoreError::database("listen for deliveries", error)),
+            let heard = tokio::time::timeout(QUIET, self.listener.try_recv()).await;
+            match heard {
+                Ok(Ok(Some(news))) if news.payload() != self.schema => {}
+                Ok(Ok(Some(news))) if news.channel() == SEAT_CHANNEL => return Ok(News::Seat),
+                Ok(Ok(Some(_))) => return Ok(News::Accepted),
+                Ok(Ok(None)) => return Ok(News::Missed),
+                Ok(Err(error)) => return Err(not_heard(error)),
+                Err(_) => self.can_ring().await.map_err(not_heard)?,
             }
         }
     }
+
+    async fn can_ring(&mut self) -> sqlx::Result<()> {
+        let asked = tokio::time::timeout(WELL_WITHIN, self.listener.execute("SELECT 1")).await;
+        asked.map_err(|_| super::silent(WELL_WITHIN))?.map(drop)
+    }
 }
 
-fn bound(
-    statement: Sql,
-    bind: impl FnOnce(&mut Bind) -> &mut Bind,
-) -> Result<Arguments, StoreError> {
-    let mut values = Bind::one(Kind::Postgres);
-    bind(&mut values);
-    values.finish(statement.name)
+fn not_heard(error: sqlx::Error) -> StoreError {
+    StoreError::database("listen for deliveries", error)
 }

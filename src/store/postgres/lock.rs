@@ -19,8 +19,8 @@ use super::{NOTICE_THE_DEAD, Server};
 use crate::store::error::StoreError;
 use crate::store::seat::{Held, Instance, Leader, Look};
 use sql::{
-    END_HOLDER, END_WRITERS, FORGET, HOLDER, HOLDER_PID, OTHERS, RENEW, SIGN_OFF, SIT_ALONE,
-    SIT_DOWN, STAMP, STAND_UP, TELL, TRY, UNLOCK, WHO,
+    END_HOLDER, END_WRITERS, HOLDER, HOLDER_PID, RENEW, SIGN_OFF, SIT_ALONE, SIT_DOWN, STAMP,
+    STAND_UP, TELL, TRY, UNLOCK, WHO,
 };
 
 pub(in crate::store) use sql::MARK_WRITER;
@@ -39,6 +39,8 @@ pub(in crate::store) struct SessionLock {
     server: Arc<Server>,
     /// Who takes part; `None`: nobody else may.
     instance: Option<Instance>,
+    /// After so long a silence the server ends the session by itself; 0: never.
+    silence_max_ms: u64,
     session: Mutex<Session>,
 }
 
@@ -59,12 +61,16 @@ impl SessionLock {
     pub(in crate::store) async fn take(server: Arc<Server>) -> Result<Self, StoreError> {
         let connection = taken(&server, TRIES).await?;
         let session = Mutex::new(Session { connection: Some(connection), holds: true });
-        Ok(Self { server, instance: None, session })
+        Ok(Self { server, instance: None, silence_max_ms: 0, session })
     }
 
     /// Takes part; whether the lock is had is found out by [`SessionLock::look`].
-    pub(in crate::store) fn share(server: Arc<Server>, instance: Instance) -> Self {
-        Self { server, instance: Some(instance), session: Mutex::default() }
+    pub(in crate::store) fn share(
+        server: Arc<Server>,
+        instance: Instance,
+        silence_max_ms: u64,
+    ) -> Self {
+        Self { server, instance: Some(instance), silence_max_ms, session: Mutex::default() }
     }
 
     /// Who takes part; `None` for one that shares with nobody.
@@ -106,6 +112,19 @@ impl SessionLock {
         Ok(())
     }
 
+    /// Connects, if there is no connection: what comes next is then a matter of the database's answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(in crate::store) async fn reach(&self) -> Result<(), StoreError> {
+        let mut session = self.session.lock().await;
+        if session.connection.is_none() {
+            let connection = connect(&self.server, self.silence_max_ms).await?;
+            *session = Session { connection: Some(connection), holds: false };
+        }
+        Ok(())
+    }
+
     /// Takes the lock when it is free; otherwise who has it. What an earlier leader may still write with
     /// is ended before this returns with the lock.
     ///
@@ -118,7 +137,7 @@ impl SessionLock {
         let before = std::mem::take(&mut *session);
         let mut connection = match before.connection {
             Some(connection) => connection,
-            None => connect(&self.server).await?,
+            None => connect(&self.server, self.silence_max_ms).await?,
         };
         let failed = |error| StoreError::database("look who leads", error);
         let row = sqlx::raw_sql(TRY).fetch_one(&mut connection).await.map_err(failed)?;
@@ -231,11 +250,8 @@ impl SessionLock {
         let url = advertised_url.as_deref();
         let stamp = sqlx::query(STAMP).bind(&**id).bind(&**name).bind(url);
         let stamp = stamp.bind(&**version).bind(&**config_hash);
-        stamp.execute(&mut *connection).await.map_err(failed)?;
-        let forget = sqlx::query(FORGET).bind(&**id).bind(url).bind(FORGOTTEN_AFTER_MS);
-        forget.execute(&mut *connection).await.map_err(failed)?;
-        let others = sqlx::query(OTHERS).bind(&**id).bind(&**config_hash).bind(&**version);
-        let rows = others.bind(within_ms).fetch_all(&mut *connection).await.map_err(failed)?;
+        let stamp = stamp.bind(FORGOTTEN_AFTER_MS).bind(within_ms);
+        let rows = stamp.fetch_all(&mut *connection).await.map_err(failed)?;
         let name = |row: &PgRow| row.try_get::<&str, _>(0).map(Box::from);
         rows.iter().map(name).collect::<Result<_, _>>().map_err(failed)
     }
@@ -292,16 +308,20 @@ fn held(row: &PgRow) -> sqlx::Result<Held> {
     Ok(Held { leader, renewed_by, age_ms })
 }
 
-async fn connect(server: &Server) -> Result<PgConnection, StoreError> {
-    // What is told here is worth nothing after a crash of the database.
-    let settings =
-        format!("{NOTICE_THE_DEAD} SET statement_timeout = '5s'; SET synchronous_commit = off;");
+async fn connect(server: &Server, silence_max_ms: u64) -> Result<PgConnection, StoreError> {
+    // What is told here is worth nothing after a crash of the database. The server's limit is a number of
+    // 32 bits.
+    let silence_max_ms = silence_max_ms.min(i32::MAX.unsigned_abs().into());
+    let settings = format!(
+        "{NOTICE_THE_DEAD} SET statement_timeout = '5s'; SET synchronous_commit = off;
+         SET idle_session_timeout = {silence_max_ms};"
+    );
     server.connect_with(settings).await
 }
 
 async fn taken(server: &Server, tries: u32) -> Result<PgConnection, StoreError> {
     let failed = |error| StoreError::database("take the database's lock", error);
-    let mut connection = connect(server).await?;
+    let mut connection = connect(server, 0).await?;
     for attempt in 0..tries {
         if attempt > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -8,12 +8,14 @@ mod bodies;
 mod fit;
 mod intake;
 mod lock;
+mod writers;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
@@ -24,6 +26,7 @@ pub(super) use array::{Arrays, Column};
 pub(super) use bodies::BodyTable;
 pub(super) use intake::{Bell, Intake};
 pub(super) use lock::{MARK_WRITER, SessionLock};
+use writers::Writers;
 
 /// More than all statements, so that none is ever prepared twice.
 const STATEMENTS_KEPT: usize = 256;
@@ -31,6 +34,10 @@ const STATEMENTS_KEPT: usize = 256;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much longer this side waits than the server lets a statement run: then nobody is there.
 const SILENCE_MORE: Duration = Duration::from_secs(2);
+/// How long a connection that lay idle may take to say that it is well, before it is taken for dead.
+const WELL_WITHIN: Duration = Duration::from_secs(1);
+/// How long the end waits for connections that are still used.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// What each connection is called in `pg_stat_activity`.
 const APPLICATION: &str = "dispatchyard";
 
@@ -111,29 +118,50 @@ impl Server {
     }
 
     /// A small pool of connections that write large bodies, each in a transaction of its own.
-    fn open_body_writers(&self) -> PgPool {
+    fn open_body_writers(&self) -> Writers {
         let settings = format!(
             "SET synchronous_commit = on; SET statement_timeout = {BODY_TIMEOUT_MS};
              SET lock_timeout = {};",
             self.lock_timeout_ms
         );
-        self.open_pool(BODY_WRITERS_MAX, self.read_timeout_ms, settings)
+        let pool = self.open_pool(BODY_WRITERS_MAX, self.read_timeout_ms, settings);
+        Writers::new(pool, self.silence(BODY_TIMEOUT_MS))
     }
 
     /// A small pool of connections that accept deliveries, each in a transaction of its own. Whoever waits
     /// for them must not wait long.
-    fn open_intake(&self) -> PgPool {
+    fn open_intake(&self) -> Writers {
         let settings = format!(
             "SET synchronous_commit = on; SET statement_timeout = {INTAKE_TIMEOUT_MS};
              SET lock_timeout = {INTAKE_TIMEOUT_MS};"
         );
-        self.open_pool(INTAKE_WRITERS_MAX, INTAKE_TIMEOUT_MS, settings)
+        let pool = self.open_pool(INTAKE_WRITERS_MAX, INTAKE_TIMEOUT_MS, settings);
+        Writers::new(pool, self.intake_silence())
+    }
+
+    /// The one connection that hears of accepted deliveries.
+    fn open_listener(&self) -> PgPool {
+        self.open_pool(1, INTAKE_TIMEOUT_MS, String::new())
+    }
+
+    /// How long this side waits where deliveries are accepted.
+    fn intake_silence(&self) -> Duration {
+        self.silence(INTAKE_TIMEOUT_MS)
     }
 
     fn open_pool(&self, connections_max: u32, wait_ms: u64, settings: String) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(Duration::from_millis(wait_ms))
+            // Asked here, and not by the pool, which would wait for ever: one that is dead must not cost
+            // whoever wants another one all of his patience.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| {
+                Box::pin(async move {
+                    let well = tokio::time::timeout(WELL_WITHIN, connection.ping()).await;
+                    Ok(matches!(well, Ok(Ok(()))))
+                })
+            })
             .after_connect(move |connection, _| {
                 let settings = settings.clone();
                 Box::pin(async move { tell(connection, settings).await })
@@ -160,10 +188,7 @@ impl Server {
         let task = self.runtime.spawn(tokio::time::timeout(CONNECT_TIMEOUT, connecting));
         match task.await {
             Ok(Ok(connected)) => connected,
-            Ok(Err(_)) => {
-                let what = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-                Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)))
-            }
+            Ok(Err(_)) => Err(silent(CONNECT_TIMEOUT)),
             Err(error) => Err(sqlx::Error::Protocol(error.to_string())),
         }
     }
@@ -184,12 +209,33 @@ const BY_KEY_ONLY: &str = "SET plan_cache_mode = force_generic_plan; SET jit = o
 
 /// Connections that write large bodies at the same time.
 const BODY_WRITERS_MAX: u32 = 2;
-/// Connections that accept deliveries at the same time, and one that listens.
-const INTAKE_WRITERS_MAX: u32 = 5;
+/// Connections that accept deliveries at the same time.
+const INTAKE_WRITERS_MAX: u32 = 4;
 /// How long a delivery may take to be accepted.
 const INTAKE_TIMEOUT_MS: u64 = 2_500;
 /// How long one large body may take to be written.
 const BODY_TIMEOUT_MS: u64 = 30_000;
+
+/// Nobody has answered.
+fn silent(limit: Duration) -> sqlx::Error {
+    let what = format!("no answer within {} ms", limit.as_millis());
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
+}
+
+/// Gives a connection back. The pool asks it first whether it is well, and would wait for the answer for ever,
+/// with the place of the connection.
+pub(super) fn give_back(connection: &mut PoolConnection<Postgres>) {
+    // Elsewhere it is the pool's to do.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(tokio::time::timeout(WELL_WITHIN, connection.return_to_pool()));
+    }
+}
+
+/// Closes connections; one that does not come back, because it waits for a server that is not there any
+/// more, is left to itself.
+pub(super) async fn close(pool: &PgPool) {
+    let _ = tokio::time::timeout(CLOSE_WITHIN, pool.close()).await;
+}
 
 /// Tells a connection its settings.
 async fn tell(connection: &mut PgConnection, settings: String) -> sqlx::Result<()> {

@@ -12,6 +12,7 @@ use crate::store::Store;
 use crate::store::bind::Bind;
 use crate::store::connection::{BEGIN_SNAPSHOT, COMMIT, Plain, Session};
 use crate::store::error::StoreError;
+use crate::store::postgres;
 use crate::store::row::Row;
 use crate::store::statement::Sql;
 
@@ -31,7 +32,7 @@ impl Readers {
     pub(in crate::store) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool) => postgres::close(pool).await,
         }
     }
 }
@@ -62,11 +63,10 @@ impl Drop for Reader {
     fn drop(&mut self) {
         match &mut self.link {
             Link::Sqlite { stop, .. } => stop.store(true, Ordering::Relaxed),
-            Link::Postgres { connection, unfit, in_snapshot } => {
-                if *unfit || *in_snapshot {
-                    connection.close_on_drop();
-                }
-            }
+            Link::Postgres { connection, unfit, in_snapshot } => match *unfit || *in_snapshot {
+                true => connection.close_on_drop(),
+                false => postgres::give_back(connection),
+            },
         }
     }
 }

@@ -43,7 +43,7 @@ jobs:
           echo "needs: $(cat "$DISPATCHYARD_NEEDS_PATH")"
 "#;
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [[trigger]]
 name = "ci-on-push"
 source = "github"
@@ -56,6 +56,7 @@ branches = ["main", "odd/**"]
 type Keys = Vec<(&'static str, Value)>;
 
 /// What a server is to be made of; the times are short, so that what must expire expires soon.
+#[derive(Clone)]
 pub(crate) struct Setup {
     server: Keys,
     scheduler: Keys,
@@ -117,6 +118,16 @@ impl Setup {
         self.database = Some(schema.url());
         self.schema = Some(Arc::new(schema));
         self
+    }
+
+    /// The database of its schema by another address.
+    pub(crate) fn through(&self, address: impl FnOnce(&str) -> String) -> Self {
+        Self { database: Some(address(&self.url())), ..self.clone() }
+    }
+
+    /// Where its schema is.
+    pub(crate) fn url(&self) -> String {
+        self.schema.as_ref().map(|schema| schema.url()).unwrap()
     }
 
     /// On whatever that is.

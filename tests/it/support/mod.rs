@@ -2,11 +2,14 @@
 //! levels.
 
 pub(crate) mod api;
+pub(crate) mod clock;
 pub(crate) mod command;
 pub(crate) mod fake_runner;
 pub(crate) mod home;
 pub(crate) mod hook;
+pub(crate) mod instances;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod runner;
 pub(crate) mod schema;

@@ -48,6 +48,11 @@ impl Server {
         self.app.handle()
     }
 
+    /// What it answers with, without a network.
+    pub(crate) fn router(&self) -> axum::Router {
+        self.app.router()
+    }
+
     pub(crate) fn hook(&self) -> Hook {
         Hook::new(&self.api)
     }

@@ -9,7 +9,16 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Looks until there is something.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_for(LIMIT, what, look).await
+}
+
+/// The same, for what takes longer.
+pub(crate) async fn until_for<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let looking = async {
         loop {
             if let Some(found) = look().await {
@@ -18,9 +27,9 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
             tokio::time::sleep(STEP).await;
         }
     };
-    match tokio::time::timeout(LIMIT, looking).await {
+    match tokio::time::timeout(limit, looking).await {
         Ok(found) => found,
-        Err(_) => panic!("{what}: not so after {} s", LIMIT.as_secs()),
+        Err(_) => panic!("{what}: not so after {} s", limit.as_secs()),
     }
 }
 

@@ -74,25 +74,24 @@ pub(super) const WHO: &str = concat!(
 pub(super) const STAND_UP: &str =
     "UPDATE leadership SET renewed_at_ms = 0 WHERE id = 1 AND instance_id = $1
      AND backend_pid = pg_backend_pid()";
+/// Says that an instance is there, forgets those of long ago and what was at the same place before, and
+/// names those that are otherwise: one statement, because a round trip may be long. Two that are told to be
+/// at the same place forget each other, and do not wait for each other.
 pub(super) const STAMP: &str = concat!(
-    "INSERT INTO instance AS it
+    "WITH told AS (INSERT INTO instance AS it
      (id, name, advertised_url, version, config_hash, started_at_ms, seen_at_ms)
      VALUES ($1, $2, $3, $4, $5, ",
     now_ms!(),
     ", ",
     now_ms!(),
-    ") ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms"
-);
-pub(super) const OTHERS: &str = concat!(
-    "SELECT name FROM instance WHERE id <> $1 AND (config_hash <> $2 OR version <> $3)
+    ") ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms),
+     forgotten AS (DELETE FROM instance WHERE id IN (SELECT id FROM instance
+     WHERE id <> $1 AND (advertised_url = $3 OR seen_at_ms < ",
+    now_ms!(),
+    " - $6) FOR UPDATE SKIP LOCKED) RETURNING id)
+     SELECT name FROM instance WHERE id <> $1 AND (config_hash <> $5 OR version <> $4)
      AND seen_at_ms > ",
     now_ms!(),
-    " - $4 ORDER BY name LIMIT 100"
-);
-/// Those of long ago, and what was at the same place before.
-pub(super) const FORGET: &str = concat!(
-    "DELETE FROM instance WHERE id <> $1 AND (advertised_url = $2 OR seen_at_ms < ",
-    now_ms!(),
-    " - $3)"
+    " - $7 AND id NOT IN (SELECT id FROM forgotten) ORDER BY name LIMIT 100"
 );
 pub(super) const SIGN_OFF: &str = "DELETE FROM instance WHERE id = $1";
