@@ -24,6 +24,7 @@ mod hooks;
 mod instances;
 mod leases;
 mod lifecycle;
+mod logs;
 mod observing;
 mod polls;
 mod report;

@@ -4,6 +4,7 @@ mod claims;
 mod corrupt;
 mod faults;
 pub(super) mod fixture;
+mod logs;
 mod names;
 mod open;
 mod prune;
