@@ -219,7 +219,10 @@ impl App {
         let rules = rules(&config, Arc::clone(&catalogue))?;
         let limits =
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
-        let logs = JobLogs::open(data_dir.join(upkeep::LOGS), limits)?;
+        let logs = match store.log_rows() {
+            Some(rows) => JobLogs::in_rows(rows, limits),
+            None => JobLogs::open(data_dir.join(upkeep::LOGS), limits)?,
+        };
         let metrics = Arc::new(Metrics::new());
         let (ended, ended_attempts) = mpsc::channel(ENDED_ATTEMPTS_MAX);
         let (handle, driver_ended) = driver::spawn(DriverOptions {

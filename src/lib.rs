@@ -41,7 +41,7 @@
 //! | [`driver`] | the loop around the decisions, and what it publishes |
 //! | [`store`] | the database, the only user of sqlx |
 //! | [`bench`] | measurements in process |
-//! | [`log`] | job logs as files |
+//! | [`log`] | job logs as files or rows |
 //! | [`clock`] | the only clock and the only source of randomness |
 //! | [`retention`] | what is over goes after its time |
 //! | [`telemetry`] | log lines and metrics, and the one table of their names |

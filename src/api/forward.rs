@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! it leads            -> here
-//! it does not         -> reads of the database, webhooks: here
+//! it does not         -> reads of the database (logs too), webhooks: here
 //!                        all else: to the leader, as it came, and the answer back as it comes
 //! nobody leads (yet)  -> waits a little for one, then 503 with Retry-After
 //! ```
@@ -37,13 +37,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What every instance answers from the database, which they share.
-const FROM_ROWS: [&str; 10] = [
+const FROM_ROWS: [&str; 11] = [
     "/api/v1/deliveries",
     "/api/v1/deliveries/{id}",
     "/api/v1/deliveries/{id}/body",
     "/api/v1/instances",
     "/api/v1/jobs",
     "/api/v1/jobs/{id}",
+    "/api/v1/jobs/{id}/logs",
     "/api/v1/jobs/{id}/records",
     "/api/v1/report",
     "/api/v1/workloads",
@@ -149,11 +150,12 @@ pub(super) async fn forward(
     if is_stopping && passed_on {
         return not_leading();
     }
-    if is_stopping || by == By::Rows || matches!(place(&state), Where::Here) {
-        return here(&state, request, next).await;
-    }
-    if by == By::LeaderOrRows && matches!(place(&state), Where::Nowhere(_)) {
+    // The same everywhere: a log that is followed need not end with who leads.
+    if by == By::Rows || (by == By::LeaderOrRows && matches!(place(&state), Where::Nowhere(_))) {
         return next.run(request).await;
+    }
+    if is_stopping || matches!(place(&state), Where::Here) {
+        return here(&state, request, next).await;
     }
     let (parts, body) = request.into_parts();
     let body = match whole(&state, Request::from_parts(parts.clone(), body)).await {
@@ -378,7 +380,7 @@ mod tests {
     fn only_reads_of_rows_are_answered_by_a_standby() {
         assert_eq!(by(&Method::GET, "/api/v1/jobs"), By::Rows);
         assert_eq!(by(&Method::POST, "/api/v1/workloads"), By::Leader);
-        assert_eq!(by(&Method::GET, "/api/v1/jobs/{id}/logs"), By::Leader);
+        assert_eq!(by(&Method::GET, "/api/v1/stream"), By::Leader);
         assert_eq!(by(&Method::GET, "/api/v1/queue"), By::LeaderOrRows);
     }
 

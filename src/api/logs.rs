@@ -3,6 +3,9 @@
 //! A followed log is a row of `log` events, then one `end`. An event's id is `attempt-offset`,
 //! the place after its piece: sent back as `Last-Event-ID`, the log goes on there. Without a
 //! chosen attempt a follower goes from one attempt to the next until the job has ended.
+//!
+//! On a PostgreSQL any instance answers, also while nobody leads: logs are rows there as jobs are. Where
+//! no record rings, the job's row is looked at once a second.
 
 use std::convert::Infallible;
 use std::time::Duration;

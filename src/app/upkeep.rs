@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{AppError, store_options};
 use crate::config::Config;
+use crate::log::log_files;
 use crate::store::{Backup, EPOCHS_LEFT_OUT, Location, Store, StoreError};
 
 /// The name of the SQLite file in a data folder.
@@ -65,15 +66,15 @@ pub async fn backup(config: &Config, to: &Path) -> Result<(), AppError> {
 }
 
 /// Copies everything out of a data folder with SQLite into the configured PostgreSQL, which must be new;
-/// how many rows there were. Logs stay files: copy the folder of them.
+/// how many rows there were, beside those that its logs become.
 ///
 /// # Errors
-/// [`AppError::Store`].
+/// [`AppError::Store`], [`AppError::Logs`].
 pub async fn import(config: &Config, from: &Path) -> Result<u64, AppError> {
     let (store, writer) = Store::open(store_options(config)).await?;
-    let copied = store.import(&writer, &from.join(DATABASE), &from.join(BODIES)).await?;
+    let logs = log_files(&from.join(LOGS))?;
+    let copied = store.import(&writer, &from.join(DATABASE), &from.join(BODIES), &logs).await?;
     store.close().await;
-    copy_folder(&from.join(LOGS), &config.data_dir().join(LOGS))?;
     Ok(copied)
 }
 

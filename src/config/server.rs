@@ -24,8 +24,8 @@ pub struct ServerConfig {
     /// `name`: what people call this instance. Default: host and port of `advertised_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `data_dir`: the folder of the database and the bodies, where these are files, and of the
-    /// logs; made when missing.
+    /// `data_dir`: the folder of the database, the bodies and the logs, where these are files;
+    /// made when missing.
     /// Default `dispatchyard-data`.
     pub data_dir: PathBuf,
     /// `workflows_dir`: the folder of the workflow files. Default `workflows`.

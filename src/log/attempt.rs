@@ -1,18 +1,16 @@
-//! One attempt's log in memory: the lock around its file, and the wake-up of its followers.
+//! One attempt's log in memory: the lock around its end, and the wake-up of its followers.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Mutex, watch};
 
-use tokio::sync::watch;
-
-use super::file::{self, Tail};
+use super::place::{Key, Place};
+use super::tail::{Step, Tail};
 use super::{Appended, LogError};
 
 /// What followers are told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Published {
     /// Bytes that can be read.
-    pub(super) file_bytes: u64,
+    pub(super) log_bytes: u64,
     /// Whether there will be no more.
     pub(super) sealed: bool,
 }
@@ -20,96 +18,96 @@ pub(super) struct Published {
 /// One attempt's log.
 #[derive(Debug)]
 pub(super) struct AttemptLog {
-    path: PathBuf,
-    /// The file's end as the last call left it; `None` before the first call and after one that
-    /// failed: then the file is asked. Also the lock under which the file is written.
+    key: Key,
+    /// The log's end as the last call left it; `None` before the first call and after one that failed:
+    /// then the place is asked. Also the lock under which this process writes.
     tail: Mutex<Option<Tail>>,
-    /// Written with each change of the file, read by followers.
+    /// Written with each change of the log, read by followers.
     published: watch::Sender<Published>,
 }
 
 impl AttemptLog {
-    pub(super) fn new(path: PathBuf) -> Self {
-        let published = watch::Sender::new(Published::default());
-        Self { path, tail: Mutex::new(None), published }
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, tail: Mutex::new(None), published: watch::Sender::new(Published::default()) }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn key(&self) -> Key {
+        self.key
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Published> {
         self.published.subscribe()
     }
 
-    /// Blocks. Bytes that are there already are skipped, bytes over the limit dropped.
-    pub(super) fn append(
+    /// Bytes that are there already are skipped, bytes over the limit dropped.
+    ///
+    /// Memory forgets the end before it is changed and learns it from the result, so that after a failure
+    /// the next call asks the place. Ends: when somebody else was faster, the log has grown or is sealed.
+    pub(super) async fn append(
         &self,
+        place: &Place,
         offset: u64,
         bytes: &[u8],
         log_bytes_max: u64,
     ) -> Result<Appended, LogError> {
-        self.change("append to", |tail| {
-            let end = offset.saturating_add(bytes.len() as u64);
-            if tail.truncated {
-                return Ok((tail, Appended { next_offset: end.max(tail.kept), truncated: true }));
+        let mut known = self.tail.lock().await;
+        loop {
+            let (tail, from_memory) = match known.take() {
+                Some(tail) => (tail, true),
+                None => (place.load(self.key).await?, false),
+            };
+            self.publish(tail);
+            match tail.step(offset, bytes, log_bytes_max) {
+                Ok(Step::Write { bytes, kept }) => {
+                    *known = place.write(self.key, tail, bytes, kept).await?;
+                }
+                // Another instance may have written what is missing.
+                Ok(Step::Gap) if from_memory => {}
+                Ok(Step::Gap) => {
+                    *known = Some(tail);
+                    return Err(LogError::Gap { offset, next_offset: tail.kept });
+                }
+                Ok(Step::Done(appended)) => {
+                    *known = Some(tail);
+                    return Ok(appended);
+                }
+                Err(error) => {
+                    *known = Some(tail);
+                    return Err(error);
+                }
             }
-            if offset > tail.kept {
-                return Err(LogError::Gap { offset, next_offset: tail.kept });
-            }
-            let known = usize::try_from(tail.kept - offset).unwrap_or(usize::MAX);
-            let fresh = bytes.get(known..).unwrap_or_default();
-            if fresh.is_empty() {
-                return Ok((tail, Appended { next_offset: tail.kept, truncated: false }));
-            }
-            if tail.sealed {
-                return Err(LogError::Sealed { next_offset: tail.kept });
-            }
-            let tail = file::append(&self.path, tail, fresh, log_bytes_max)
-                .map_err(LogError::io("append to", &self.path))?;
-            Ok((tail, Appended { next_offset: end, truncated: tail.truncated }))
-        })
+        }
     }
 
-    /// Blocks. Sealing twice is sealing once.
-    pub(super) fn seal(&self) -> Result<u64, LogError> {
-        self.change("seal", |tail| {
-            if tail.sealed {
-                return Ok((tail, tail.file_bytes));
-            }
-            let tail = file::seal(&self.path).map_err(LogError::io("seal", &self.path))?;
-            Ok((tail, tail.file_bytes))
-        })
-    }
-
-    /// Blocks. Asks the file, whatever memory says: the poll behind the wake-up.
-    pub(super) fn refresh(&self) -> Result<(), LogError> {
-        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.change("look at", |tail| Ok((tail, ())))
-    }
-
-    /// Runs one change under the lock and publishes what it left.
-    ///
-    /// Memory forgets the tail before the change and learns it again from its result, so that
-    /// after a failure, or a panic, the next call asks the file.
-    fn change<T>(
-        &self,
-        verb: &'static str,
-        change: impl FnOnce(Tail) -> Result<(Tail, T), LogError>,
-    ) -> Result<T, LogError> {
-        let mut known = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Sealing twice is sealing once. How long the log is.
+    pub(super) async fn seal(&self, place: &Place) -> Result<u64, LogError> {
+        let mut known = self.tail.lock().await;
         let tail = match known.take() {
             Some(tail) => tail,
-            None => file::load(&self.path).map_err(LogError::io(verb, &self.path))?,
+            None => place.load(self.key).await?,
         };
-        let (tail, answer) = change(tail)?;
+        let tail = if tail.sealed { tail } else { place.seal(self.key).await? };
         *known = Some(tail);
-        let published = Published { file_bytes: tail.file_bytes, sealed: tail.sealed };
+        self.publish(tail);
+        Ok(tail.log_bytes)
+    }
+
+    /// Asks the place, whatever memory says: the poll behind the wake-up.
+    pub(super) async fn refresh(&self, place: &Place) -> Result<(), LogError> {
+        let mut known = self.tail.lock().await;
+        *known = None;
+        let tail = place.load(self.key).await?;
+        *known = Some(tail);
+        self.publish(tail);
+        Ok(())
+    }
+
+    fn publish(&self, tail: Tail) {
+        let published = Published { log_bytes: tail.log_bytes, sealed: tail.sealed };
         self.published.send_if_modified(|last| {
             let is_news = *last != published;
             *last = published;
             is_news
         });
-        Ok(answer)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::store::StoreError;
+
 /// Why a call did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -29,7 +31,10 @@ pub enum LogError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// The work on the file did not come to its end: the server stops, or our code is wrong.
+    /// The database refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The work on a log did not come to its end: the server stops, or our code is wrong.
     #[error("the work on a log was given up: {0}")]
     GivenUp(#[from] tokio::task::JoinError),
 }
@@ -37,7 +42,7 @@ pub enum LogError {
 impl LogError {
     /// Whether another try may help: a full disk can be emptied.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::GivenUp(_))
+        matches!(self, Self::Io { .. } | Self::Store(_) | Self::GivenUp(_))
     }
 
     pub(super) fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -3,24 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::marker;
+use super::tail::Tail;
 use crate::model::JobId;
-
-/// What a file's end tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Tail {
-    /// Bytes of the job in the file: the next offset.
-    pub(super) kept: u64,
-    /// Bytes of the file: with the marker, if there is one.
-    pub(super) file_bytes: u64,
-    /// Whether the marker is there.
-    pub(super) truncated: bool,
-    /// Whether the file takes no more.
-    pub(super) sealed: bool,
-}
 
 /// Reads what there is; a missing file is an empty log.
 pub(super) fn load(path: &Path) -> io::Result<Tail> {
@@ -33,38 +21,16 @@ pub(super) fn load(path: &Path) -> io::Result<Tail> {
 
 fn tail(file: &File) -> io::Result<Tail> {
     let metadata = file.metadata()?;
-    let file_bytes = metadata.len();
-    let from = file_bytes.saturating_sub(marker::MARKER_BYTES_MAX);
+    let log_bytes = metadata.len();
+    let from = log_bytes.saturating_sub(marker::MARKER_BYTES_MAX);
     let end = read_at(file, from, marker::MARKER_BYTES_MAX)?;
-    let kept = marker::kept_before(&end, file_bytes);
-    Ok(Tail {
-        kept: kept.unwrap_or(file_bytes),
-        file_bytes,
-        truncated: kept.is_some(),
-        sealed: metadata.permissions().readonly(),
-    })
+    let kept = marker::kept_before(&end, log_bytes).unwrap_or(log_bytes);
+    Ok(Tail { kept, log_bytes, sealed: metadata.permissions().readonly() })
 }
 
-/// Writes `fresh` after what is kept, as far as the limit allows, and the marker once it does not.
-///
-/// Writes at a position, not at the end: what an earlier try wrote in part is overwritten.
-pub(super) fn append(
-    path: &Path,
-    tail: Tail,
-    fresh: &[u8],
-    log_bytes_max: u64,
-) -> io::Result<Tail> {
-    let room = log_bytes_max.saturating_sub(tail.kept);
-    let fits = usize::try_from(room).unwrap_or(usize::MAX).min(fresh.len());
-    let kept = tail.kept + fits as u64;
-    let file = create(path)?;
-    if fits == fresh.len() {
-        file.write_all_at(fresh, tail.kept)?;
-        return Ok(Tail { kept, file_bytes: kept, ..tail });
-    }
-    let end = [&fresh[..fits], marker::after(kept).as_bytes()].concat();
-    file.write_all_at(&end, tail.kept)?;
-    Ok(Tail { kept, file_bytes: tail.kept + end.len() as u64, truncated: true, ..tail })
+/// Writes bytes at a position, not at the end: what an earlier try wrote in part is overwritten.
+pub(super) fn write(path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+    create(path)?.write_all_at(bytes, at)
 }
 
 /// Flushes the file with its folders and makes it read-only, in an order that never leaves a
@@ -105,6 +71,19 @@ pub(super) fn jobs_before(folder: &Path, before_ms: i64) -> io::Result<Vec<JobId
         }
     }
     Ok(jobs)
+}
+
+/// The logs in a job's folder, by the number of the try.
+pub(super) fn attempts(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let mut attempts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".log"));
+        if let Some(attempt) = number.and_then(|number| number.parse().ok()) {
+            attempts.push((attempt, path));
+        }
+    }
+    Ok(attempts)
 }
 
 /// Removes a folder with all logs in it; one that is not there is removed already.
@@ -150,12 +129,12 @@ mod tests {
     fn a_partly_written_chunk_is_overwritten_by_the_next_try() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1/1.log");
-        let tail = append(&path, Tail::default(), b"one ", 100).unwrap();
-        append(&path, tail, b"tw", 100).unwrap();
+        write(&path, 0, b"one ").unwrap();
+        write(&path, 4, b"tw").unwrap();
         // The caller was told that it failed, and so goes on from what it knew.
-        let tail = append(&path, tail, b"two", 100).unwrap();
+        write(&path, 4, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one two");
-        assert_eq!(load(&path).unwrap(), tail);
+        assert_eq!(load(&path).unwrap(), Tail { kept: 7, log_bytes: 7, sealed: false });
     }
 
     #[test]

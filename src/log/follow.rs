@@ -1,14 +1,13 @@
 //! Following a log: a stream from a byte offset that ends when the log is sealed and read.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 
+use super::LogError;
 use super::attempt::{AttemptLog, Published};
 use super::jobs::{JobLogs, LogChunk};
-use super::{LogError, file};
 
 /// Most bytes of one item of the stream.
 const CHUNK_BYTES_MAX: u64 = 65_536;
@@ -18,12 +17,14 @@ struct Follower {
     logs: JobLogs,
     /// Keeps the attempt in memory, so that writers wake this very one.
     log: Arc<AttemptLog>,
-    /// Made before the file is first looked at: nothing that comes after the look is missed.
+    /// Made before the log is first looked at: nothing that comes after the look is missed.
     news: watch::Receiver<Published>,
     /// The next byte to hand out.
     offset: u64,
-    /// Whether the file was asked since the follower began.
+    /// Whether the log was looked at since the follower began.
     has_looked: bool,
+    /// How long the log was at the last look: one that is shorter was removed.
+    seen_bytes: u64,
     /// Whether the stream has told its last: an error is told once.
     is_over: bool,
 }
@@ -34,7 +35,8 @@ pub(super) fn follow(
     offset: u64,
 ) -> impl Stream<Item = Result<LogChunk, LogError>> + Send + use<> {
     let news = log.subscribe();
-    let follower = Follower { logs, log, news, offset, has_looked: false, is_over: false };
+    let follower =
+        Follower { logs, log, news, offset, has_looked: false, seen_bytes: 0, is_over: false };
     stream::unfold(follower, |mut follower| async {
         if follower.is_over {
             return None;
@@ -52,8 +54,12 @@ impl Follower {
             self.has_looked = true;
         }
         loop {
-            let Published { file_bytes, sealed } = *self.news.borrow_and_update();
-            if self.offset < file_bytes {
+            let Published { log_bytes, sealed } = *self.news.borrow_and_update();
+            if log_bytes < self.seen_bytes {
+                return Ok(None);
+            }
+            self.seen_bytes = log_bytes;
+            if self.offset < log_bytes {
                 let chunk = self.read().await?;
                 if !chunk.bytes.is_empty() {
                     return Ok(Some(chunk));
@@ -66,21 +72,16 @@ impl Follower {
     }
 
     async fn read(&mut self) -> Result<LogChunk, LogError> {
-        let (log, offset) = (self.log.clone(), self.offset);
-        let read = move || {
-            let read = file::read(log.path(), offset, CHUNK_BYTES_MAX);
-            read.map_err(LogError::io("read", log.path()))
-        };
-        let (bytes, _) = self.logs.blocking(read).await?;
+        let (key, offset) = (self.log.key(), self.offset);
+        let (bytes, _) = self.logs.read_from(key, offset, CHUNK_BYTES_MAX).await?;
         self.offset += bytes.len() as u64;
         Ok(LogChunk { offset, bytes: bytes.into() })
     }
 
-    /// Until a writer of this process says something, or long enough to ask the file itself:
-    /// another process may have written, and a wake-up may have been lost.
+    /// Until a writer of this process says something, or long enough to look at the log itself: another
+    /// process may have written, and a wake-up may have been lost.
     async fn wait(&mut self) -> Result<(), LogError> {
-        let poll = Duration::from_millis(self.logs.limits().follow_poll_ms.max(1));
-        match tokio::time::timeout(poll, self.news.changed()).await {
+        match tokio::time::timeout(self.logs.poll(), self.news.changed()).await {
             Ok(Ok(())) => Ok(()),
             // The sender lives in `self.log`, so `changed` itself cannot fail; if it could, the
             // poll would be all that is left.
@@ -89,7 +90,6 @@ impl Follower {
     }
 
     async fn refresh(&self) -> Result<(), LogError> {
-        let log = self.log.clone();
-        self.logs.blocking(move || log.refresh()).await
+        self.logs.refresh(self.log.clone()).await
     }
 }

@@ -1,19 +1,23 @@
 //! All jobs' logs: the calls that the API makes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::Stream;
-use tokio::sync::Semaphore;
 
 use super::attempt::AttemptLog;
-use super::{LogError, file, follow};
+use super::files::Files;
+use super::place::{Key, Place};
+use super::tail::Tail;
+use super::{LogError, follow};
 use crate::model::JobId;
+use crate::store::LogRows;
 
-/// Attempts that memory keeps although nobody uses them at the moment; each costs a lock and a
-/// path, and can be made again from its file.
+/// Attempts that memory keeps although nobody uses them at the moment; each costs a lock, and can be
+/// made again from its log.
 const IDLE_ATTEMPTS_MAX: usize = 1_024;
 
 /// Most bytes of one answer of [`JobLogs::read`].
@@ -24,15 +28,23 @@ const READ_BYTES_MAX: u64 = 1_048_576;
 pub struct LogLimits {
     /// Most bytes of one attempt's log that are kept; what comes later is accepted and dropped.
     pub log_bytes_max: u64,
-    /// Most calls that work on files at once, each with one file open; others wait.
+    /// Most calls that work on files at once, each with one file open; others wait. Rows have a few
+    /// connections of their own instead.
     pub open_files_max: usize,
-    /// How often a follower asks the file although nothing woke it, milliseconds.
+    /// How often a follower looks at a file although nothing woke it, milliseconds.
     pub follow_poll_ms: u64,
+    /// The same of rows, which other instances write too and wake nobody here, milliseconds.
+    pub follow_rows_poll_ms: u64,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { log_bytes_max: 64 * 1_048_576, open_files_max: 64, follow_poll_ms: 1_000 }
+        Self {
+            log_bytes_max: 64 * 1_048_576,
+            open_files_max: 64,
+            follow_poll_ms: 1_000,
+            follow_rows_poll_ms: 250,
+        }
     }
 }
 
@@ -73,13 +85,10 @@ pub struct JobLogs(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Holds a folder per job.
-    folder: PathBuf,
+    place: Place,
     limits: LogLimits,
-    /// One permit per call that works; a call has one file open, and sealing a folder besides.
-    open_files: Arc<Semaphore>,
     /// Attempts in use, and some idle ones. Writers and followers of one attempt meet here.
-    attempts: Mutex<HashMap<(JobId, u32), Arc<AttemptLog>>>,
+    attempts: Mutex<HashMap<Key, Arc<AttemptLog>>>,
 }
 
 impl JobLogs {
@@ -89,10 +98,22 @@ impl JobLogs {
     ///
     /// [`LogError::Io`] when the folder cannot be made.
     pub fn open(folder: impl Into<PathBuf>, limits: LogLimits) -> Result<Self, LogError> {
-        let folder = folder.into();
-        std::fs::create_dir_all(&folder).map_err(LogError::io("make the folder of", &folder))?;
-        let open_files = Arc::new(Semaphore::new(limits.open_files_max.max(1)));
-        Ok(Self(Arc::new(Shared { folder, limits, open_files, attempts: Mutex::default() })))
+        let files = Files::open(folder.into(), limits.open_files_max)?;
+        Ok(Self::at(Place::Files(files), limits))
+    }
+
+    /// The logs of a database, which all its instances share.
+    pub fn in_rows(rows: LogRows, limits: LogLimits) -> Self {
+        Self::at(Place::Rows(rows), limits)
+    }
+
+    fn at(place: Place, limits: LogLimits) -> Self {
+        Self(Arc::new(Shared { place, limits, attempts: Mutex::default() }))
+    }
+
+    /// Whether other instances have the same logs.
+    pub fn are_shared(&self) -> bool {
+        matches!(self.0.place, Place::Rows(_))
     }
 
     /// Adds bytes of an attempt's log at an offset that counts from the job's first byte.
@@ -103,8 +124,8 @@ impl JobLogs {
     /// # Errors
     ///
     /// [`LogError::Gap`] when bytes before `offset` are missing, [`LogError::Sealed`] when there
-    /// are new bytes for a sealed log, [`LogError::Io`] when the disk refuses: then nothing is
-    /// acknowledged and the same call may be repeated.
+    /// are new bytes for a sealed log, [`LogError::Io`] or [`LogError::Store`] when the disk or the
+    /// database refuses: then nothing is acknowledged and the same call may be repeated.
     pub async fn append(
         &self,
         job: JobId,
@@ -112,8 +133,9 @@ impl JobLogs {
         offset: u64,
         bytes: Bytes,
     ) -> Result<Appended, LogError> {
-        let (log, log_bytes_max) = (self.attempt(job, attempt), self.0.limits.log_bytes_max);
-        self.blocking(move || log.append(offset, &bytes, log_bytes_max)).await
+        let (log, log_bytes_max) = (self.attempt((job, attempt)), self.0.limits.log_bytes_max);
+        self.run(|place| async move { log.append(&place, offset, &bytes, log_bytes_max).await })
+            .await
     }
 
     /// Ends an attempt's log: it is flushed to the disk, takes no more, and its followers end.
@@ -121,20 +143,19 @@ impl JobLogs {
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] when the disk refuses; the log is then not sealed.
+    /// [`LogError::Io`] or [`LogError::Store`]; the log is then not sealed.
     pub async fn seal(&self, job: JobId, attempt: u32) -> Result<u64, LogError> {
-        let log = self.attempt(job, attempt);
-        self.blocking(move || log.seal()).await
+        let log = self.attempt((job, attempt));
+        self.run(|place| async move { log.seal(&place).await }).await
     }
 
-    /// As [`JobLogs::seal`], for a log that somebody wrote to; one without a file stays without.
+    /// As [`JobLogs::seal`], for a log that somebody wrote to; one that is not there is not made.
     ///
     /// # Errors
     ///
     /// As there.
     pub async fn seal_written(&self, job: JobId, attempt: u32) -> Result<(), LogError> {
-        let path = self.path(job, attempt);
-        if self.blocking(move || Ok(path.exists())).await? {
+        if self.run(|place| async move { place.exists((job, attempt)).await }).await? {
             self.seal(job, attempt).await?;
         }
         Ok(())
@@ -144,7 +165,7 @@ impl JobLogs {
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] when the file cannot be read.
+    /// [`LogError::Io`] or [`LogError::Store`] when it cannot be read.
     pub async fn read(
         &self,
         job: JobId,
@@ -152,16 +173,12 @@ impl JobLogs {
         offset: u64,
         bytes_max: u64,
     ) -> Result<LogPage, LogError> {
-        let path = self.path(job, attempt);
-        let read = move || {
-            file::read(&path, offset, bytes_max.min(READ_BYTES_MAX))
-                .map_err(LogError::io("read", &path))
-        };
-        let (bytes, tail) = self.blocking(read).await?;
+        let bytes_max = bytes_max.min(READ_BYTES_MAX);
+        let (bytes, tail) = self.read_from((job, attempt), offset, bytes_max).await?;
         Ok(LogPage {
             bytes: bytes.into(),
-            log_bytes: tail.file_bytes,
-            truncated: tail.truncated,
+            log_bytes: tail.log_bytes,
+            truncated: tail.truncated(),
             sealed: tail.sealed,
         })
     }
@@ -174,80 +191,82 @@ impl JobLogs {
         attempt: u32,
         offset: u64,
     ) -> impl Stream<Item = Result<LogChunk, LogError>> + Send + use<> {
-        follow::follow(self.clone(), self.attempt(job, attempt), offset)
+        follow::follow(self.clone(), self.attempt((job, attempt)), offset)
     }
 
-    /// The jobs that have a folder of logs which nobody wrote a new log into since `before_ms` (wall),
-    /// in no order. Reads the whole folder.
+    /// The jobs that have logs and no new one since `before_ms` (wall), in no order. Looks at all jobs
+    /// with logs.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] when the folder cannot be read.
+    /// [`LogError::Io`] or [`LogError::Store`] when they cannot be listed.
     pub async fn jobs_before(&self, before_ms: i64) -> Result<Vec<JobId>, LogError> {
-        let folder = self.0.folder.clone();
-        self.blocking(move || {
-            file::jobs_before(&folder, before_ms).map_err(LogError::io("list", &folder))
-        })
-        .await
+        self.run(|place| async move { place.jobs_before(before_ms).await }).await
     }
 
-    /// Removes the logs of all attempts of a job. The caller knows that the job has ended and that none
-    /// of them is written any more; who follows one meets its end. Safe to repeat.
+    /// Removes the logs of all attempts of some jobs. The caller knows that these have ended and that none
+    /// of the logs is written any more; who follows one meets its end. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] when the disk refuses.
-    pub async fn remove(&self, job: JobId) -> Result<(), LogError> {
-        let known: Vec<u32> = {
+    /// [`LogError::Io`] or [`LogError::Store`]; what was removed stays removed.
+    pub async fn remove(&self, jobs: &[JobId]) -> Result<(), LogError> {
+        let gone: HashSet<JobId> = jobs.iter().copied().collect();
+        let known: Vec<Key> = {
             let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = attempts.keys().filter(|(id, _)| *id == job).map(|(_, attempt)| *attempt);
-            let known = known.collect();
-            attempts.retain(|(id, _), log| *id != job || Arc::strong_count(log) > 1);
+            let known = attempts.keys().filter(|(job, _)| gone.contains(job)).copied().collect();
+            attempts.retain(|(job, _), log| !gone.contains(job) || Arc::strong_count(log) > 1);
             known
         };
-        for attempt in known {
+        for (job, attempt) in known {
             self.seal(job, attempt).await?;
         }
-        let folder = self.0.folder.join(job.0.to_string());
-        self.blocking(move || file::remove_folder(&folder).map_err(LogError::io("remove", &folder)))
-            .await
+        let jobs = jobs.to_vec();
+        self.run(|place| async move { place.remove(&jobs).await }).await
     }
 
-    pub(super) fn limits(&self) -> LogLimits {
-        self.0.limits
+    /// How long a follower waits for news before it looks itself.
+    pub(super) fn poll(&self) -> Duration {
+        let LogLimits { follow_poll_ms, follow_rows_poll_ms, .. } = self.0.limits;
+        let poll_ms = if self.are_shared() { follow_rows_poll_ms } else { follow_poll_ms };
+        Duration::from_millis(poll_ms.max(1))
     }
 
-    /// Runs work on a file on a thread that may block. Once begun it ends, also when the caller
-    /// is dropped, and it holds its permit until then.
-    pub(super) async fn blocking<T: Send + 'static>(
+    /// At most `bytes_max` bytes of a log from an offset, and where it ends.
+    pub(super) async fn read_from(
         &self,
-        work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let permit = self.0.open_files.clone().acquire_owned().await;
-        tokio::task::spawn_blocking(move || {
-            let _held = permit;
-            work()
-        })
-        .await?
+        key: Key,
+        offset: u64,
+        bytes_max: u64,
+    ) -> Result<(Vec<u8>, Tail), LogError> {
+        self.run(|place| async move { place.read(key, offset, bytes_max).await }).await
+    }
+
+    /// Tells followers what the place says.
+    pub(super) async fn refresh(&self, log: Arc<AttemptLog>) -> Result<(), LogError> {
+        self.run(|place| async move { log.refresh(&place).await }).await
+    }
+
+    /// Runs work in a task of its own: once begun it ends, also when the caller is dropped.
+    async fn run<T, F>(&self, work: impl FnOnce(Place) -> F) -> Result<T, LogError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LogError>> + Send + 'static,
+    {
+        tokio::spawn(work(self.0.place.clone())).await?
     }
 
     /// The attempt as writers and followers share it.
-    fn attempt(&self, job: JobId, attempt: u32) -> Arc<AttemptLog> {
+    fn attempt(&self, key: Key) -> Arc<AttemptLog> {
         let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.len() >= IDLE_ATTEMPTS_MAX {
             // Whoever uses one has cloned it under this lock.
             attempts.retain(|_, log| Arc::strong_count(log) > 1);
         }
-        let new = || Arc::new(AttemptLog::new(self.path(job, attempt)));
-        attempts.entry((job, attempt)).or_insert_with(new).clone()
-    }
-
-    /// Built from numbers alone: nothing that somebody outside chose is part of a path.
-    fn path(&self, job: JobId, attempt: u32) -> PathBuf {
-        self.0.folder.join(job.0.to_string()).join(format!("{attempt}.log"))
+        attempts.entry(key).or_insert_with(|| Arc::new(AttemptLog::new(key))).clone()
     }
 }
 
 #[cfg(test)]
-#[path = "jobs_tests.rs"]
+#[path = "tests/mod.rs"]
 mod tests;

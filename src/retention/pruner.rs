@@ -117,7 +117,7 @@ impl Pruner {
     }
 
     /// Prunes now and then until it is told to stop. Where the scheduler is not active nothing is
-    /// forgotten, but logs that are old are removed: each server has its own.
+    /// forgotten, but logs that are old are removed where each server has its own.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
         let interval = millis(self.parts.config.prune_interval_ms);
         loop {
@@ -201,9 +201,8 @@ impl Pruner {
         let is_late = || stop_at_ms.is_some_and(|at_ms| self.mono_ms() >= at_ms);
         let mut extent = self.parts.store.extent().await?;
         let mut cutoffs = self.cutoffs(&extent, &memory.size);
-        let active = || self.parts.handle.views().state() == ServerState::Running;
         let mut complete = true;
-        while active() {
+        while self.is_active() {
             let by_size = cutoffs != self.by_age();
             if by_size {
                 memory.size.cut(&extent);
@@ -221,9 +220,7 @@ impl Pruner {
                 totals = totals.plus(&here);
                 self.remove_files(&batch, &gone).await?;
                 complete = !is_late();
-                // As long as it took, the others have the disk for themselves.
-                let took = Duration::from_secs_f64((self.parts.clock.seconds() - began).max(0.0));
-                tokio::time::sleep(took.min(REST_MAX)).await;
+                self.rest(began).await;
             }
             extent = self.parts.store.extent().await?;
             let next = self.cutoffs(&extent, &memory.size);
@@ -238,6 +235,16 @@ impl Pruner {
         }
         self.show(&extent).await;
         Ok(Walked { totals, complete, cutoffs })
+    }
+
+    /// As long as something took, the others have the disk for themselves.
+    async fn rest(&self, began: f64) {
+        let took = Duration::from_secs_f64((self.parts.clock.seconds() - began).max(0.0));
+        tokio::time::sleep(took.min(REST_MAX)).await;
+    }
+
+    fn is_active(&self) -> bool {
+        self.parts.handle.views().state() == ServerState::Running
     }
 
     fn begin(&self, cutoffs: Cutoffs, bodies_from: DeliveryId, dry_run: bool) -> Walk {
@@ -268,9 +275,7 @@ impl Pruner {
 
     /// Removes what stood beside the rows. After a failure it is an orphan, and is swept later.
     async fn remove_files(&self, batch: &Batch, gone: &PrunedRows) -> Result<(), PruneError> {
-        for job in batch.jobs_of(gone) {
-            self.parts.logs.remove(job).await?;
-        }
+        self.parts.logs.remove(&batch.jobs_of(gone)).await?;
         let lost = batch.deliveries_of(&gone.bodies).chain(batch.deliveries_of(&gone.deliveries));
         let files: Vec<_> =
             lost.filter_map(|it| it.body_file.as_deref()).map(String::from).collect();
@@ -295,18 +300,22 @@ impl Pruner {
         if bodies > 0 {
             tracing::info!(removed = bodies, "removed bodies that no delivery refers to");
         }
-        let jobs = self.parts.logs.jobs_before(now.wall_ms - ORPHAN_AGE_MS).await?;
+        // Logs that all instances share are the leader's to remove.
+        let jobs = match self.parts.logs.are_shared() && !self.is_active() {
+            true => Vec::new(),
+            false => self.parts.logs.jobs_before(now.wall_ms - ORPHAN_AGE_MS).await?,
+        };
         for jobs in jobs.chunks(LOG_JOBS_MAX) {
             if is_late() {
                 return Ok(false);
             }
             let old = self.with_old_logs(jobs, until_ms).await?;
-            for job in old {
-                self.parts.logs.remove(job).await?;
-                let here = Totals { logs: 1, ..Totals::default() };
-                self.count(&here);
-                *totals = totals.plus(&here);
-            }
+            let began = self.parts.clock.seconds();
+            self.parts.logs.remove(&old).await?;
+            let here = Totals { logs: old.len() as u64, ..Totals::default() };
+            self.count(&here);
+            *totals = totals.plus(&here);
+            self.rest(began).await;
         }
         memory.swept_ms = Some(now.mono_ms);
         Ok(true)

@@ -154,6 +154,11 @@ impl<'c> Session<'c> {
         Self { link: Link::Postgres(connection), patience: Patience::Read(limit) }
     }
 
+    /// On a connection that writes one statement at a time, each a transaction of its own.
+    pub(super) fn postgres_writer(connection: &'c mut PgConnection, limit: Duration) -> Self {
+        Self { link: Link::Postgres(connection), patience: Patience::Write(limit) }
+    }
+
     fn kind(&self) -> Kind {
         match self.link {
             Link::Sqlite(_) => Kind::Sqlite,

@@ -13,7 +13,7 @@ use super::flock::FileLock;
 use super::lock::DatabaseLock;
 use super::options::{Location, StoreOptions};
 use super::planted::Point;
-use super::postgres::{BodyTable, Intake, Server, SessionLock};
+use super::postgres::{BodyTable, Intake, LogRows, Server, SessionLock};
 use super::read::Readers;
 use super::{schema, sqlite};
 
@@ -90,6 +90,14 @@ impl Database {
         match self {
             Self::Sqlite(..) => None,
             Self::Postgres(server) => Some(Intake::open(server)),
+        }
+    }
+
+    /// Logs as rows.
+    pub(super) fn open_logs(&self) -> Option<LogRows> {
+        match self {
+            Self::Sqlite(..) => None,
+            Self::Postgres(server) => Some(LogRows::open(server)),
         }
     }
 

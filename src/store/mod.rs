@@ -10,7 +10,8 @@
 //! (`sql/`), two where they must differ (`sql/postgres/`), one suite of tests over both. All that knows
 //! which of the two there is: `connection.rs`, `row.rs`, `bind.rs` and `bulk.rs` for statements,
 //! `database.rs`, `lock.rs` and `bodies.rs` for the rest; behind them `sqlite.rs`, `flock.rs` and
-//! `files.rs`, and `postgres/`.
+//! `files.rs`, and `postgres/`. Job logs are rows on PostgreSQL only (`postgres/logs.rs`); what is
+//! added to them and when they end is the business of the room `log`.
 //!
 //! The hot tables hold exactly the live workloads, which is what the scheduler has in memory; a
 //! load scans them and nothing else reads them often. The schema is explained where it is made,
@@ -73,6 +74,7 @@ pub use names::Names;
 pub use options::{Location, StoreOptions, Synchronous};
 #[doc(hidden)]
 pub use planted::{AtPoint, Planted, Point};
+pub use postgres::{LogRow, LogRows};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, Extent, JobContext, JobPage, LastCommit,
     LevelUsage, OldDelivery, OldKey, OldRecord, OldWorkload, Outputs, Page, PlaceInTime,
@@ -80,6 +82,7 @@ pub use read::{
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use seat::{Held, Instance, InstanceRow, Leader, Look, Seat};
+pub use transfer::LogFile;
 pub use writer::Writer;
 
 /// Reads the database and keeps large bodies; cheap to clone.
@@ -92,6 +95,8 @@ pub struct Store {
     planted: Planted,
     /// Where others accept deliveries too.
     intake: Option<Intake>,
+    /// Where logs are rows.
+    logs: Option<LogRows>,
     /// Held by every clone and by the writer: the database is free when all of them are gone.
     lock: Arc<DatabaseLock>,
 }
@@ -112,13 +117,19 @@ impl Store {
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
         let intake = Seat::of(&lock).and_then(|_| database.open_intake());
+        let logs = database.open_logs();
         let writer = Writer::new(database, Arc::clone(&lock), planted.clone());
-        Ok((Self { readers, read_timeout, bodies, intake, planted, lock }, writer))
+        Ok((Self { readers, read_timeout, bodies, intake, logs, planted, lock }, writer))
     }
 
     /// Its seat among those that share the database; `None` where there is one server only.
     pub fn seat(&self) -> Option<Seat> {
         Seat::of(&self.lock)
+    }
+
+    /// Job logs as rows; `None` where they are no business of the database.
+    pub fn log_rows(&self) -> Option<LogRows> {
+        self.logs.clone()
     }
 
     /// Waits for the reads that run and closes the connections; later reads fail.
@@ -127,6 +138,9 @@ impl Store {
         self.bodies.close().await;
         if let Some(intake) = &self.intake {
             intake.close().await;
+        }
+        if let Some(logs) = &self.logs {
+            logs.close().await;
         }
     }
 }

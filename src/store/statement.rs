@@ -129,7 +129,7 @@ statements! { SINGLE:
     WORKLOAD_SELECT = "workload_select";
 }
 
-// What there is on PostgreSQL only: bodies as rows, the lock of a batch that is not alone,
+// What there is on PostgreSQL only: bodies and logs as rows, the lock of a batch that is not alone,
 // other instances, and what they accept.
 statements! { POSTGRES_ONLY:
     BODY_DELETE = "body_delete" postgres;
@@ -139,6 +139,15 @@ statements! { POSTGRES_ONLY:
     DELIVERY_ACCEPT = "delivery_accept" postgres;
     DELIVERY_TAKE_UP = "delivery_take_up" postgres;
     INSTANCE_LIST = "instance_list" postgres;
+    JOB_LOG_APPEND = "job_log_append" postgres;
+    JOB_LOG_BEGIN = "job_log_begin" postgres;
+    JOB_LOG_CHUNK_DELETE = "job_log_chunk_delete" postgres;
+    JOB_LOG_CHUNK_LIST = "job_log_chunk_list" postgres;
+    JOB_LOG_DELETE = "job_log_delete" postgres;
+    JOB_LOG_LIST = "job_log_list" postgres;
+    JOB_LOG_SEAL = "job_log_seal" postgres;
+    JOB_LOG_SEAL_ALL = "job_log_seal_all" postgres;
+    JOB_LOG_SELECT = "job_log_select" postgres;
     LEADER_LOCK = "leader_lock" postgres;
     UNIQUE_KEY_REFERENCE = "unique_key_reference" postgres;
 }

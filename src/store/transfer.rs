@@ -1,15 +1,17 @@
 //! From a SQLite database to an empty PostgreSQL one, row by row and without loss.
 //!
 //! Tables and columns of both have the same names and meanings (a test compares them), so a row is copied
-//! as it is, all of them in one transaction. Large bodies become rows of `body` before that. The statements
-//! are made of the schema's own names, the only ones of the store that no file holds.
+//! as it is, all of them in one transaction, and with them the logs, which were files. Large bodies become
+//! rows of `body` before that. The statements are made of the schema's own names, the only ones of the store
+//! that no file holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use tokio::io::AsyncReadExt as _;
 
 use super::backup::leave_out_epochs;
 use super::bind::{Arguments, Bind};
@@ -18,15 +20,35 @@ use super::connection::{BEGIN_BATCH, COMMIT, Connection, Kind};
 use super::error::StoreError;
 use super::files::BodyFolder;
 use super::flock::FileLock;
-use super::postgres::Column;
+use super::postgres::{Column, add_to_log};
+use super::statement as sql;
 use super::{Store, Writer, schema};
+use crate::model::JobId;
 
 /// Rows in one statement; one of them can hold a body.
 const ROWS_AT_ONCE: usize = 250;
 
+/// Bytes of a log in one statement.
+const LOG_BYTES_AT_ONCE: u64 = 262_144;
+
 /// A transfer takes as long as it takes.
 const PATIENT: &str = "SET LOCAL statement_timeout = '10min'; \
      SET LOCAL idle_in_transaction_session_timeout = '10min'";
+
+/// The log of an attempt, as a file.
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    /// Whose.
+    pub job_id: JobId,
+    /// Of which try.
+    pub attempt: u32,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many bytes of it the job wrote; what follows says that the rest is missing.
+    pub kept_bytes: u64,
+    /// Whether it takes no more.
+    pub sealed: bool,
+}
 
 /// A table, as PostgreSQL has it.
 struct Table {
@@ -37,10 +59,11 @@ struct Table {
 impl Store {
     /// Copies everything out of a SQLite database that no server uses into this one, which must be a
     /// PostgreSQL that never had anything, and returns how many rows there were. `bodies` is the folder
-    /// of large bodies. Tokens of the original are not given again. The writer must not have loaded.
+    /// of large bodies, `logs` are all logs. Tokens of the original are not given again. The writer must
+    /// not have loaded.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when a server has the file, [`StoreError::File`] when it or a body is not
+    /// [`StoreError::InUse`] when a server has the file, [`StoreError::File`] when it, a body or a log is not
     /// there, [`StoreError::Data`] when this database is not empty, [`StoreError::SchemaNewer`], or what
     /// either database could not do. Then nothing is copied, but perhaps some bodies, which are swept.
     pub async fn import(
@@ -48,6 +71,7 @@ impl Store {
         writer: &Writer,
         from: &Path,
         bodies: &Path,
+        logs: &[LogFile],
     ) -> Result<u64, StoreError> {
         if !from.exists() {
             return Err(StoreError::file(from, std::io::ErrorKind::NotFound.into()));
@@ -76,6 +100,9 @@ impl Store {
         }
         let next = "SELECT setval(pg_get_serial_sequence('record', 'seq'), max(seq)) FROM record";
         sqlx::raw_sql(next).execute(&mut *to).await.map_err(failed)?;
+        for log in logs {
+            copy_log(&mut connection, log).await?;
+        }
         leave_out_epochs(&mut connection).await?;
         connection.session().plain(COMMIT).await?;
         connection.close().await?;
@@ -106,7 +133,9 @@ async fn tables(from: &mut PgConnection) -> Result<Vec<Table>, StoreError> {
          FROM information_schema.columns AS c
          JOIN information_schema.tables AS t USING (table_schema, table_name)
          WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
-             AND c.table_name NOT IN ('_sqlx_migrations', 'body', 'instance', 'leadership')
+             AND c.table_name NOT IN (
+                 '_sqlx_migrations', 'body', 'instance', 'job_log', 'job_log_chunk', 'leadership'
+             )
          ORDER BY c.table_name, c.ordinal_position";
     let columns: Vec<(String, String, String)> =
         sqlx::query_as(query).fetch_all(from).await.map_err(failed)?;
@@ -156,6 +185,33 @@ async fn copy(
             return Ok(copied);
         }
     }
+}
+
+/// Copies one log, byte by byte as it is.
+async fn copy_log(to: &mut Connection, log: &LogFile) -> Result<(), StoreError> {
+    let fault = |error| StoreError::file(&log.path, error);
+    let mut file = tokio::fs::File::open(&log.path).await.map_err(fault)?;
+    let (key, mut log_bytes) = ((log.job_id, log.attempt), 0);
+    loop {
+        let mut bytes = Vec::new();
+        let mut part = (&mut file).take(LOG_BYTES_AT_ONCE);
+        let end = log_bytes + part.read_to_end(&mut bytes).await.map_err(fault)? as u64;
+        if end == log_bytes {
+            break;
+        }
+        let kept_bytes = end.min(log.kept_bytes);
+        if !add_to_log(to.session(), key, log_bytes, kept_bytes, &bytes).await? {
+            return Err(refused("it has the log of another job already"));
+        }
+        log_bytes = end;
+    }
+    if log.sealed {
+        let sealed = to
+            .session()
+            .all(sql::JOB_LOG_SEAL, |to| to.int(log.job_id.0).int(i64::from(log.attempt)));
+        sealed.await?;
+    }
+    Ok(())
 }
 
 fn arguments(table: &Table, rows: &[SqliteRow]) -> Result<sqlx::postgres::PgArguments, StoreError> {

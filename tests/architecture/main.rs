@@ -31,7 +31,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("driver", &["queue", "runner", "dispatch", "store", "clock", "telemetry"]),
     // Measures what is below it, in process; what is measured over HTTP stands in `cli`.
     ("bench", &["runner", "dispatch", "store", "driver", "clock", "telemetry"]),
-    ("log", &[]),
+    // The rows of logs on PostgreSQL; all that it decides is its own.
+    ("log", &["store"]),
     ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),

@@ -27,6 +27,7 @@ mod hooks;
 mod instances;
 mod leases;
 mod lifecycle;
+mod logs;
 mod observing;
 mod partitions;
 mod polls;

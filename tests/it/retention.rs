@@ -89,7 +89,9 @@ async fn what_is_over_goes_after_its_time_and_nothing_else(setup: Setup) {
     assert_eq!(status_of(&server, format!("/deliveries/{}", first.delivery_id)).await, 404);
     assert_eq!(server.api.post(&format!("/workloads/{gone}/retry"), json!({})).await.status, 404);
     let logs = server.home.file("data/logs");
-    assert_eq!(std::fs::read_dir(logs).unwrap().count(), 0, "its folder went too");
+    // On PostgreSQL there is none: its logs are rows.
+    let folders = std::fs::read_dir(logs).map_or(0, Iterator::count);
+    assert_eq!(folders, 0, "its folder went too");
     let again = server.hook().send("push", "d-1", large.clone()).await;
     assert!(again.json::<DeliveryAccepted>().duplicate, "its key outlives it");
 

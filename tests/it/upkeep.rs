@@ -1,7 +1,7 @@
 //! Backups, restored copies, and the way from SQLite to PostgreSQL: nothing is lost, and no lease token is
 //! given twice.
 
-use dispatchyard::api::wire::DeliveryAccepted;
+use dispatchyard::api::wire::{Assignment, DeliveryAccepted};
 use dispatchyard::model::{DeliveryId, JobId, JobStateKind};
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use crate::support::fake_runner::{job, job_with};
 use crate::support::hook::push_with;
 use crate::support::{Api, FakeRunner, Home, Server, Setup};
 
-/// Some of everything: an ended job with a log, one that runs, a delivery with a large body.
-async fn fill(server: &Server) -> (FakeRunner, Vec<JobId>, DeliveryId) {
+/// Some of everything: an ended job with a log, one that runs and has begun one, a delivery with a large body.
+async fn fill(server: &Server) -> (FakeRunner, Assignment, Vec<JobId>, DeliveryId) {
     let body = push_with("/head_commit/message", "m".repeat(300_000));
     let delivered: DeliveryAccepted = server.hook().send("push", "d-1", body).await.json();
     let (_, jobs) = server.api.submit(json!([job("a"), job("b")])).await;
@@ -20,8 +20,9 @@ async fn fill(server: &Server) -> (FakeRunner, Vec<JobId>, DeliveryId) {
     runner.write(&first, 0, "said").await;
     runner.complete(&first).await;
     server.api.job_is(jobs[0], JobStateKind::Completed).await;
-    runner.begin().await;
-    (runner, jobs, delivered.delivery_id)
+    let second = runner.begin().await;
+    runner.write(&second, 0, "begun, ").await;
+    (runner, second, jobs, delivered.delivery_id)
 }
 
 /// All that the API tells of what is stored.
@@ -32,8 +33,8 @@ async fn told(api: &Api, jobs: &[JobId], delivery: DeliveryId) -> Vec<Value> {
     }
     for id in jobs {
         told.push(api.get(&format!("/jobs/{id}/records")).await);
+        told.push(api.log(*id).await.into());
     }
-    told.push(api.log(jobs[0]).await.into());
     let body = format!("/deliveries/{delivery}/body");
     told.push(api.ask(reqwest::Method::GET, &body, None).await.text.into());
     told
@@ -58,7 +59,7 @@ async fn next_token(server: &Server, runner: &str) -> i64 {
 #[tokio::test]
 async fn a_backup_of_a_running_server_is_a_data_folder_whose_tokens_are_new() {
     let server = Server::start(&Setup::default().patient()).await;
-    let (_runner, jobs, delivery) = fill(&server).await;
+    let (_runner, _held, jobs, delivery) = fill(&server).await;
     let before = told(&server.api, &jobs, delivery).await;
     let copy = server.home.file("copy");
     done(&server.home, &["backup", copy.to_str().unwrap()]).await;
@@ -99,7 +100,7 @@ async fn what_was_restored_by_another_tool_is_told_so() {
 #[tokio::test]
 async fn a_data_folder_moves_to_postgresql_without_loss() {
     let server = Server::start(&Setup::default().patient()).await;
-    let (_runner, jobs, delivery) = fill(&server).await;
+    let (runner, held, jobs, delivery) = fill(&server).await;
     let before = told(&server.api, &jobs, delivery).await;
     let last = next_token(&server, "later").await;
     let before_jobs: Value = server.api.get("/jobs").await;
@@ -123,6 +124,11 @@ async fn a_data_folder_moves_to_postgresql_without_loss() {
     let now = told(&moved.api, &jobs, delivery).await;
     assert_eq!(now[2], before_jobs);
     assert_eq!((&now[0], &now[3..]), (&before[0], &before[3..]));
+    // What runs goes on, and its log where it was.
+    let runner = FakeRunner { api: moved.api.with_token(&runner.token), ..runner };
+    assert_eq!(runner.write(&held, 7, "and done").await.status, 200);
+    runner.complete(&held).await;
+    assert_eq!(moved.api.log(held.job_id).await, "begun, and done");
     let first = next_token(&moved, "moved").await;
     assert!(first > last, "{first} is not new after {last}");
 }

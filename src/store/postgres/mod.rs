@@ -8,6 +8,7 @@ mod bodies;
 mod fit;
 mod intake;
 mod lock;
+mod logs;
 mod writers;
 
 use std::fmt::Write as _;
@@ -26,6 +27,8 @@ pub(super) use array::{Arrays, Column};
 pub(super) use bodies::BodyTable;
 pub(super) use intake::{Bell, Intake};
 pub(super) use lock::{MARK_WRITER, SessionLock};
+pub(super) use logs::add as add_to_log;
+pub use logs::{LogRow, LogRows};
 use writers::Writers;
 
 /// More than all statements, so that none is ever prepared twice.
@@ -149,6 +152,17 @@ impl Server {
         self.silence(INTAKE_TIMEOUT_MS)
     }
 
+    /// A small pool of connections for logs, each call a transaction of its own. What is written is on the
+    /// disk when it is answered, as everything else.
+    fn open_logs(&self) -> PgPool {
+        let mut settings = format!(
+            "SET synchronous_commit = on; SET statement_timeout = {LOG_TIMEOUT_MS};
+             SET lock_timeout = {LOG_TIMEOUT_MS};"
+        );
+        settings.push_str(BY_KEY_ONLY);
+        self.open_pool(LOG_CONNECTIONS_MAX, LOG_TIMEOUT_MS, settings)
+    }
+
     fn open_pool(&self, connections_max: u32, wait_ms: u64, settings: String) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections_max)
@@ -213,6 +227,11 @@ const BODY_WRITERS_MAX: u32 = 2;
 const INTAKE_WRITERS_MAX: u32 = 4;
 /// How long a delivery may take to be accepted.
 const INTAKE_TIMEOUT_MS: u64 = 2_500;
+/// Connections that write and read logs at the same time: all calls about logs share these and no others,
+/// so that however many there are, they keep neither deliveries nor batches waiting.
+const LOG_CONNECTIONS_MAX: u32 = 4;
+/// How long a call about a log may wait for one of them, and how long it may take then.
+const LOG_TIMEOUT_MS: u64 = 5_000;
 /// How long one large body may take to be written.
 const BODY_TIMEOUT_MS: u64 = 30_000;
 

@@ -5,6 +5,7 @@ mod claims;
 mod corrupt;
 mod faults;
 pub(crate) mod fixture;
+mod logs;
 mod names;
 mod open;
 mod prune;
