@@ -9,6 +9,7 @@
 //! ```
 
 mod chores;
+mod error;
 mod instance;
 mod rules;
 mod settings;
@@ -28,18 +29,19 @@ use tokio_util::sync::CancellationToken;
 use crate::api::listen::{ListenLimits, listen};
 use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
 use crate::clock::{Clock, OsEntropy, SystemClock};
-use crate::config::{Config, ConfigErrors, Secrets, SourceConfig};
-use crate::dispatch::{PolicyError, Settings};
+use crate::config::{Config, Secrets, SourceConfig};
+use crate::dispatch::Settings;
 use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
-use crate::log::{JobLogs, LogError, LogLimits};
+use crate::log::{JobLogs, LogLimits};
 use crate::model::TenantId;
 use crate::queue::SchedulingPolicies;
 use crate::retention::{Pruner, PrunerParts};
 use crate::runner::SelectionPolicies;
-use crate::store::{Location, Planted, Store, StoreError, StoreOptions};
+use crate::store::{Location, Planted, Store, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
 
+pub use error::AppError;
 pub use rules::check_rules;
 use rules::rules;
 
@@ -47,48 +49,6 @@ use rules::rules;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ended attempts whose logs wait to be sealed; of more, each follower seals its own.
 const ENDED_ATTEMPTS_MAX: usize = 10_000;
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigErrors),
-    /// A secret of a source cannot be one.
-    #[error("source `{source_name}`: {error}")]
-    SourceSecret {
-        /// Which source.
-        source_name: String,
-        /// Why.
-        error: webhook::SecretError,
-    },
-    /// A pool names a policy that nobody knows.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// The database cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The database has tools of its own for that.
-    #[error(
-        "a PostgreSQL database is backed up by its own tools: `pg_dump --format=custom`, or the \
-         server's continuous archive; after a restore say `dispatchyard restored`"
-    )]
-    NoBackup,
-    /// The folder of the logs cannot be used.
-    #[error(transparent)]
-    Logs(#[from] LogError),
-    /// The address cannot be listened on.
-    #[error("failed to listen on {address}: {error}; name another address in [server] listen")]
-    Listen {
-        /// Which address.
-        address: SocketAddr,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A thread cannot be started.
-    #[error("failed to start the driver: {0}")]
-    Driver(#[source] std::io::Error),
-}
 
 /// What a server is made of beside its configuration.
 ///

@@ -9,12 +9,11 @@ use super::yaml::{Node, Value};
 use crate::ask::{Ask, Group, Level};
 
 /// Keys that people have reason to write, and what to do instead.
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 4] = [
     ("timeout_minutes", "use GitHub's `timeout-minutes` of the job"),
     ("labels", "use GitHub's `runs-on` of the job"),
     ("needs", "use GitHub's `needs` of the job"),
     ("matrix", "matrices are not supported yet"),
-    ("namespace", "it comes with a later version; remove it"),
 ];
 
 /// What one place of a file asks: the workflow's are the defaults of each job's.

@@ -133,7 +133,6 @@ jobs:
     ci.yml:10:13: x-dispatch.priority: unknown variant `urgent`, expected one of `critical`, `high`, `normal`, `low`, `background`
     ci.yml:11:16: x-dispatch.max_retries: 1000 is over 100
     ci.yml:12:15: x-dispatch.backoff_ms: invalid value: integer `-1`, expected u32
-    ci.yml:13:3: x-dispatch.namespace: this key is not supported; it comes with a later version; remove it
     ci.yml:16:14: jobs.a.runs-on: a mapping where text or a list of texts belongs
     ci.yml:17:22: jobs.a.timeout-minutes: 0 minutes is not from 1 to 43200
     ci.yml:19:14: jobs.a.steps[0].run: it is empty
@@ -246,6 +245,6 @@ jobs:
     ci.yml:15:22: jobs.a.x-dispatch.anti-affinity: `a` is also a required affinity
     ci.yml:16:14: jobs.a.x-dispatch.group: `pending: latest` keeps one, `queue_max` keeps more; say one of them
     ci.yml:17:15: jobs.a.x-dispatch.region: a text is empty
-    ci.yml:18:7: jobs.a.x-dispatch.anti_afinity: unknown key; known here are architecture, os, min_memory_gb, min_cpu_cores, requires_docker, gpu, pool, skills, region, preferred, resources, affinity, anti-affinity, anti_affinity, spread, priority, max_retries, backoff_ms, deadline, max_wait, queue_timeout, run_if, group, max_parallel, fail_fast
+    ci.yml:18:7: jobs.a.x-dispatch.anti_afinity: unknown key; known here are architecture, os, min_memory_gb, min_cpu_cores, requires_docker, gpu, pool, skills, region, preferred, resources, namespace, affinity, anti-affinity, anti_affinity, spread, priority, max_retries, backoff_ms, deadline, max_wait, queue_timeout, run_if, group, max_parallel, fail_fast
     ");
 }

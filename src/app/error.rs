@@ -1,0 +1,51 @@
+//! Why a server does not start.
+
+use std::net::SocketAddr;
+
+use crate::config::ConfigErrors;
+use crate::dispatch::PolicyError;
+use crate::log::LogError;
+use crate::store::StoreError;
+use crate::webhook;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// A secret of a source cannot be one.
+    #[error("source `{source_name}`: {error}")]
+    SourceSecret {
+        /// Which source.
+        source_name: String,
+        /// Why.
+        error: webhook::SecretError,
+    },
+    /// A pool names a policy that nobody knows.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database has tools of its own for that.
+    #[error(
+        "a PostgreSQL database is backed up by its own tools: `pg_dump --format=custom`, or the \
+         server's continuous archive; after a restore say `dispatchyard restored`"
+    )]
+    NoBackup,
+    /// The folder of the logs cannot be used.
+    #[error(transparent)]
+    Logs(#[from] LogError),
+    /// The address cannot be listened on.
+    #[error("failed to listen on {address}: {error}; name another address in [server] listen")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("failed to start the driver: {0}")]
+    Driver(#[source] std::io::Error),
+}
