@@ -16,8 +16,9 @@ use crate::support::{Api, FakeRunner, RunnerSetup, Server, Setup, until};
 /// What may pass on a busy machine until somebody who looks four times a second has seen something.
 const SLOW: Duration = Duration::from_secs(4);
 
+/// A leader that dies or stops loses the lock at once; none is ousted because the machine is busy.
 async fn setup() -> Setup {
-    let instances = "\n[instances]\nleader_ttl_ms = 1500\nlook_interval_ms = 50\n";
+    let instances = "\n[instances]\nleader_ttl_ms = 60000\nlook_interval_ms = 50\n";
     Setup::default().on_postgres().await.patient().tokens().more(instances)
 }
 

@@ -7,12 +7,12 @@
 //! A call waits for one of a few connections that nobody else uses, and fails when it has waited for too
 //! long, so that logs can be slow without anything else being so.
 
+mod turns;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPool, Postgres};
-
-use super::{LOG_TIMEOUT_MS, Server};
+use super::{LOG_CONNECTIONS_MAX, LOG_TIMEOUT_MS, Server};
 use crate::model::JobId;
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
@@ -20,6 +20,7 @@ use crate::store::connection::Session;
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::statement::{self as sql, Sql};
+use turns::Turns;
 
 /// A chunk takes in what follows it until it has this many bytes, so that a job that writes a line now and
 /// then does not make a row of each. Not more: a change writes the whole chunk anew.
@@ -43,7 +44,7 @@ pub struct LogRow {
 /// Logs as rows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LogRows {
-    connections: PgPool,
+    turns: Arc<Turns>,
     /// How long an answer may take before nobody is taken to be there.
     patience: Duration,
 }
@@ -51,7 +52,8 @@ pub struct LogRows {
 impl LogRows {
     /// Connects when it is first needed.
     pub(in crate::store) fn open(server: &Server) -> Self {
-        Self { connections: server.open_logs(), patience: server.silence(LOG_TIMEOUT_MS) }
+        let turns = Turns::new(server.open_logs(), LOG_CONNECTIONS_MAX, LOG_TIMEOUT_MS);
+        Self { turns: Arc::new(turns), patience: server.silence(LOG_TIMEOUT_MS) }
     }
 
     /// Where a log ends; nothing when there is none.
@@ -77,10 +79,11 @@ impl LogRows {
         kept_bytes: u64,
         bytes: &[u8],
     ) -> Result<bool, StoreError> {
-        let mut connection = self.connection().await?;
-        let session = Session::postgres_writer(&mut connection, self.patience);
-        let added = add(session, (job, attempt), log_bytes, kept_bytes, bytes).await;
-        give_back(connection, added)
+        let mut lent = self.turns.lend().await?;
+        let session = Session::postgres_writer(lent.connection()?, self.patience);
+        let added = add(session, (job, attempt), log_bytes, kept_bytes, bytes).await?;
+        lent.is_well();
+        Ok(added)
     }
 
     /// Ends a log: it takes no more. One that nobody wrote to becomes an empty one. Safe to repeat.
@@ -175,12 +178,7 @@ impl LogRows {
 
     /// Closes the connections.
     pub(in crate::store) async fn close(&self) {
-        self.connections.close().await;
-    }
-
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let connection = self.connections.acquire().await;
-        connection.map_err(|error| StoreError::database("acquire a connection for a log", error))
+        self.turns.close().await;
     }
 
     async fn execute(
@@ -188,10 +186,11 @@ impl LogRows {
         statement: Sql,
         bind: impl FnOnce(&mut Bind) -> &mut Bind,
     ) -> Result<u64, StoreError> {
-        let mut connection = self.connection().await?;
-        let session = Session::postgres_writer(&mut connection, self.patience);
-        let done = session.execute(statement, bind).await;
-        give_back(connection, done)
+        let mut lent = self.turns.lend().await?;
+        let session = Session::postgres_writer(lent.connection()?, self.patience);
+        let done = session.execute(statement, bind).await?;
+        lent.is_well();
+        Ok(done)
     }
 
     async fn all(
@@ -199,10 +198,11 @@ impl LogRows {
         statement: Sql,
         bind: impl FnOnce(&mut Bind) -> &mut Bind,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut connection = self.connection().await?;
-        let session = Session::postgres_writer(&mut connection, self.patience);
-        let rows = session.all(statement, bind).await;
-        give_back(connection, rows)
+        let mut lent = self.turns.lend().await?;
+        let session = Session::postgres_writer(lent.connection()?, self.patience);
+        let rows = session.all(statement, bind).await?;
+        lent.is_well();
+        Ok(rows)
     }
 }
 
@@ -236,17 +236,6 @@ fn read(row: &Row) -> Result<(LogRow, Columns<'_>), StoreError> {
     let log_bytes = columns.int("log_bytes")?.unsigned_abs();
     let sealed = columns.flag("sealed")?;
     Ok((LogRow { kept_bytes, log_bytes, sealed }, columns))
-}
-
-/// A connection whose call failed is closed, as nothing is known of it.
-fn give_back<T>(
-    mut connection: PoolConnection<Postgres>,
-    result: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    if result.is_err() {
-        connection.close_on_drop();
-    }
-    result
 }
 
 /// No log is so long that its places are no numbers of the database.
