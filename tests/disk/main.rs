@@ -236,6 +236,7 @@ fn a_backup_that_is_under_way_does_not_keep_writes_away_after_a_flush_that_faile
                 return;
             }
             flock(&watched, FlockOperation::Unlock).unwrap();
+            #[expect(clippy::disallowed_methods, reason = "between two looks for a level")]
             std::thread::sleep(Duration::from_millis(1));
         }
     }));

@@ -117,6 +117,7 @@ async fn a_copy_lets_go_of_the_log_when_the_writer_begins_it_anew() {
             if watch.is_claimed() {
                 return needed.store(true, Ordering::Relaxed);
             }
+            #[expect(clippy::disallowed_methods, reason = "between two looks for a level")]
             std::thread::sleep(Duration::from_millis(1));
         }
     }));
