@@ -11,7 +11,7 @@ mod pattern;
 
 use std::fmt;
 
-use crate::model::{JobPriority, PlannedJob, PoolId, ResourceNeed, RunnerRequirements};
+use crate::model::{Catalogue, JobPriority, PlannedJob, PoolId, ResourceNeed, RunnerRequirements};
 
 pub use namespace::{Namespace, SEPARATOR};
 pub use pattern::{Miss, Pattern, PatternError};
@@ -208,7 +208,7 @@ impl Router {
 impl RoutingRule {
     /// The resource of which each of its jobs holds a unit while `running_max` bounds them.
     pub fn resource(&self) -> Box<str> {
-        format!("route:{}", self.name).into()
+        format!("{}{}", Catalogue::OF_ROUTE, self.name).into()
     }
 }
 

@@ -32,10 +32,15 @@ impl Default for Catalogue {
 }
 
 impl Catalogue {
+    /// What the resource of a route's bound begins with.
+    pub const OF_ROUTE: &str = "route:";
+
     /// How many units there are of a resource; `None` when there is no such resource. The longest
-    /// pattern that fits decides.
+    /// pattern that fits decides. A route that is bounded no longer, or is gone, has as many as its jobs
+    /// want: they were queued while it was there, and must not wait for it for ever.
     pub fn resource_units(&self, name: &str) -> Option<u32> {
-        self.resources.get(name).copied().or_else(|| {
+        let unbounded = || name.starts_with(Self::OF_ROUTE).then_some(u32::MAX);
+        self.resources.get(name).copied().or_else(unbounded).or_else(|| {
             let patterns = self.resources.iter().filter_map(|(pattern, units)| {
                 let prefix = pattern.strip_suffix('*')?;
                 name.starts_with(prefix).then_some((prefix.len(), *units))
@@ -70,5 +75,6 @@ mod tests {
         assert_eq!(catalogue.resource_units("repo:acme/app"), Some(2));
         assert_eq!(catalogue.resource_units("repo:other/app"), Some(1));
         assert_eq!(catalogue.resource_units("gpu"), None);
+        assert_eq!(catalogue.resource_units("route:gone"), Some(u32::MAX));
     }
 }

@@ -66,3 +66,19 @@ fn a_rule_bounds_how_many_of_its_jobs_run() {
     yard.succeed(&given[0]);
     assert_eq!(names(&yard.take(runner)), ["b"]);
 }
+
+#[test]
+fn a_bound_that_is_gone_keeps_nobody_waiting() {
+    let few = RoutingRule {
+        name: "few".into(),
+        running_max: Some(1),
+        ..RoutingRule::new("**", "runners")
+    };
+    let mut yard = yard([few]);
+    let runner = yard.register("r", slots(4));
+    yard.submit(vec![job("a"), job("b"), job("c")]);
+    assert_eq!(names(&yard.take(runner)), ["a"]);
+    yard.settings.catalogue.resources.clear();
+    yard.restart();
+    assert_eq!(names(&yard.take(runner)), ["a", "b", "c"]);
+}
