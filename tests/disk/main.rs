@@ -236,7 +236,7 @@ fn a_backup_that_is_under_way_does_not_keep_writes_away_after_a_flush_that_faile
                 return;
             }
             flock(&watched, FlockOperation::Unlock).unwrap();
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }));
     let copy = database(to.path());

@@ -117,7 +117,7 @@ async fn a_copy_lets_go_of_the_log_when_the_writer_begins_it_anew() {
             if watch.is_claimed() {
                 return needed.store(true, Ordering::Relaxed);
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }));
     let copy = Copy::new();
