@@ -298,12 +298,22 @@ fn known<'a, T>(tokens: &'a [(String, T)], token: &str) -> Option<&'a T> {
 fn runner(state: &AppState, token: &str) -> Result<Option<RunnerId>, ApiError> {
     let views = state.handle.views();
     let found = views.runner_by_token_hash(&hash(token));
-    // Before the first load nobody is known, and a runner must not take that for a refusal.
-    let knows_nobody = views.epoch() == 0 && views.state() != ServerState::Stopping;
-    if found.is_none() && knows_nobody {
-        return Err(CommandError::Unavailable.into());
+    match not_known_here(views.state()).filter(|_| found.is_none()) {
+        Some(error) => Err(error.into()),
+        None => Ok(found),
     }
-    Ok(found)
+}
+
+/// Why an instance in that state does not know every runner. It may never have loaded, or another one may
+/// lead with which the runner has registered since; and a runner must not take that for a refusal.
+fn not_known_here(state: ServerState) -> Option<CommandError> {
+    match state {
+        ServerState::Running => None,
+        ServerState::Stopping => Some(CommandError::Stopping),
+        ServerState::Loading | ServerState::StoreUnavailable | ServerState::Standby => {
+            Some(CommandError::Unavailable)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -325,5 +335,14 @@ mod tests {
             assert!(!local(HOST, value) && !local(ORIGIN, value), "{value}");
         }
         assert!(!local(ORIGIN, "https://evil.example"));
+    }
+
+    #[test]
+    fn only_who_runs_knows_that_a_token_is_nobodys() {
+        assert_eq!(not_known_here(ServerState::Running), None);
+        assert_eq!(not_known_here(ServerState::Stopping), Some(CommandError::Stopping));
+        for state in [ServerState::Loading, ServerState::StoreUnavailable, ServerState::Standby] {
+            assert_eq!(not_known_here(state), Some(CommandError::Unavailable));
+        }
     }
 }

@@ -41,6 +41,10 @@ pub enum Planted {
     GroupKept,
     /// Limits on jobs that run at once do not count.
     LimitIgnored,
+    /// The body of a delivery is forgotten whose jobs wait or run.
+    LivePruned,
+    /// A workload is forgotten that something live needs.
+    NeededPruned,
 }
 
 impl Scheduler {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::command::{Refusal, Reply};
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{
     Change, DeliveryId, Now, PrunedRows, RunnerId, SoftState, UniqueKey, WorkloadId,
@@ -63,12 +64,14 @@ impl Scheduler {
     pub(super) fn prune(&mut self, now: Now, prune: Prune) -> Result<Reply, Refusal> {
         let Prune { mut workloads, bodies, deliveries, keys, records, runners } = prune;
         workloads.retain(|(id, _)| {
-            !self.workloads.contains_key(id)
-                && self.dependencies.workload_dependents(*id).is_empty()
+            let needed = !self.dependencies.workload_dependents(*id).is_empty();
+            !self.workloads.contains_key(id) && (!needed || self.planted(Planted::NeededPruned))
         });
         // A job that waits or runs may still ask for the body of the event that started it.
-        let is_live =
-            |started: &[WorkloadId]| started.iter().any(|id| self.workloads.contains_key(id));
+        let is_live = |started: &[WorkloadId]| {
+            let live = started.iter().any(|id| self.workloads.contains_key(id));
+            live && !self.planted(Planted::LivePruned)
+        };
         let bodies = bodies.into_iter().filter(|(_, started)| !is_live(started));
         let bodies = bodies.map(|(id, _)| id).collect();
         let rows = PrunedRows { workloads, bodies, deliveries, keys, records };

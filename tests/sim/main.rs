@@ -35,12 +35,39 @@ const SEEDS: u64 = 2_000;
 /// What happens in each of them, before everything is to end.
 pub(crate) const STEPS: usize = 150;
 
-/// Worlds that found bugs: a seed, how many steps, then what was wrong.
+/// Worlds that found bugs: a seed, how many steps, `past` if the world has one, then what was wrong.
 const REGRESSIONS: &str = include_str!("regressions");
 
+/// A world to be played: what it is made of, how long it goes, and whether what is old is forgotten in it.
+#[derive(Clone, Copy)]
+struct Plan {
+    seed: u64,
+    steps: usize,
+    past: bool,
+}
+
+impl Plan {
+    /// Every other world has a past.
+    fn of(seed: u64) -> Self {
+        Self { seed, steps: STEPS, past: seed % 2 == 1 }
+    }
+
+    /// A line of the regressions.
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (seed, steps) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Self { seed, steps, past: words.next() == Some("past") })
+    }
+
+    fn begin(self, world: World) -> World {
+        if self.past { world.with_past() } else { world }
+    }
+}
+
 /// Plays one world to its end.
-fn play(seed: u64, steps: usize) -> Reached {
-    let mut world = World::new(seed);
+fn play(plan: Plan) -> Reached {
+    let Plan { seed, steps, .. } = plan;
+    let mut world = plan.begin(World::new(seed));
     for _ in 0..steps {
         world.step();
     }
@@ -49,20 +76,19 @@ fn play(seed: u64, steps: usize) -> Reached {
 }
 
 /// Plays worlds on all cores; panics with the first seed that failed and how to play it again.
-fn play_all(worlds: &[(u64, usize)]) -> Reached {
+fn play_all(worlds: &[Plan]) -> Reached {
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let all = Mutex::new(Reached::default());
     std::thread::scope(|scope| {
         for _ in 0..threads() {
             scope.spawn(|| {
-                while let Some(&(seed, steps)) =
-                    worlds.get(next.fetch_add(1, Ordering::Relaxed) as usize)
-                {
+                while let Some(&plan) = worlds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                     // A thread of its own: its name stands above whatever it says when it fails.
-                    let name = std::thread::Builder::new().name(format!("SIM_SEED={seed}"));
-                    match name.spawn_scoped(scope, move || play(seed, steps)).unwrap().join() {
+                    let name = format!("SIM_SEED={}", plan.seed);
+                    let thread = std::thread::Builder::new().name(name);
+                    match thread.spawn_scoped(scope, move || play(plan)).unwrap().join() {
                         Ok(reached) => all.lock().unwrap().add(&reached),
-                        Err(_) => failed.lock().unwrap().push(seed),
+                        Err(_) => failed.lock().unwrap().push(plan.seed),
                     }
                 }
             });
@@ -95,11 +121,11 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn every_world_keeps_the_laws_and_ends() {
     if let Some(seed) = number("SIM_SEED") {
-        play(seed, STEPS);
+        play(Plan::of(seed));
         return;
     }
     let count = number("SIM_SEEDS").unwrap_or(SEEDS);
-    let reached = play_all(&(0..count).map(|seed| (seed, STEPS)).collect::<Vec<_>>());
+    let reached = play_all(&(0..count).map(Plan::of).collect::<Vec<_>>());
     println!("{reached:?}; never: {:?}", reached.missing());
     if count >= SEEDS {
         reached.assert_all();
@@ -109,18 +135,14 @@ fn every_world_keeps_the_laws_and_ends() {
 #[test]
 fn seeds_that_found_bugs_find_none() {
     let lines = REGRESSIONS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let world = |line: &str| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-    };
-    let worlds: Option<Vec<_>> = lines.map(world).collect();
+    let worlds: Option<Vec<_>> = lines.map(Plan::read).collect();
     play_all(&worlds.expect("each line begins with a seed and a number of steps"));
 }
 
 #[test]
 fn the_same_seed_is_the_same_history() {
     let history = |seed| {
-        let mut world = World::remembering(seed);
+        let mut world = Plan::of(seed).begin(World::remembering(seed));
         (0..STEPS).for_each(|_| world.step());
         world.run_dry();
         world.history()

@@ -1,11 +1,32 @@
 //! A database in memory, written from the meaning of each change and from nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dispatchyard::model::{
-    Archived, Attempt, Change, Class, ClassId, Edge, Job, JobId, LeaseToken, Marks, Pause,
-    PauseScope, Runner, RunnerId, Snapshot, SoftState, Workload, WorkloadId,
+    Archived, Attempt, Change, Class, ClassId, Delivery, DeliveryId, Edge, Job, JobId, LeaseToken,
+    Marks, Pause, PauseScope, PrunedRows, Runner, RunnerId, Snapshot, SoftState, Workload,
+    WorkloadId,
 };
+
+/// A delivery, as far as anybody asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DeliveryRow {
+    /// What it started.
+    pub(crate) workloads: Vec<WorkloadId>,
+    pub(crate) has_body: bool,
+}
+
+/// The keys of all rows that can be forgotten.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Outline {
+    workloads: BTreeSet<WorkloadId>,
+    jobs: BTreeSet<JobId>,
+    attempts: BTreeSet<LeaseToken>,
+    edges: usize,
+    /// Each with whether it has its body.
+    deliveries: BTreeMap<DeliveryId, bool>,
+    keys: BTreeSet<Box<str>>,
+}
 
 #[derive(Default)]
 pub(crate) struct Rows {
@@ -21,8 +42,11 @@ pub(crate) struct Rows {
     pub(crate) pauses: BTreeMap<PauseScope, Pause>,
     pub(crate) soft: BTreeMap<Box<str>, SoftState>,
     pub(crate) attempts: BTreeMap<LeaseToken, Attempt>,
-    /// Of each job, ever, which jobs it needs; the same as the edges.
+    /// Of each job that there is which jobs it needs; the same as the edges.
     pub(crate) needs: BTreeMap<JobId, Vec<JobId>>,
+    pub(crate) deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    /// What was claimed by deliveries, and by which.
+    pub(crate) keys: BTreeMap<Box<str>, DeliveryId>,
 }
 
 /// Rows as they were before a commit, of what the commit changed: absent, live or ended.
@@ -39,11 +63,9 @@ impl Rows {
         self.marks = marks;
         for change in changes {
             match change {
-                Change::DeliveryInserted(_)
-                | Change::DeliveryDecided(_)
-                | Change::Recorded(_)
-                | Change::KeyAnswered(..) => {}
-                Change::Pruned(_) => panic!("nobody prunes here"),
+                Change::DeliveryDecided(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::DeliveryInserted(delivery) => self.add_delivery(&delivery),
+                Change::Pruned(rows) => self.forget(&rows),
                 Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
                 Change::EdgeInserted(edge) => self.add_edge(edge),
                 Change::Paused(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),
@@ -107,6 +129,75 @@ impl Rows {
         before
     }
 
+    fn add_delivery(&mut self, delivery: &Delivery) {
+        let workloads = delivery.verdicts.iter().filter_map(|it| it.workload_id).collect();
+        let row = DeliveryRow { workloads, has_body: true };
+        assert!(self.deliveries.insert(delivery.id, row).is_none());
+    }
+
+    /// Forgets what is named, and all that is a workload's own.
+    fn forget(&mut self, rows: &PrunedRows) {
+        for (id, ended_at_ms) in &rows.workloads {
+            assert!(!self.workloads.contains_key(id), "workload {id} is live");
+            let Some(row) = self.done_workloads.get(id) else { continue };
+            if row.ended_at_ms != Some(*ended_at_ms) {
+                continue;
+            }
+            self.done_workloads.remove(id);
+            let gone = |job: &Job| job.workload_id == *id;
+            let jobs: BTreeSet<_> =
+                self.done_jobs.values().filter(|job| gone(job)).map(|job| job.id).collect();
+            self.done_jobs.retain(|_, job| !gone(job));
+            self.edges.retain(|edge| edge.workload_id != *id);
+            self.needs.retain(|job, _| !jobs.contains(job));
+            self.attempts.retain(|_, attempt| !jobs.contains(&attempt.job_id));
+        }
+        for id in &rows.bodies {
+            self.deliveries.get_mut(id).expect("it is there").has_body = false;
+        }
+        for id in &rows.deliveries {
+            assert!(self.deliveries.remove(id).is_some(), "delivery {id} was there");
+        }
+        for key in &rows.keys {
+            assert!(self.keys.remove(&key.key).is_some(), "{key:?} was there");
+        }
+    }
+
+    /// The keys of what there is.
+    pub(crate) fn outline(&self) -> Outline {
+        let jobs = self.jobs.keys().chain(self.done_jobs.keys());
+        Outline {
+            workloads: self.workloads.keys().chain(self.done_workloads.keys()).copied().collect(),
+            jobs: jobs.copied().collect(),
+            attempts: self.attempts.keys().copied().collect(),
+            edges: self.edges.len(),
+            deliveries: self.deliveries.iter().map(|(id, row)| (*id, row.has_body)).collect(),
+            keys: self.keys.keys().cloned().collect(),
+        }
+    }
+
+    /// The keys of what is to be there when these are forgotten: all but theirs.
+    pub(crate) fn after(&self, rows: &PrunedRows) -> Outline {
+        let mut kept = self.outline();
+        let gone: BTreeSet<_> = rows.workloads.iter().map(|(id, _)| *id).collect();
+        let of = |id: &JobId| self.any_job(*id).workload_id;
+        kept.workloads.retain(|id| !gone.contains(id));
+        kept.jobs.retain(|id| !gone.contains(&of(id)));
+        kept.attempts.retain(|token| !gone.contains(&of(&self.attempts[token].job_id)));
+        kept.edges -= self.edges.iter().filter(|it| gone.contains(&it.workload_id)).count();
+        for id in &rows.bodies {
+            kept.deliveries.insert(*id, false);
+        }
+        kept.deliveries.retain(|id, _| !rows.deliveries.contains(id));
+        kept.keys.retain(|key| !rows.keys.iter().any(|it| it.key == *key));
+        kept
+    }
+
+    /// Whether there is such a workload, live or ended.
+    pub(crate) fn knows(&self, id: WorkloadId) -> bool {
+        self.workloads.contains_key(&id) || self.done_workloads.contains_key(&id)
+    }
+
     fn add_edge(&mut self, edge: Edge) {
         self.needs.entry(edge.job_id).or_default().push(edge.needs_job_id);
         self.edges.push(edge);
@@ -119,7 +210,12 @@ impl Rows {
 
     /// A job's row, live or ended.
     pub(crate) fn any_job(&self, id: JobId) -> &Job {
-        self.jobs.get(&id).or_else(|| self.done_jobs.get(&id)).expect("it was made")
+        self.find_job(id).expect("it was made")
+    }
+
+    /// The same, or nothing when it was forgotten.
+    pub(crate) fn find_job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(&id).or_else(|| self.done_jobs.get(&id))
     }
 
     pub(crate) fn snapshot(&self, epoch: i64) -> Snapshot {

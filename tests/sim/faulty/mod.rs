@@ -105,6 +105,8 @@ pub(crate) enum Fault {
     NoQueueTimeout,
     /// Silent runners count as there.
     NeverOffline,
+    /// The key of a delivery goes with its body.
+    KeyPrunedWithBody,
 }
 
 /// The scheduler of a world, sound or not.
@@ -168,8 +170,18 @@ impl Core {
         command: Command,
         entropy: &mut dyn Entropy,
     ) -> Result<Reply, Refusal> {
+        self.apply_as(now, command, Verdict::New, entropy)
+    }
+
+    pub(crate) fn apply_as(
+        &mut self,
+        now: Now,
+        command: Command,
+        verdict: Verdict,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Reply, Refusal> {
         match self.hear(command) {
-            Ok(command) => self.inner.apply(now, command, Verdict::New, entropy),
+            Ok(command) => self.inner.apply(now, command, verdict, entropy),
             Err(reply) => Ok(reply),
         }
     }

@@ -49,6 +49,13 @@ impl Core {
                     });
                 }
             }
+            Some(Fault::KeyPrunedWithBody) => {
+                for change in changes {
+                    let Change::Pruned(rows) = change else { continue };
+                    let keys = rows.bodies.iter().map(|id| crate::world::key_of(id.0.as_u128()));
+                    rows.keys.extend(keys);
+                }
+            }
             Some(Fault::CordonIgnored) => {
                 for change in changes {
                     if let Change::RunnerUpdated(row) = change {

@@ -10,7 +10,7 @@ use crate::world::World;
 /// Worlds that are played until a fault is noticed: nearly all are in the first few.
 const SEEDS_MAX: u64 = 2_000;
 
-const INSIDE: [Planted; 14] = [
+const INSIDE: [Planted; 16] = [
     Planted::ReadyEarly,
     Planted::DeadParent,
     Planted::CancelForgotten,
@@ -25,9 +25,11 @@ const INSIDE: [Planted; 14] = [
     Planted::FateNotShared,
     Planted::GroupKept,
     Planted::LimitIgnored,
+    Planted::LivePruned,
+    Planted::NeededPruned,
 ];
 
-const AROUND: [Fault; 38] = [
+const AROUND: [Fault; 39] = [
     Fault::NoFence,
     Fault::NonceIgnored,
     Fault::RepeatForgotten,
@@ -66,6 +68,14 @@ const AROUND: [Fault; 38] = [
     Fault::NoBackoff,
     Fault::NoQueueTimeout,
     Fault::NeverOffline,
+    Fault::KeyPrunedWithBody,
+];
+
+/// Those that can only be noticed where something is forgotten.
+const OF_THE_PAST: [Fault; 3] = [
+    Fault::Inside(Planted::LivePruned),
+    Fault::Inside(Planted::NeededPruned),
+    Fault::KeyPrunedWithBody,
 ];
 
 /// The first world in which a fault is noticed, and the check that failed there.
@@ -73,6 +83,9 @@ fn noticed(fault: Fault) -> Option<(u64, String)> {
     (0..SEEDS_MAX).find_map(|seed| {
         let world = AssertUnwindSafe(|| {
             let mut world = World::with_fault(seed, Some(fault));
+            if OF_THE_PAST.contains(&fault) {
+                world = world.with_past();
+            }
             // Circles of waits are rare: this one is made.
             if fault == Fault::Inside(Planted::CycleKept) {
                 world.tangle();

@@ -12,6 +12,7 @@ mod judge;
 mod leases;
 mod observe;
 mod operators;
+mod past;
 mod rare;
 mod runners;
 mod senders;
@@ -20,7 +21,7 @@ mod trouble;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Settings};
+use dispatchyard::dispatch::{Command, Output, Refusal, Reply, Settings, Verdict};
 use dispatchyard::model::{
     AssignedJob, ClassId, JobId, LeaseToken, Now, RecordName, RunnerId, TenantId,
 };
@@ -44,6 +45,8 @@ struct Process {
     /// What it once held.
     stale: Vec<AssignedJob>,
 }
+
+pub(crate) use past::key_of;
 
 pub(crate) struct World {
     scheduler: Core,
@@ -76,6 +79,8 @@ pub(crate) struct World {
     charges: BTreeMap<JobId, u64>,
     /// Time of runners that each tenant was charged, by the checker's own sums.
     used_ms: BTreeMap<TenantId, u64>,
+    /// In worlds where what is old is forgotten.
+    past: Option<past::Past>,
     /// All that was ever written and said, in one number; absent where nobody asks for it.
     history: Option<DefaultHasher>,
     pub(crate) reached: Reached,
@@ -119,6 +124,7 @@ impl World {
             closed: BTreeMap::new(),
             charges: BTreeMap::new(),
             used_ms: BTreeMap::new(),
+            past: None,
             history: None,
             reached: Reached::default(),
         }
@@ -127,6 +133,11 @@ impl World {
     /// As [`World::new`], and remembers all that is written and said.
     pub(crate) fn remembering(seed: u64) -> Self {
         Self { history: Some(DefaultHasher::new()), ..Self::new(seed) }
+    }
+
+    /// The same world, with deliveries, and in which what is old is forgotten.
+    pub(crate) fn with_past(self) -> Self {
+        Self { past: Some(past::Past::new(self.entropy.0)), ..self }
     }
 
     /// The number of everything that was written and said.
@@ -165,12 +176,18 @@ impl World {
             38 => self.client_leaves(process),
             _ => self.trouble(),
         }
+        self.past_goes_on();
         self.check();
     }
 
     fn send(&mut self, command: Command) -> Result<Reply, Refusal> {
+        self.send_as(command, Verdict::New)
+    }
+
+    /// A command whose key was found so.
+    fn send_as(&mut self, command: Command, verdict: Verdict) -> Result<Reply, Refusal> {
         self.begin();
-        let reply = self.apply(command);
+        let reply = self.apply_as(command, verdict);
         self.finish(false);
         reply
     }
@@ -191,9 +208,13 @@ impl World {
     }
 
     fn apply(&mut self, command: Command) -> Result<Reply, Refusal> {
+        self.apply_as(command, Verdict::New)
+    }
+
+    fn apply_as(&mut self, command: Command, verdict: Verdict) -> Result<Reply, Refusal> {
         let before = self.scheduler.durable();
         let about = command.clone();
-        let reply = self.scheduler.apply(self.now, command, &mut self.entropy);
+        let reply = self.scheduler.apply_as(self.now, command, verdict, &mut self.entropy);
         if let Ok(reply) = &reply {
             self.learn(&about, reply, &before);
         }

@@ -123,7 +123,7 @@ impl World {
             let id = job.job_id;
             self.processes[process].stale.push(job);
             self.send(Command::Undelivered(vec![token])).expect("it is taken back or not");
-            let row = self.rows.any_job(id);
+            let Some(row) = self.rows.find_job(id) else { return };
             let kept = row.kind() == JobStateKind::Claimed && row.lease().unwrap().token == token;
             assert!(!kept, "job {} stays with a client that is gone", row.id);
         }
