@@ -52,7 +52,8 @@ async fn named(api: &Api, name: &str) -> usize {
 
 #[tokio::test]
 async fn a_transaction_that_the_database_gives_up_costs_one_load_and_nothing_else() {
-    let setup = Setup::default().on_postgres().await.patient();
+    // Nobody loses patience, whose work may then be there or not.
+    let setup = Setup::default().on_postgres().await.patient().scheduler("store_wait_ms", 25_000);
     let server = Server::start(&setup).await;
     let mut connection = PgConnection::connect(&setup.url()).await.unwrap();
     let mut failed = 0;
@@ -116,7 +117,8 @@ async fn a_transaction_that_the_database_gives_up_costs_one_load_and_nothing_els
 /// Two sessions wait for each other: the database ends one of them. Which one is its own to decide.
 #[tokio::test]
 async fn a_deadlock_with_another_session_ends() {
-    let setup = Setup::default().on_postgres().await.patient();
+    // Nobody loses patience, whose work may then be there or not.
+    let setup = Setup::default().on_postgres().await.patient().scheduler("store_wait_ms", 25_000);
     let server = Server::start(&setup).await;
     let mut other = PgConnection::connect(&setup.url()).await.unwrap();
     let mut looks = PgConnection::connect(&setup.url()).await.unwrap();

@@ -21,7 +21,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 
-use crate::support::wait::within;
+use crate::support::wait::{until_for, within};
 use crate::support::{Api, RunnerSetup, ServerProcess, Setup, until};
 use load::Load;
 
@@ -93,7 +93,7 @@ async fn conclude(
     tasks: &mut JoinSet<()>,
 ) -> (StatusView, Checked) {
     load.stop_sending();
-    let status = until("everything has ended", async || {
+    let status = until_for(ENDED_WITHIN, "everything has ended", async || {
         let status: StatusView = ask(&server.api, "/status").await?;
         (status.queue_size == 0 && status.running_jobs == 0 && load.all_sent()).then_some(status)
     })
@@ -105,6 +105,8 @@ async fn conclude(
     (status, check(&server.api, load).await)
 }
 
+/// How long what was begun may take to its end on a machine that is busy with other work.
+const ENDED_WITHIN: Duration = Duration::from_secs(120);
 /// How many times one of several instances is killed, put to sleep for longer than its term, or stopped.
 const TROUBLES: usize = 6;
 /// The term of their leader.
@@ -170,7 +172,7 @@ async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
 /// The same where deliveries may wait for a leader.
 async fn conclude_at(api: &Api, load: &Load, tasks: &mut JoinSet<()>) -> Checked {
     load.stop_sending();
-    until("everything has ended", async || {
+    until_for(ENDED_WITHIN, "everything has ended", async || {
         let status: StatusView = ask(api, "/status").await?;
         let open = ask::<List<DeliveryView>>(api, "/deliveries?state=accepted").await?;
         let idle = status.queue_size == 0 && status.running_jobs == 0;

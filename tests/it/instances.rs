@@ -13,7 +13,9 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::fake_runner::job;
 use crate::support::hook::{fixture, push_with};
-use crate::support::instances::{SLOW, TTL_MS, admin, by, is, is_kept, runner_at, setup};
+use crate::support::instances::{
+    SLOW, TTL_MS, admin, by, is, is_kept, runner_at, setup, with_term,
+};
 use crate::support::server::ServerProcess;
 use crate::support::wait::{Stopwatch, within};
 use crate::support::{Api, Hook, Server, Setup, until};
@@ -185,6 +187,8 @@ async fn a_poll_through_a_standby_ends_when_the_leader_does_and_work_goes_on() {
         let runner = runner.clone();
         async move { runner.take().await }
     });
+    // Before that it may be passed on to one that has just gone.
+    is(&second.api, "running").await;
     let (_, jobs) = admin(&second.api).submit(json!([job("a")])).await;
     let held = polling.await.unwrap();
     println!("no dispatch after kill -9 for {} ms", watch.elapsed().as_millis());
@@ -300,7 +304,8 @@ async fn a_leader_that_cannot_renew_its_term_falls_silent_until_it_can() {
 
 #[tokio::test]
 async fn a_delivery_that_the_leader_fails_on_is_failed_and_the_next_one_is_not() {
-    let setup = setup().await;
+    // The fault is told with its place, which keeps this process busy: it must not cost the seat.
+    let setup = with_term(15_000).await;
     let options = AppOptions {
         evaluate_probe: Some(Arc::new(|event| {
             let is_bad = |it: &Untrusted| it.as_data().ends_with("poison");

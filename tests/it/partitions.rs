@@ -14,13 +14,17 @@ use serde_json::{Value, json};
 
 use crate::support::fake_runner::job;
 use crate::support::hook::fixture;
-use crate::support::instances::{SLOW, TTL_MS, admin, is, is_kept, runner_at, setup};
+use crate::support::instances::{admin, is, is_kept, runner_at, with_term};
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait::{Stopwatch, within};
 use crate::support::{Answer, Api, Server, Setup, until};
 
 /// A webhook waits for a decision, and then to be stored: `store_wait_ms` each.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What a machine that is busy with other work may need beyond that.
+const SLOW: Duration = Duration::from_secs(10);
+/// Longer than such a machine stands still.
+const TTL_MS: u64 = 3_000;
 
 /// An instance with a network of its own, and the weather that comes when a batch is about to be committed,
 /// once that is armed.
@@ -75,7 +79,7 @@ async fn named(api: &Api, name: &str) -> usize {
 /// What was sent into the dark comes late: the commit of a batch, and signs of life.
 #[tokio::test]
 async fn a_leader_that_is_cut_off_is_followed_and_nothing_stale_of_it_is_written() {
-    let setup = setup().await;
+    let setup = with_term(TTL_MS).await;
     let first = Exposed::start(&setup, Weather::Dark).await;
     let second = Server::start(&setup).await;
     is(&second.api, "standby").await;
@@ -135,7 +139,7 @@ async fn a_leader_that_is_cut_off_is_followed_and_nothing_stale_of_it_is_written
 /// The commit is carried out, and whoever asked for it does not hear of it.
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_on_the_way_is_found_by_its_key() {
-    let setup = setup().await;
+    let setup = with_term(TTL_MS).await;
     let first = Exposed::start(&setup, Weather::Mute).await;
     let second = Server::start(&setup).await;
     is(&second.api, "standby").await;
@@ -160,7 +164,7 @@ async fn a_commit_whose_answer_is_lost_on_the_way_is_found_by_its_key() {
 #[tokio::test]
 async fn connections_that_are_forgotten_on_the_way_are_replaced_by_new_ones() {
     // Nobody looks for what others accepted unless he is told.
-    let setup = setup().await;
+    let setup = with_term(TTL_MS).await;
     let seldom = format!(
         "\n[instances]\nleader_ttl_ms = {TTL_MS}\nlook_interval_ms = 50\n\
          adopt_interval_ms = 600000\n"
@@ -184,7 +188,7 @@ async fn connections_that_are_forgotten_on_the_way_are_replaced_by_new_ones() {
         assert!(read.iter().all(|it| [200, 503].contains(it)), "{read:?}");
         sent.iter().chain(&read).all(|status| *status != 503)
     };
-    assert!(many("before").await);
+    until("all is well", async || many("before").await.then_some(())).await;
     second.proxy.forget();
     until("all is well at the standby", async || many("after").await.then_some(())).await;
 
@@ -202,7 +206,7 @@ async fn connections_that_are_forgotten_on_the_way_are_replaced_by_new_ones() {
 
 #[tokio::test]
 async fn an_instance_that_is_cut_off_ends_when_it_is_told_to() {
-    let setup = setup().await;
+    let setup = with_term(TTL_MS).await;
     let first = Exposed::start(&setup, Weather::Dark).await;
     let second = Server::start(&setup).await;
     is(&second.api, "standby").await;
@@ -224,7 +228,7 @@ async fn an_instance_that_is_cut_off_ends_when_it_is_told_to() {
 #[tokio::test]
 async fn a_slow_database_slows_things_down_and_costs_nobody_the_seat() {
     let late = Duration::from_millis(40);
-    let setup = Setup::default().on_postgres().await.patient().tokens();
+    let setup = with_term(5 * TTL_MS).await;
     let first = Exposed::start(&setup, Weather::Fair).await;
     let second = Server::start(&setup).await;
     is(&second.api, "standby").await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::support::fake_runner::job;
-use crate::support::instances::{admin, is, is_kept, runner_at, setup};
+use crate::support::instances::{admin, is, is_kept, runner_at, with_term};
 use crate::support::proxy::with_user;
 use crate::support::server::ServerProcess;
 use crate::support::wait::Stopwatch;
@@ -16,7 +16,7 @@ use crate::support::wait::Stopwatch;
 /// says what it lacks.
 #[tokio::test]
 async fn one_that_may_not_oust_the_leader_says_so_and_takes_over_once_the_database_has_ended_it() {
-    let setup = setup().await;
+    let setup = with_term(3_000).await;
     let home = setup.build();
     let first = ServerProcess::start(&home).await;
     let role = Role::new(&setup.url()).await;

@@ -39,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE_MORE: Duration = Duration::from_secs(2);
 /// How long a connection that lay idle may take to say that it is well, before it is taken for dead.
 const WELL_WITHIN: Duration = Duration::from_secs(1);
+/// How long one that is given back may take to say so: nobody waits for it.
+const BACK_WITHIN: Duration = Duration::from_secs(3);
 /// How long the end waits for connections that are still used.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// What each connection is called in `pg_stat_activity`.
@@ -246,7 +248,7 @@ fn silent(limit: Duration) -> sqlx::Error {
 pub(super) fn give_back(connection: &mut PoolConnection<Postgres>) {
     // Elsewhere it is the pool's to do.
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(tokio::time::timeout(WELL_WITHIN, connection.return_to_pool()));
+        runtime.spawn(tokio::time::timeout(BACK_WITHIN, connection.return_to_pool()));
     }
 }
 

@@ -178,5 +178,7 @@ impl Subject {
 /// One body at a time: bytes that are not given back keep the next one out.
 fn own(setup: Setup) -> Setup {
     let push = i64::try_from(fixture("push").len()).unwrap();
-    setup.patient().tokens().limit("hook_bytes_in_flight_max", push)
+    let setup = setup.patient().tokens().limit("hook_bytes_in_flight_max", push);
+    // Long enough for a machine that stands still; who waits for bytes that never come waits as long.
+    setup.scheduler("store_wait_ms", 20_000)
 }

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dispatchyard::api::wire::StatusView;
 use rand::SeedableRng as _;
@@ -20,6 +21,8 @@ use crate::support::{ServerProcess, Setup, until};
 const MODES: [&str; 3] = ["fast", "immediate", "fast"];
 /// Deliveries that have to be acknowledged before each of them, and after the last.
 const BETWEEN: usize = 25;
+/// How long a cluster may take to be made, on a machine that is busy with other work.
+const MADE_WITHIN: Duration = Duration::from_secs(120);
 
 /// A PostgreSQL of this test's own, which others must not be restarted with.
 struct Cluster {
@@ -41,7 +44,10 @@ impl Cluster {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = async || within("a cluster", lines.next_line()).await.unwrap().unwrap();
+        let mut line = async || {
+            let line = tokio::time::timeout(MADE_WITHIN, lines.next_line()).await;
+            line.unwrap_or_else(|_| panic!("no cluster")).unwrap().unwrap()
+        };
         let mut url = line().await;
         while !url.starts_with("postgres://") {
             url = line().await;
