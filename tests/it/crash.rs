@@ -92,17 +92,26 @@ async fn conclude(
     load: &Load,
     tasks: &mut JoinSet<()>,
 ) -> (StatusView, Checked) {
-    load.stop_sending();
-    let status = until_for(ENDED_WITHIN, "everything has ended", async || {
-        let status: StatusView = ask(&server.api, "/status").await?;
-        (status.queue_size == 0 && status.running_jobs == 0 && load.all_sent()).then_some(status)
-    })
-    .await;
+    let status = all_ended(&server.api, load).await;
     load.stop_working();
     while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
         ended.unwrap_or_else(|error| panic!("{error}\nthe server told:\n{}", server.told()));
     }
     (status, check(&server.api, load).await)
+}
+
+/// Sends nothing more, and waits until nothing is left to do.
+async fn all_ended(api: &Api, load: &Load) -> StatusView {
+    load.stop_sending();
+    until_for(ENDED_WITHIN, "everything has ended", async || {
+        // In the order in which work goes: sent, accepted while nobody led, queued.
+        let all_sent = load.all_sent();
+        let open = ask::<List<DeliveryView>>(api, "/deliveries?state=accepted").await?;
+        let status: StatusView = ask(api, "/status").await?;
+        let idle = status.queue_size == 0 && status.running_jobs == 0;
+        (all_sent && open.items.is_empty() && idle).then_some(status)
+    })
+    .await
 }
 
 /// How long what was begun may take to its end on a machine that is busy with other work.
@@ -171,14 +180,7 @@ async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
 
 /// The same where deliveries may wait for a leader.
 async fn conclude_at(api: &Api, load: &Load, tasks: &mut JoinSet<()>) -> Checked {
-    load.stop_sending();
-    until_for(ENDED_WITHIN, "everything has ended", async || {
-        let status: StatusView = ask(api, "/status").await?;
-        let open = ask::<List<DeliveryView>>(api, "/deliveries?state=accepted").await?;
-        let idle = status.queue_size == 0 && status.running_jobs == 0;
-        (idle && open.items.is_empty() && load.all_sent()).then_some(())
-    })
-    .await;
+    all_ended(api, load).await;
     load.stop_working();
     while let Some(ended) = within("senders and runners end", tasks.join_next()).await {
         ended.unwrap_or_else(|error| panic!("{error}"));
