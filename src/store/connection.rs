@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::bind::{Arguments, Bind};
 use super::error::StoreError;
+use super::log_again::moves_log_when_closed;
 use super::row::Row;
 use super::sqlite;
 use super::statement::Sql;
@@ -136,7 +137,12 @@ impl Connection {
     /// [`StoreError::Unavailable`]; nothing that was committed is lost by it.
     pub(super) async fn close(self) -> Result<(), StoreError> {
         let closed = match self {
-            Self::Sqlite(connection) => connection.close().await,
+            Self::Sqlite(mut connection) => {
+                match moves_log_when_closed(&mut connection, true).await {
+                    Ok(()) => connection.close().await,
+                    Err(error) => Err(error),
+                }
+            }
             Self::Postgres(connection, _) => connection.close().await,
         };
         closed.map_err(|error| StoreError::database("close", error))

@@ -35,6 +35,7 @@ mod flock;
 mod intake;
 mod load;
 mod lock;
+mod log_again;
 mod log_claim;
 mod moves;
 mod names;

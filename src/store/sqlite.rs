@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::bulk::SIZES;
 use super::error::StoreError;
+use super::log_again::{moves_log_when_closed, write_log_again};
 use super::log_claim::LogClaim;
 use super::options::{StoreOptions, Synchronous};
 
@@ -49,6 +50,8 @@ pub(super) async fn open_writer(
         .connect()
         .await
         .map_err(|error| StoreError::database("open the writer's connection", error))?;
+    let set = moves_log_when_closed(&mut connection, false).await;
+    set.map_err(|error| StoreError::database("open the writer's connection", error))?;
     assert_setting(&mut connection, "journal_mode", "wal").await?;
     let flushes = if options.synchronous == Synchronous::Full { "2" } else { "1" };
     assert_setting(&mut connection, "synchronous", flushes).await?;
@@ -62,8 +65,8 @@ pub(super) async fn open_writer(
 ///
 /// When a flush fails, Linux says so once and then takes for clean what is only in memory. The commit
 /// behind it has failed, but its frames stand in the log and can be read, so the next connection takes
-/// them for committed, and what it commits behind them would be lost with them when the power is. In
-/// the database they are written again, and flushed.
+/// them for committed, and what it commits behind them would be lost with them when the power is. So
+/// they are written again, and flushed, first in the log and then in the database.
 ///
 /// It waits for those who read: reads of a server are bounded by `read_timeout_ms`, and a backup ends when
 /// it sees the [`LogClaim`]. When somebody else takes longer than the busy timeout it fails, and the load is
@@ -71,6 +74,7 @@ pub(super) async fn open_writer(
 async fn begin_log_anew(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     const STATEMENT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
     let failed = |error| StoreError::database(STATEMENT, error);
+    write_log_again(connection).await.map_err(failed)?;
     let row = sqlx::query(STATEMENT).fetch_one(connection).await.map_err(failed)?;
     match row.try_get::<i64, _>("busy").map_err(failed)? {
         0 => Ok(()),

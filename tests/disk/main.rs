@@ -13,6 +13,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that does not fit together has failed")]
 
 mod disk;
+mod order;
 mod power;
 mod rows;
 mod server;
@@ -337,6 +338,23 @@ fn after_a_power_loss_everything_that_was_answered_is_there() {
     assert!(corrupt.is_empty(), "corrupt:\n{}", first(corrupt));
     assert!(lost.is_empty(), "lost:\n{}", first(lost));
     assert!(remembered.told.len() > 100 && *states > 100, "too little happened");
+}
+
+/// Else the database is newer than its log, whose older pages would be laid over it after a power loss.
+#[test]
+fn after_a_flush_that_failed_the_log_is_written_again_before_it_is_moved() {
+    let flushes = Operations::count().of_kind["sync"];
+    let seen = Mutex::new(0);
+    spread(usize::try_from(flushes).unwrap(), 2 * cores(), |at| {
+        let (kind, failures) = (Kind::Gone, 1 + at as u64 % 3);
+        let trouble = Trouble { at: at as u64, only: Some("sync"), kind, failures };
+        let remembered = remember(Synchronous::Full, ROUNDS, Some(trouble));
+        let (forgotten, moved) = order::log_was_forgotten_and_moved(&remembered.record);
+        assert!(!moved, "{trouble:?}");
+        *seen.lock().unwrap() += usize::from(forgotten);
+    });
+    let seen = seen.into_inner().unwrap();
+    assert!(seen > 10, "a flush of the log failed in {seen} stories only");
 }
 
 /// What a flush should have flushed and did not is not counted upon, though it can be read.
