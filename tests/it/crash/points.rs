@@ -254,7 +254,10 @@ async fn round(
         let body = server.api.try_ask(Method::GET, &path, None).await.unwrap();
         assert_eq!((body.status, body.text.into_bytes()), (200, fixture("push")), "{name}");
     }
-    load.assert_reached();
+    // The last round may have a few ends only.
+    if ends == ENDS {
+        load.assert_reached();
+    }
     (done, format!("{checked}, {}", load.counters()))
 }
 
