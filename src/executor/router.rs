@@ -9,8 +9,6 @@
 mod namespace;
 mod pattern;
 
-use std::fmt;
-
 use crate::model::{Catalogue, JobPriority, PlannedJob, PoolId, ResourceNeed, RunnerRequirements};
 
 pub use namespace::{Namespace, SEPARATOR};
@@ -209,12 +207,6 @@ impl RoutingRule {
     /// The resource of which each of its jobs holds a unit while `running_max` bounds them.
     pub fn resource(&self) -> Box<str> {
         format!("{}{}", Catalogue::OF_ROUTE, self.name).into()
-    }
-}
-
-impl fmt::Display for RoutingRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.pattern, self.executors.join(", "))
     }
 }
 

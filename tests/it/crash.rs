@@ -58,13 +58,7 @@ async fn killed_at_random_moments(setup: Setup, crashes: usize) {
     let home = setup.build();
     let mut server = ServerProcess::start(&home).await;
     let load = Arc::new(Load::new(vec![server.api.clone()]));
-    let mut tasks = JoinSet::new();
-    for sender in 0..SENDERS {
-        tasks.spawn(Arc::clone(&load).send(sender));
-    }
-    for runner in 0..RUNNERS {
-        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
-    }
+    let mut tasks = begin(&load, RUNNERS);
     let mut real = RunnerSetup::new("real").slots(2).spawn(&home, &server.api);
 
     for _ in 0..crashes {
@@ -98,6 +92,18 @@ async fn conclude(
         ended.unwrap_or_else(|error| panic!("{error}\nthe server told:\n{}", server.told()));
     }
     (status, check(&server.api, load).await)
+}
+
+/// Starts its senders and runners.
+fn begin(load: &Arc<Load>, runners: u64) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for sender in 0..SENDERS {
+        tasks.spawn(Arc::clone(load).send(sender));
+    }
+    for runner in 0..runners {
+        tasks.spawn(Arc::clone(load).work(runner, StdRng::seed_from_u64(runner)));
+    }
+    tasks
 }
 
 /// Sends nothing more, and waits until nothing is left to do.
@@ -137,13 +143,7 @@ async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
     }
     let apis: Vec<_> = servers.iter().map(|server| server.api.clone()).collect();
     let load = Arc::new(Load::new(apis.clone()));
-    let mut tasks = JoinSet::new();
-    for sender in 0..SENDERS {
-        tasks.spawn(Arc::clone(&load).send(sender));
-    }
-    for runner in 0..RUNNERS {
-        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
-    }
+    let mut tasks = begin(&load, RUNNERS);
     for trouble in 0..TROUBLES {
         tokio::time::sleep(Duration::from_millis(random.random_range(ALIVE_MS))).await;
         // Mostly the one that leads.

@@ -13,6 +13,11 @@ fn yard(rules: impl IntoIterator<Item = RoutingRule>) -> Yard {
     })
 }
 
+/// A rule for all jobs, of which one may run.
+fn one_at_once() -> RoutingRule {
+    RoutingRule { name: "few".into(), running_max: Some(1), ..RoutingRule::new("**", "runners") }
+}
+
 #[test]
 fn a_rule_adds_its_labels_and_sets_the_priority() {
     let mut yard = yard([RoutingRule {
@@ -51,12 +56,7 @@ fn the_tenant_the_namespace_and_jobs_that_join_count() {
 
 #[test]
 fn a_rule_bounds_how_many_of_its_jobs_run() {
-    let few = RoutingRule {
-        name: "few".into(),
-        running_max: Some(1),
-        ..RoutingRule::new("**", "runners")
-    };
-    let mut yard = yard([few]);
+    let mut yard = yard([one_at_once()]);
     let runner = yard.register("r", slots(4));
     let ids = yard.submit(vec![job("a"), job("b")]);
     let given = yard.take(runner);
@@ -69,12 +69,7 @@ fn a_rule_bounds_how_many_of_its_jobs_run() {
 
 #[test]
 fn a_bound_that_is_gone_keeps_nobody_waiting() {
-    let few = RoutingRule {
-        name: "few".into(),
-        running_max: Some(1),
-        ..RoutingRule::new("**", "runners")
-    };
-    let mut yard = yard([few]);
+    let mut yard = yard([one_at_once()]);
     let runner = yard.register("r", slots(4));
     yard.submit(vec![job("a"), job("b"), job("c")]);
     assert_eq!(names(&yard.take(runner)), ["a"]);

@@ -25,10 +25,9 @@ use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
 use super::load::Load;
-use super::{SENDERS, WORKFLOW, conclude};
+use super::{WORKFLOW, begin, conclude};
 use crate::support::hook::{fixture, try_answer};
 use crate::support::{Api, Home, Hook, ServerProcess, Setup};
 
@@ -227,13 +226,7 @@ async fn round(
     let home = setup.limit("body_inline_bytes_max", 100).build();
     let api = Api::new(home.config().server.listen);
     let load = Arc::new(Load::new(vec![api.clone()]));
-    let mut tasks = JoinSet::new();
-    for sender in 0..SENDERS {
-        tasks.spawn(Arc::clone(&load).send(sender));
-    }
-    for runner in 0..RUNNERS {
-        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
-    }
+    let mut tasks = begin(&load, RUNNERS);
     tasks.spawn(repeat(Arc::clone(&load), api.clone(), StdRng::seed_from_u64(dice.random())));
     let mut done = 0;
     for armed in Armed::all().take(ends) {

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatchyard::api::wire::StatusView;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use reqwest::Method;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::task::JoinSet;
 
 use super::load::Load;
-use super::{RUNNERS, SENDERS, WORKFLOW, conclude_at};
+use super::{RUNNERS, WORKFLOW, begin, conclude_at};
 use crate::support::wait::{Stopwatch, within};
 use crate::support::{ServerProcess, Setup, until};
 
@@ -85,13 +82,7 @@ async fn a_database_that_is_restarted_under_instances_loses_nothing_and_work_goe
     }
     let apis: Vec<_> = servers.iter().map(|server| server.api.clone()).collect();
     let load = Arc::new(Load::new(apis.clone()));
-    let mut tasks = JoinSet::new();
-    for sender in 0..SENDERS {
-        tasks.spawn(Arc::clone(&load).send(sender));
-    }
-    for runner in 0..RUNNERS {
-        tasks.spawn(Arc::clone(&load).work(runner, StdRng::seed_from_u64(runner)));
-    }
+    let mut tasks = begin(&load, RUNNERS);
     let more = async |what: &str| {
         let since = load.acknowledged().len();
         until(what, async || (load.acknowledged().len() >= since + BETWEEN).then_some(())).await;
