@@ -4,18 +4,29 @@
 //! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
 //!         -> log sealer
 //!         -> listener
-//! stop:   driver takes nothing new, finishes its batch, answers parked polls -> streams end
+//!         -> executors
+//! stop:   executors take nothing new, what lives in this process ends
+//!         -> driver takes nothing new, finishes its batch, answers parked polls -> streams end
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
 mod chores;
+mod embedded;
 mod error;
+mod executors;
+mod fleets;
 mod instance;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+#[cfg(not(feature = "kubernetes"))]
+#[path = "app/no_kubernetes.rs"]
+mod kubernetes;
+mod options;
 mod rules;
 mod settings;
 pub mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -27,21 +38,23 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::listen::{ListenLimits, listen};
-use crate::api::state::{AppState, EvaluateProbe, Shared, Source};
-use crate::clock::{Clock, OsEntropy, SystemClock};
+use crate::api::state::{AppState, Shared, Source};
+use crate::clock::OsEntropy;
 use crate::config::{Config, Secrets, SourceConfig};
 use crate::dispatch::Settings;
-use crate::driver::{self, DriverOptions, Handle, Limits, Probe};
+use crate::driver::{self, DriverOptions, Handle, Limits};
+use crate::executor::{self, Executors, Keeper};
 use crate::log::{JobLogs, LogLimits};
 use crate::model::TenantId;
-use crate::queue::SchedulingPolicies;
 use crate::retention::{Pruner, PrunerParts};
-use crate::runner::SelectionPolicies;
-use crate::store::{Location, Planted, Store, StoreOptions};
+use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::webhook;
 
+pub use embedded::{DefaultRunner, DefaultRunnerBuilder};
 pub use error::AppError;
+pub use executors::OwnExecutor;
+pub use options::AppOptions;
 pub use rules::check_rules;
 use rules::rules;
 
@@ -50,78 +63,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ended attempts whose logs wait to be sealed; of more, each follower seals its own.
 const ENDED_ATTEMPTS_MAX: usize = 10_000;
 
-/// What a server is made of beside its configuration.
-///
-/// A program of one's own can bring policies of its own. A configuration file names those of the
-/// house only, because it is checked without the program, so such a program sets the keys itself:
-///
-/// ```no_run
-/// use std::path::Path;
-///
-/// use dispatchyard::app::{App, AppOptions};
-/// use dispatchyard::config::Config;
-/// use dispatchyard::queue::{LaneHead, Rank, SchedulingPolicy};
-///
-/// /// By level, then by age, whoever had how much.
-/// #[derive(Debug)]
-/// struct Plain;
-///
-/// impl SchedulingPolicy for Plain {
-///     fn rank(&self, head: &LaneHead) -> Rank {
-///         [head.level as u64, 0, 0]
-///     }
-/// }
-///
-/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut config = Config::load(Path::new("dispatchyard.toml"), std::env::vars())?;
-/// config.scheduler.scheduling_policy = "plain".to_owned();
-/// let secrets = config.load_secrets(|name| std::env::var(name).ok())?;
-/// let mut options = AppOptions::default();
-/// options.scheduling_policies.register("plain", Plain);
-/// let app = App::start(config, secrets, options).await?;
-/// # app.stop().await;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// One pool alone gets it by `config.pools`. Policies of both kinds, with what is asked of them, are in
-/// `examples/scheduling_policy.rs` and `examples/selection_policy.rs`.
-#[derive(Clone)]
-pub struct AppOptions {
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// What pools may have for a `scheduling_policy`: at first those of the house.
-    pub scheduling_policies: SchedulingPolicies,
-    /// What pools may have for a `selection_policy`: at first those of the house.
-    pub selection_policies: SelectionPolicies,
-    /// A fault to plant in evaluation, in tests.
-    pub evaluate_probe: Option<EvaluateProbe>,
-    /// A fault to plant in the scheduler, in tests.
-    pub apply_probe: Option<Probe>,
-    /// Faults to plant in the store, in tests.
-    #[doc(hidden)]
-    pub planted: Planted,
-}
-
-impl Default for AppOptions {
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock::new()),
-            scheduling_policies: SchedulingPolicies::standard(),
-            selection_policies: SelectionPolicies::standard(),
-            evaluate_probe: None,
-            apply_probe: None,
-            planted: Planted::default(),
-        }
-    }
-}
-
 /// A running server.
 pub struct App {
     address: SocketAddr,
     handle: Handle,
     store: Store,
+    /// What its handlers share, for the program that it is part of.
+    state: AppState,
     router: axum::Router,
+    executors: Arc<Executors>,
+    keeper: Arc<Keeper>,
+    /// How long work that lives in this process may take to end when it stops.
+    graceful_shutdown: Duration,
     /// Stops the listener.
     stop_listening: CancellationToken,
     /// Ends streams.
@@ -167,12 +120,27 @@ impl App {
                 source.tenant_id = tenant;
             }
         }
-        let settings = Settings {
+        let mut settings = Settings {
             scheduling_policies: options.scheduling_policies,
             selection_policies: options.selection_policies,
             ..settings::settings(&config, &names)
         };
         settings.check()?;
+        settings.installation = writer.installation().await?;
+        let installation = settings.installation.clone();
+        let installation = &*installation;
+        let configured =
+            executors::configured(&config, &secrets, address, installation, &options.clock).await?;
+        let setups =
+            executors::setups(&config, &settings.catalogue, configured, options.executors)?;
+        let catalogue = &settings.catalogue;
+        let (own, clock) = (&options.provisioners, &options.clock);
+        let made = fleets::fleets(&config, &secrets, catalogue, own, clock, installation).await?;
+        let pools = setups.iter().map(|(name, setup)| (name.clone(), setup.options.pool_id));
+        let pools: BTreeMap<_, _> = pools.chain(made.executors.clone()).collect();
+        settings.executors = pools.keys().cloned().collect();
+        settings.router = executors::router(&config, options.routing, catalogue, pools)?;
+        settings.fleets = made.settings;
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
         let router = settings.router.clone();
@@ -222,6 +190,19 @@ impl App {
             gone.cancel();
         });
 
+        let served = executor::Server {
+            handle: handle.clone(),
+            store: store.clone(),
+            logs: logs.clone(),
+            clock: Arc::clone(&options.clock),
+        };
+        let executors = Arc::new(Executors::start(setups, &served));
+        let server_url = executors::base_url(&config, address);
+        let keeper =
+            Keeper::new(made.setups, served, server_url, installation, made.list_interval_ms);
+        let keeper = Arc::new(keeper);
+        tokio::spawn(Arc::clone(&keeper).run());
+        let graceful_shutdown = millis(config.server.graceful_shutdown_timeout_ms);
         let adopt_interval = millis(config.instances.adopt_interval_ms);
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
@@ -249,6 +230,8 @@ impl App {
             trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             pruner,
+            executors: Arc::clone(&executors),
+            keeper: Arc::clone(&keeper),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
             reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
             scheduler: config.scheduler,
@@ -262,11 +245,24 @@ impl App {
             next_poll: AtomicU64::new(1),
         }));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
-        let router = crate::api::router(state);
+        let router = crate::api::router(state.clone());
         let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());
         let listener = tokio::spawn(listening);
         tracing::info!(%address, "listening");
-        Ok(Self { address, handle, store, router, stop_listening, stopping, listener, driver_gone })
+        Ok(Self {
+            address,
+            handle,
+            store,
+            state,
+            router,
+            executors,
+            keeper,
+            graceful_shutdown,
+            stop_listening,
+            stopping,
+            listener,
+            driver_gone,
+        })
     }
 
     /// Where it listens: with port 0 configured, the port that was taken.
@@ -291,10 +287,13 @@ impl App {
         self.driver_gone.cancelled().await;
     }
 
-    /// Stops: no new connections, the batch in hand is finished, parked polls are answered,
-    /// streams end. Remote runners keep their leases.
+    /// Stops: executors take nothing new, and what lives in this process may end. Then no new
+    /// connections, the batch in hand is finished, parked polls are answered, streams end. Remote runners
+    /// keep their leases.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        self.keeper.stop();
+        self.executors.stop(self.graceful_shutdown).await;
         self.handle.stop().await;
         self.driver_gone.cancelled().await;
         self.stopping.cancel();

@@ -1,9 +1,10 @@
 //! The only place that reads a clock or draws a random number; `clippy.toml` forbids it elsewhere.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::Rng as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::model::{Entropy, Now};
 
@@ -22,14 +23,13 @@ pub trait Clock: Send + Sync + 'static {
 /// The machine's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start: Mark,
 }
 
 impl SystemClock {
     /// A clock whose monotonic milliseconds count from this call.
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Mark::now() }
     }
 }
 
@@ -53,8 +53,44 @@ impl Clock for SystemClock {
     }
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A moment on the clock that nobody can set. It goes on while the machine is suspended, as the clocks
+/// of all others do: a leader that wakes must know that its term is over. `Instant` stands still there.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Mark(Duration);
+
+#[cfg(target_os = "linux")]
+impl Mark {
+    fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Self(Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0)))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now().0.saturating_sub(self.0)
+    }
+}
+
+/// A moment on the clock that nobody can set. Whether it goes on in suspension is the system's choice.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct Mark(std::time::Instant);
+
+#[cfg(not(target_os = "linux"))]
+impl Mark {
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// A clock that stands still until a test moves it.
@@ -112,6 +148,11 @@ pub fn secret_token(prefix: &str, entropy: &mut dyn Entropy) -> String {
     token
 }
 
+/// What is kept of a token: it is random and long, so its plain hash cannot be turned back.
+pub fn token_hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}
+
 /// A UUID of version 7 (RFC 9562): its order is the order of `now`, the rest is random.
 pub fn uuid_v7(now: Now, entropy: &mut dyn Entropy) -> uuid::Uuid {
     let mut random = [0; 10];
@@ -119,4 +160,23 @@ pub fn uuid_v7(now: Now, entropy: &mut dyn Entropy) -> uuid::Uuid {
     random[8..].copy_from_slice(&entropy.next_u64().to_le_bytes()[..2]);
     let millis = u64::try_from(now.wall_ms).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "it is what the clock is compared to")]
+    fn the_monotonic_clock_goes_as_fast_as_that_of_the_standard_library() {
+        let (clock, instant) = (SystemClock::new(), std::time::Instant::now());
+        let begin = clock.now().mono_ms;
+        assert!((0..1_000).contains(&begin), "it counts from its making: {begin}");
+        while instant.elapsed() < Duration::from_millis(30) {
+            std::hint::spin_loop();
+        }
+        let passed = clock.now().mono_ms;
+        assert!(passed >= begin + 29, "{begin} to {passed}");
+        assert!(clock.seconds() * 1_000.0 >= passed as f64);
+    }
 }

@@ -124,3 +124,5 @@ pub mod telemetry;
 pub mod trigger;
 pub mod webhook;
 pub mod workflow;
+
+pub use app::DefaultRunner;

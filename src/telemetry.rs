@@ -3,9 +3,8 @@
 //!
 //! A metric is a public field of [`Metrics`]: whoever does the work increments it. What the
 //! scheduler does is counted by the driver's [`Meter`]. `docs/metrics.md` has all of them, and a
-//! test holds it true. Log lines carry
-//! the ids of what they are about under the names of [`LOG_FIELDS`]. Secrets, signatures, tokens,
-//! bodies and job logs are never logged.
+//! test holds it true. Log lines carry the ids of what they are about under the names of
+//! [`LOG_FIELDS`]. Secrets, signatures, tokens, bodies and job logs are never logged.
 //!
 //! Deliberately absent: the HTTP route that serves the metrics (`api`), traces over the network.
 
@@ -111,6 +110,8 @@ pub struct Metrics {
     pub runners_online: Gauge,
     /// `dispatchyard_polls_parked`.
     pub polls_parked: Gauge,
+    /// `dispatchyard_runner_streams`.
+    pub runner_streams: Gauge,
     /// `dispatchyard_store_reloads_total`.
     pub store_reloads: Counter,
     /// `dispatchyard_http_requests_total` by method, route and status.
@@ -142,6 +143,7 @@ impl Metrics {
             decision_seconds: Histogram::new(exponential_buckets(0.000_001, 4.0, 12)),
             runners_online: Gauge::default(),
             polls_parked: Gauge::default(),
+            runner_streams: Gauge::default(),
             store_reloads: Counter::default(),
             http_requests: Family::default(),
             instances: InstanceMetrics::default(),
@@ -248,6 +250,12 @@ impl Metrics {
             self.polls_parked.clone(),
         );
         table.add(
+            "runner_streams",
+            &[],
+            "Streams of runners that are open",
+            self.runner_streams.clone(),
+        );
+        table.add(
             "store_reloads",
             &[],
             "Times that the state was loaded: once at the start, then after each failed or unknown commit",
@@ -279,7 +287,6 @@ impl Default for Metrics {
 mod tests {
     use super::*;
     use crate::model::{AssignmentOutcome, JobPriority, JobStateKind, Promise, RequeueReason};
-
     /// All of them, each with one number.
     fn touched() -> Metrics {
         let metrics = Metrics::new();
@@ -304,8 +311,9 @@ mod tests {
         queue.routed.get_or_create(&RoutedLabels::new(Some("gpu"))).inc();
         queue.sla_misses.get_or_create(&LateLabels::new("p", "t", Promise::Deadline)).inc();
         fleet.runners.get_or_create(&PoolStateLabels::new("p", "online")).set(2);
-        fleet.slots.get_or_create(&pool).set(8);
-        fleet.slots_used.get_or_create(&pool).set(4);
+        for (gauge, value) in [(&fleet.slots, 8), (&fleet.slots_used, 4), (&fleet.desired, 3)] {
+            gauge.get_or_create(&pool).set(value);
+        }
         fleet.busy.get_or_create(&pool).set(0.5);
         metrics.retention.pruned.get_or_create(&PrunedLabels::new("jobs")).inc();
         metrics.retention.show(

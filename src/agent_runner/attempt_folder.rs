@@ -7,6 +7,7 @@
 //!   log            the spool
 //!   event.json, payload, needs.json, output, steps/   handed to steps by their paths
 //!   workspace/     where steps run
+//! warm/<resource>-<unit>/   where they run instead, when the job holds a unit whose workspace is kept
 //! ```
 
 use std::io::{self, Write as _};
@@ -39,19 +40,22 @@ pub(super) struct ProcessRecord {
 pub(super) struct AttemptFolder {
     path: PathBuf,
     key: String,
+    workspace: PathBuf,
 }
 
 impl AttemptFolder {
-    /// Makes the folder; what an earlier attempt of that name left is removed.
+    /// Makes the folder, with a workspace of its own unless one is `kept`; what an earlier attempt of that name left is removed.
     pub(super) async fn create(
         jobs: &Path,
         job: JobId,
         attempt: u32,
         key: String,
+        kept: Option<PathBuf>,
     ) -> io::Result<Self> {
         let path = jobs.join(format!("{job}-{attempt}"));
         remove(&path).await?;
-        let folder = Self { path, key };
+        let workspace = kept.unwrap_or_else(|| path.join("workspace"));
+        let folder = Self { path, key, workspace };
         let mut private = std::fs::DirBuilder::new();
         private.mode(0o700).create(&folder.path)?;
         // Before anything is spawned: the marker finds even what the groups do not name yet.
@@ -61,7 +65,7 @@ impl AttemptFolder {
             members: Vec::new(),
         };
         std::fs::write(folder.path.join("attempt.json"), serde_json::to_vec(&record)?)?;
-        std::fs::create_dir(folder.workspace())?;
+        std::fs::create_dir_all(folder.workspace())?;
         std::fs::create_dir(folder.path.join("steps"))?;
         std::fs::write(folder.file("output"), "")?;
         Ok(folder)
@@ -69,7 +73,7 @@ impl AttemptFolder {
 
     /// Where steps run.
     pub(super) fn workspace(&self) -> PathBuf {
-        self.path.join("workspace")
+        self.workspace.clone()
     }
 
     /// A file of the attempt, outside the workspace.
@@ -155,7 +159,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_is_fresh_and_its_record_tells_groups_until_it_is_closed() {
         let jobs = tempfile::tempdir().expect("tempdir");
-        let make = || AttemptFolder::create(jobs.path(), JobId(3), 2, "key".into());
+        let make = || AttemptFolder::create(jobs.path(), JobId(3), 2, "key".into(), None);
         let old = make().await.expect("made");
         std::fs::write(old.workspace().join("left"), "x").expect("written");
         let locked = old.workspace().join("locked");

@@ -17,7 +17,6 @@ pub(super) fn detect(options: &RunnerOptions) -> RunnerCapabilities {
     let labels = given.chain(["self-hosted", os, architecture]).map(Into::into).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunnerCapabilities {
-        cost_micros_per_hour: 0,
         labels,
         architecture: architecture.into(),
         os: os.into(),
@@ -28,7 +27,7 @@ pub(super) fn detect(options: &RunnerOptions) -> RunnerCapabilities {
         region: options.region.as_deref().map(Into::into),
         zone: options.zone.as_deref().map(Into::into),
         max_parallel_jobs: options.slots,
-        current_jobs: 0,
+        ..RunnerCapabilities::default()
     }
     .normalised()
 }
@@ -76,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_runner_offers_its_own_labels_and_those_that_every_runner_has() {
-        let mut options = RunnerOptions::new("http://127.0.0.1:1", "t", "w");
+        let mut options =
+            RunnerOptions::new("http://127.0.0.1:1", std::path::PathBuf::from("t"), "w");
         options.labels = vec!["Fast".into()];
         options.slots = 3;
         let offered = detect(&options);

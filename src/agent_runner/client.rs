@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::wire::{
     CompleteRequest, CompleteResponse, HeartbeatRequest, HeartbeatResponse, HeldLease, JobContext,
-    LeaseBody, LogAck, PollRequest, PollResponse, ReleaseRequest,
+    LeaseBody, LogAck, PollRequest, PollResponse, ReleaseRequest, StreamRequest,
 };
 use crate::clock::OsEntropy;
 use crate::model::RequeueReason;
@@ -32,6 +32,11 @@ impl Client {
         Self { transport, registration }
     }
 
+    /// As [`Registration::refused`].
+    pub(super) async fn refused(&self) {
+        self.registration.refused().await;
+    }
+
     /// Who we are now, and what the server asked of us.
     pub(super) fn session(&self) -> Arc<Session> {
         self.registration.session()
@@ -45,6 +50,13 @@ impl Client {
             Call { patience, ..Call::post(path, request) }
         })
         .await
+    }
+
+    /// Opens a stream of work: tried once, because there are polls in its place.
+    pub(super) async fn stream(&self, request: &StreamRequest) -> Result<Pieces, CallError> {
+        let session = self.session();
+        let path = format!("/api/v1/runners/{}/stream", session.answer.runner_id);
+        self.transport.stream(&session.answer.token, Call::post(path, request)).await
     }
 
     /// Renews leases: tried once, because by the next try there may be others.
@@ -118,7 +130,7 @@ impl Client {
         held: &HeldLease,
         reason: RequeueReason,
     ) -> Result<(), CallError> {
-        let body = ReleaseRequest { nonce: held.nonce, reason };
+        let body = ReleaseRequest { nonce: held.nonce, reason, error: None };
         let path = format!("/api/v1/leases/{}/release", held.lease);
         self.until_answered("release", |_| Call::post(path.clone(), &body)).await.map(drop)
     }

@@ -2,8 +2,9 @@
 //! event text reaches it. Pure.
 //!
 //! Layers, each over the one before: `PATH HOME LANG TMPDIR` of the runner and `CI=true`; the
-//! job's `env`; the step's `env`; `DISPATCHYARD_*` and `TRACEPARENT`, which nobody can override.
-//! Nothing else of the runner's own environment is handed on, so none of its secrets is.
+//! runner's secrets, for jobs that may have them; the job's `env`; the step's `env`; `DISPATCHYARD_*`
+//! and `TRACEPARENT`, which nobody can override. Nothing else of the runner's own environment is
+//! handed on.
 //!
 //! A job that holds units of resources is told which ones: `DISPATCHYARD_UNIT_<NAME>=0,2`, the name
 //! in upper case and with `_` for whatever is no letter or digit of ASCII. `DISPATCHYARD_UNITS` has
@@ -15,11 +16,16 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::api::wire::{Assignment, JobContext};
-use crate::model::{HeldUnits, TrustLevel};
+use crate::model::{HeldUnits, Trust, TrustLevel};
+
+use super::{RunnerError, RunnerOptions};
 
 /// The longest value that comes from an event; Linux refuses to start a process with one of
 /// 128 KiB. The whole text is in the file named by `DISPATCHYARD_EVENT_PATH`.
 pub(super) const EVENT_VALUE_BYTES_MAX: usize = 32 * 1024;
+
+/// The longest secret, in bytes: all its forms are compiled and kept in memory.
+const SECRET_BYTES_MAX: usize = 48 * 1024;
 
 /// Names that only the runner sets.
 const OWN_PREFIX: &str = "DISPATCHYARD_";
@@ -49,7 +55,7 @@ const EVENT_VALUES: [(&str, &str); 20] = [
 ];
 
 /// Variables of one process.
-pub(super) type Variables = BTreeMap<String, OsString>;
+pub(crate) type Variables = BTreeMap<String, OsString>;
 
 /// What the runner's own environment gives to every step.
 pub(super) fn inherited(runner: impl Fn(&str) -> Option<OsString>) -> Variables {
@@ -65,8 +71,34 @@ pub(super) fn inherited(runner: impl Fn(&str) -> Option<OsString>) -> Variables 
     variables
 }
 
+/// The secrets that the options name, from the runner's own environment.
+///
+/// # Errors
+/// [`RunnerError::Option`] when one is missing, empty or too long: an operator who names a secret
+/// wants jobs to have it.
+pub(super) fn secrets(
+    names: &[String],
+    runner: impl Fn(&str) -> Option<OsString>,
+) -> Result<Variables, RunnerError> {
+    let read = |name: &String| {
+        let value = runner(name).unwrap_or_default();
+        let reason = match value.len() {
+            0 => format!("`{name}` is not set in the runner's environment, or empty"),
+            1..=SECRET_BYTES_MAX => return Ok((name.clone(), value)),
+            len => format!("`{name}` has {len} bytes, more than {SECRET_BYTES_MAX}"),
+        };
+        Err(RunnerError::Option { name: "--secret-env", reason })
+    };
+    names.iter().map(read).collect()
+}
+
+/// Whether a job gets the runner's secrets.
+pub(super) fn gets_secrets(trust: &Trust, options: &RunnerOptions) -> bool {
+    trust.level == TrustLevel::Trusted || options.secrets_for_untrusted
+}
+
 /// What tells a step which job it is part of and what happened.
-pub(super) fn job_values(job: &Assignment, context: &JobContext, runner: &str) -> Variables {
+pub(crate) fn job_values(job: &Assignment, context: &JobContext, runner: &str) -> Variables {
     let trust = match context.trust.level {
         TrustLevel::Trusted => "trusted",
         TrustLevel::Untrusted => "untrusted",
@@ -115,14 +147,18 @@ fn unit_values(units: &HeldUnits) -> Vec<(String, String)> {
 pub(super) fn overlay(variables: &mut Variables, layer: &BTreeMap<String, String>) -> Vec<String> {
     let mut refused = Vec::new();
     for (name, value) in layer {
-        let sound = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
-        if sound && !name.starts_with(OWN_PREFIX) {
+        if may_be_set(name) && !value.contains('\0') {
             variables.insert(name.clone(), value.into());
         } else {
             refused.push(name.replace('\0', "\u{fffd}"));
         }
     }
     refused
+}
+
+/// Whether somebody else than the runner may set a variable of that name.
+pub(crate) fn may_be_set(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with(OWN_PREFIX)
 }
 
 fn event_values(event: &Value) -> Vec<(&'static str, String)> {
@@ -158,6 +194,31 @@ mod tests {
         let names: Vec<&str> = variables.keys().map(String::as_str).collect();
         assert_eq!(names, ["CI", "HOME", "LANG", "PATH", "TMPDIR"]);
         assert_eq!(inherited(|_| None)["LANG"], "C.UTF-8");
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_is_an_error_and_strangers_get_none() {
+        let runner = |name: &str| match name {
+            "TOKEN" => Some("secret".into()),
+            "LONG" => Some("x".repeat(SECRET_BYTES_MAX + 1).into()),
+            _ => None,
+        };
+        let read = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            secrets(&names, runner).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&["TOKEN"]), Ok([("TOKEN".to_owned(), "secret".into())].into()));
+        assert!(read(&["TOKEN", "OTHER"]).is_err_and(|error| error.contains("`OTHER` is not set")));
+        assert!(read(&["LONG"]).is_err_and(|error| error.contains("`LONG` has")));
+
+        let mut options =
+            RunnerOptions::new("http://127.0.0.1:1", std::path::PathBuf::from("t"), "w");
+        let trust = |level| Trust { level, reason: String::new() };
+        assert!(gets_secrets(&trust(TrustLevel::Trusted), &options));
+        assert!(!gets_secrets(&trust(TrustLevel::Untrusted), &options));
+        assert!(!gets_secrets(&trust(TrustLevel::Unknown), &options));
+        options.secrets_for_untrusted = true;
+        assert!(gets_secrets(&trust(TrustLevel::Untrusted), &options));
     }
 
     #[test]

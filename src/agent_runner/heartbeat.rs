@@ -1,4 +1,5 @@
-//! Keeps leases alive, also while polls hang or fail, and hears what the server says of them.
+//! Keeps leases and the stream alive, also while polls hang or fail, and hears what the server says
+//! of them.
 
 use std::time::Duration;
 
@@ -11,15 +12,18 @@ use super::table::Order;
 /// The shortest interval that is obeyed: a zero from the server must not become a busy loop.
 const INTERVAL_MIN: Duration = Duration::from_millis(50);
 
-/// Sends heartbeats while leases are held. Never returns.
+/// Sends heartbeats while leases are held or a stream is open. Never returns.
 pub(super) async fn run(shared: &Shared) {
     let mut backoff = shared.client.backoff();
     let mut wait = interval(shared);
     loop {
-        let mut changed = shared.table.subscribe();
-        if shared.table.len() == 0 {
-            // The sender lives in the table: it cannot be gone.
-            let _ = changed.changed().await;
+        let (mut changed, mut streaming) = (shared.table.subscribe(), shared.streaming.subscribe());
+        if shared.table.len() == 0 && !*streaming.borrow_and_update() {
+            // The senders live as long as this runs: they cannot be gone.
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = streaming.changed() => {}
+            }
             continue;
         }
         tokio::time::sleep(wait).await;
@@ -51,8 +55,7 @@ fn interval(shared: &Shared) -> Duration {
 
 fn obey(shared: &Shared, answer: &HeartbeatResponse) {
     for lease in &answer.lost {
-        tracing::warn!(%lease, "lease lost: its work is killed");
-        shared.table.order(*lease, Order::Forget);
+        shared.table.lost(*lease);
     }
     for lease in &answer.cancel {
         shared.table.order(*lease, Order::Cancel);

@@ -170,12 +170,17 @@ pub(super) struct Pieces {
 impl Pieces {
     /// The next piece; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
-        let piece = tokio::time::timeout(self.patience, self.response.chunk()).await;
-        piece.map_err(|_| silent())?.map_err(CallError::unreachable)
+        let patience = self.patience;
+        tokio::time::timeout(patience, self.whenever()).await.map_err(|_| silent())?
+    }
+
+    /// The same, however long it takes. Dropping the future loses nothing.
+    pub(super) async fn whenever(&mut self) -> Result<Option<Bytes>, CallError> {
+        self.response.chunk().await.map_err(CallError::unreachable)
     }
 }
 
-fn silent() -> CallError {
+pub(super) fn silent() -> CallError {
     CallError::Unreachable("no answer in time".to_owned())
 }
 

@@ -10,18 +10,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::api::wire::{Assignment, CompleteRequest, HeldLease, JobContext};
-use crate::model::{AttemptOutcome, JobResult, RequeueReason};
+use crate::model::{AttemptOutcome, JobResult, RequeueReason, TrustLevel};
 
 use super::attempt_folder::{AttemptFolder, MARKER};
-use super::environment;
+use super::environment::{self, Variables};
 use super::event_files::{self, PrepareError};
 use super::http::CallError;
 use super::leftovers;
 use super::logship::{self, Shipped};
 use super::outputs;
+use super::secrets::Secrets;
 use super::shared::Shared;
 use super::spool::Spool;
 use super::step::{Steps, WorkEnd, millis};
@@ -32,6 +33,8 @@ pub(super) struct Attempt {
     shared: Arc<Shared>,
     job: Assignment,
     held: HeldLease,
+    /// What this job must not show: the runner's secrets, and those that it names itself.
+    secrets: Arc<Secrets>,
     orders: watch::Receiver<Order>,
     _place: Membership,
 }
@@ -52,16 +55,40 @@ impl Attempt {
         place: Membership,
     ) -> Self {
         let held = HeldLease { lease: job.lease, nonce: job.nonce };
-        Self { shared, job, held, orders, _place: place }
+        let secrets = Secrets::under(&shared.secrets);
+        Self { shared, job, held, secrets, orders, _place: place }
     }
 
     /// Carries the attempt out.
     pub(super) async fn run(mut self) {
-        let end = match self.start().await {
-            Ok(context) => self.carry_out(&context).await,
+        let end = match self.slot().await {
+            Ok(_held) => match self.start().await {
+                Ok(context) => self.carry_out(&context).await,
+                Err(end) => end,
+            },
             Err(end) => end,
         };
+        // The slot is free by now: a stream gives it away before the answer to this is here.
         self.conclude(end).await;
+    }
+
+    /// Waits for a slot. There is one, unless the server has ended a lease whose work is still being
+    /// stopped here.
+    async fn slot(&mut self) -> Result<OwnedSemaphorePermit, End> {
+        let patience = millis(self.job.ack_window_ms / 2);
+        let order = tokio::select! {
+            slot = Arc::clone(&self.shared.slots).acquire_owned() => match slot {
+                Ok(slot) => return Ok(slot),
+                // Nobody closes it.
+                Err(_) => Order::GiveBack,
+            },
+            order = ordered(&mut self.orders, Order::GiveBack) => order,
+            () = tokio::time::sleep(patience) => {
+                tracing::warn!(job_id = %self.job.job_id, "no room for this job: it is given back");
+                Order::GiveBack
+            }
+        };
+        Err(stopped(order, cancelled()))
     }
 
     /// Asks what to do. A lease that waited too long is told so by the server.
@@ -72,7 +99,7 @@ impl Attempt {
             }
             order = ordered(&mut self.orders, Order::GiveBack) => order,
         };
-        Err(stopped(order, None))
+        Err(stopped(order, cancelled()))
     }
 
     fn cannot_start(&self, error: &CallError) -> End {
@@ -91,12 +118,15 @@ impl Attempt {
         let (jobs, options) = (self.shared.folder.jobs(), &self.shared.options);
         let (id, attempt) = (self.job.job_id, self.job.attempt);
         let key = format!("{}/{id}-{attempt}/{}", self.shared.instance_id, self.job.lease);
-        let folder = match AttemptFolder::create(&jobs, id, attempt, key).await {
+        // What a stranger left there would be carried out by the next job.
+        let is_trusted = context.trust.level == TrustLevel::Trusted;
+        let kept = is_trusted.then(|| self.shared.folder.kept_workspace(options, &self.job.units));
+        let folder = match AttemptFolder::create(&jobs, id, attempt, key, kept.flatten()).await {
             Ok(folder) => folder,
             Err(error) => return self.cannot_prepare(&error.into()),
         };
-        let clock = Arc::clone(&self.shared.clock);
-        let spool = Spool::create(folder.file("log"), clock, options.log_bytes_max).await;
+        let (clock, secrets) = (Arc::clone(&self.shared.clock), Arc::clone(&self.secrets));
+        let spool = Spool::create(folder.file("log"), clock, options.log_bytes_max, secrets).await;
         let end = match spool {
             Ok(spool) => self.work_and_ship(context, &folder, &Arc::new(spool)).await,
             Err(error) => self.cannot_prepare(&error.into()),
@@ -149,7 +179,7 @@ impl Attempt {
             prepared = event_files::write(&self.shared, &self.held, context, folder, &mut own) => {
                 prepared
             }
-            order = ordered(&mut orders, Order::Cancel) => return stopped(order, None),
+            order = ordered(&mut orders, Order::Cancel) => return stopped(order, cancelled()),
             () = &mut deadline => {
                 let error = "the job's time was over before its first step".to_owned();
                 return End::Finished(timed_out(error));
@@ -159,6 +189,7 @@ impl Attempt {
             return self.cannot_prepare(&error);
         }
         let mut base = environment::inherited(|name| std::env::var_os(name));
+        self.add_secrets(context, &mut base, spool).await;
         for name in environment::overlay(&mut base, &context.env) {
             spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;
         }
@@ -176,23 +207,35 @@ impl Attempt {
         self.result(end, folder, spool).await
     }
 
+    /// Gives the operator's secrets to a job that may have them.
+    async fn add_secrets(&self, context: &JobContext, base: &mut Variables, spool: &Spool) {
+        let secrets = &self.shared.secret_variables;
+        if environment::gets_secrets(&context.trust, &self.shared.options) {
+            base.extend(secrets.clone());
+        } else if !secrets.is_empty() {
+            let reason = &context.trust.reason;
+            let why = if reason.is_empty() { "nobody vouches for its event" } else { reason };
+            spool.line(&format!("##[warning] not trusted, so without secrets: {why}")).await;
+        }
+    }
+
     async fn result(&self, end: WorkEnd, folder: &AttemptFolder, spool: &Spool) -> End {
         let file = folder.file("output");
-        let outputs = tokio::task::spawn_blocking(move || outputs::read(&file)).await;
+        let secrets = Arc::clone(&self.secrets);
+        let outputs = tokio::task::spawn_blocking(move || outputs::read(&file, &secrets)).await;
         let outputs = outputs.unwrap_or_default();
         for complaint in &outputs.complaints {
             spool.line(&format!("##[warning] {complaint}")).await;
         }
         let result = match end {
             WorkEnd::Completed => JobResult::success(),
-            WorkEnd::Failed(exit_code, error) => {
-                JobResult { exit_code, ..JobResult::failed(error) }
-            }
-            WorkEnd::TimedOut(error) => timed_out(error),
-            WorkEnd::Stopped(order) => {
+            WorkEnd::Failed(exit, error) => exit.of(JobResult::failed(error)),
+            WorkEnd::TimedOut(exit, error) => exit.of(timed_out(error)),
+            WorkEnd::Stopped(order, exit) => {
                 // A cancel may have become more while the work was stopping.
                 let order = order.max(*self.orders.borrow());
-                return stopped(order, Some(outputs.values));
+                let result = JobResult { outputs: outputs.values, ..exit.of(cancelled()) };
+                return stopped(order, result);
             }
         };
         End::Finished(JobResult { outputs: outputs.values, ..result })
@@ -208,7 +251,7 @@ impl Attempt {
             }
             End::Finished(result) => {
                 tracing::info!(job_id = %id, attempt, outcome = ?result.outcome, "job ended");
-                let request = completion(&self.held, result);
+                let request = self.completion(result);
                 tokio::select! {
                     answer = self.shared.client.complete(&self.held, &request) => answer.map(drop),
                     () = self.given_up() => return,
@@ -225,6 +268,13 @@ impl Attempt {
         if let Err(error) = answer {
             tracing::warn!(job_id = %id, attempt, %error, "the job's end was not accepted");
         }
+    }
+
+    /// The end as it is sent: outputs were masked where they were read.
+    fn completion(&self, result: JobResult) -> CompleteRequest {
+        let JobResult { outcome, exit_code, signal, error, outputs } = result;
+        let error = error.map(|error| self.secrets.mask(&error));
+        CompleteRequest { nonce: self.held.nonce, outcome, exit_code, signal, error, outputs }
     }
 
     /// The lease is lost, or the runner was forced to leave and has tried long enough.
@@ -264,19 +314,15 @@ fn timed_out(error: String) -> JobResult {
     JobResult { outcome: AttemptOutcome::TimedOut, ..JobResult::failed(error) }
 }
 
-fn stopped(order: Order, outputs: Option<std::collections::BTreeMap<String, String>>) -> End {
+fn cancelled() -> JobResult {
+    JobResult { outcome: AttemptOutcome::Cancelled, ..JobResult::failed("cancelled") }
+}
+
+/// What an order makes of stopped work, which by itself ended with `result`.
+fn stopped(order: Order, result: JobResult) -> End {
     match order {
         Order::Forget => End::Forget,
         Order::GiveBack => End::GiveBack(RequeueReason::Drained),
-        Order::Work | Order::Cancel => End::Finished(JobResult {
-            outcome: AttemptOutcome::Cancelled,
-            outputs: outputs.unwrap_or_default(),
-            ..JobResult::failed("cancelled")
-        }),
+        Order::Work | Order::Cancel => End::Finished(result),
     }
-}
-
-fn completion(held: &HeldLease, result: JobResult) -> CompleteRequest {
-    let JobResult { outcome, exit_code, error, outputs } = result;
-    CompleteRequest { nonce: held.nonce, outcome, exit_code, error, outputs }
 }

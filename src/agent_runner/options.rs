@@ -3,7 +3,42 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::RunnerError;
+use super::{RunnerError, StepLimits, environment};
+
+/// How a runner asks for work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WorkTransport {
+    /// By a stream; while that is broken, or there is none, by polls.
+    #[default]
+    Auto,
+    /// By polls alone.
+    Poll,
+}
+
+/// Where a runner finds the token by which it registers.
+#[derive(Clone)]
+pub enum TokenSource {
+    /// `--token-file`: in this file, which is read again with each registration, so that a rotated
+    /// token needs no restart.
+    File(PathBuf),
+    /// This is it.
+    Value(String),
+}
+
+impl std::fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Value(_) => f.write_str("Value(..)"),
+        }
+    }
+}
+
+impl From<PathBuf> for TokenSource {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
 
 /// Settings of one runner process. Heartbeat interval and the longest poll come from the server's
 /// answer to `register`.
@@ -11,9 +46,8 @@ use super::RunnerError;
 pub struct RunnerOptions {
     /// `--server`: the server's base address, `http://` or `https://`.
     pub server: String,
-    /// `--token-file`: holds the registration token; read again with each registration, so that a
-    /// rotated token needs no restart.
-    pub token_file: PathBuf,
+    /// Where the registration token is.
+    pub token: TokenSource,
     /// `--work-dir`: identity, logs and workspaces; one runner at a time.
     pub work_dir: PathBuf,
     /// `--name`: what people call it. Default: the host's name.
@@ -33,10 +67,26 @@ pub struct RunnerOptions {
     pub region: Option<String>,
     /// `--zone`: where in the region it stands.
     pub zone: Option<String>,
+    /// `--transport`: how it asks for work. Default: by a stream, and by polls while there is none.
+    pub transport: WorkTransport,
+    /// `--jobs-max`: leave after so many jobs. Default: never.
+    pub jobs_max: Option<u32>,
     /// `--ephemeral`: deregister on leaving instead of staying known as offline. Default no.
     pub ephemeral: bool,
     /// `--keep-workspaces`: leave the folders of ended attempts for debugging. Default no.
     pub keep_workspaces: bool,
+    /// `--secret-env`: variables of the runner's own environment that steps of trusted jobs get, and
+    /// that are masked in all that is sent. Default none.
+    pub secret_env: Vec<String>,
+    /// `--secrets-for-untrusted`: give them to jobs that a stranger may have caused, too. Default no.
+    pub secrets_for_untrusted: bool,
+    /// `--warm-workspace`: resources each unit of which has a workspace that is kept. Default none.
+    pub warm_workspaces: Vec<String>,
+    /// `--warm-dir`: where these are. Default: `warm` in the work folder.
+    pub warm_dir: Option<PathBuf>,
+    /// `--step-.._max`: what each process of a step may use. Default: no core files, else the
+    /// runner's own limits.
+    pub step_limits: StepLimits,
     /// Between TERM and KILL when work is stopped. Default 10 s.
     pub grace_ms: u64,
     /// How long a drain may take before it becomes a forced stop. Default 300 s.
@@ -53,6 +103,8 @@ pub struct RunnerOptions {
     pub retry_initial_ms: u64,
     /// The longest such delay. Default 10 s.
     pub retry_max_ms: u64,
+    /// The longest delay before the stream is tried again, beside polls. Default 60 s.
+    pub stream_retry_max_ms: u64,
     /// The longest time that a log line waits for company. Default 200 ms.
     pub log_flush_ms: u64,
     /// The most log bytes in one call, which is also what shipping holds in memory. Default 128 KiB.
@@ -66,12 +118,12 @@ impl RunnerOptions {
     /// The defaults, with what has none.
     pub fn new(
         server: impl Into<String>,
-        token_file: impl Into<PathBuf>,
+        token: impl Into<TokenSource>,
         work_dir: impl Into<PathBuf>,
     ) -> Self {
         Self {
             server: server.into(),
-            token_file: token_file.into(),
+            token: token.into(),
             work_dir: work_dir.into(),
             name: super::capabilities::host_name(),
             pool: None,
@@ -81,8 +133,15 @@ impl RunnerOptions {
             gpu: 0,
             region: None,
             zone: None,
+            transport: WorkTransport::Auto,
+            jobs_max: None,
             ephemeral: false,
             keep_workspaces: false,
+            secret_env: Vec::new(),
+            secrets_for_untrusted: false,
+            warm_workspaces: Vec::new(),
+            warm_dir: None,
+            step_limits: StepLimits::default(),
             grace_ms: 10_000,
             drain_timeout_ms: 300_000,
             release_wait_ms: 5_000,
@@ -91,6 +150,7 @@ impl RunnerOptions {
             request_timeout_ms: 30_000,
             retry_initial_ms: 200,
             retry_max_ms: 10_000,
+            stream_retry_max_ms: 60_000,
             log_flush_ms: 200,
             log_batch_bytes_max: 128 * 1024,
             log_bytes_max: 64 * 1024 * 1024,
@@ -119,9 +179,17 @@ impl RunnerOptions {
         if self.slots == 0 {
             return refuse("--slots", "0 slots run nothing: give 1 or more".to_owned());
         }
+        if self.jobs_max == Some(0) {
+            return refuse("--jobs-max", "0 jobs are no work: give 1 or more".to_owned());
+        }
         if self.name.trim().is_empty() {
             return refuse("--name", "the name is empty".to_owned());
         }
+        if let Some(name) = self.secret_env.iter().find(|name| !environment::may_be_set(name)) {
+            let reason = format!("`{name}` cannot be a variable of a step");
+            return refuse("--secret-env", reason);
+        }
+        self.step_limits.check()?;
         let positive = [
             ("poll_floor_ms", self.poll_floor_ms),
             ("request_timeout_ms", self.request_timeout_ms),
@@ -165,7 +233,9 @@ mod tests {
 
     #[test]
     fn tokens_are_in_the_clear_on_plain_http_to_another_machine() {
-        let clear = |server: &str| RunnerOptions::new(server, "t", "w").sends_tokens_in_the_clear();
+        let clear = |server: &str| {
+            RunnerOptions::new(server, PathBuf::from("t"), "w").sends_tokens_in_the_clear()
+        };
         assert!(clear("http://10.0.0.5:8080") && clear("http://yard.example"));
         assert!(!clear("https://yard.example") && !clear("http://localhost:1"));
         assert!(!clear("http://127.0.0.1:1") && !clear("http://[::1]:1"));
@@ -174,12 +244,15 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_name() {
         let with = |change: fn(&mut RunnerOptions)| {
-            let mut options = RunnerOptions::new("http://127.0.0.1:1", "t", "w");
+            let mut options =
+                RunnerOptions::new("http://127.0.0.1:1", std::path::PathBuf::from("t"), "w");
             change(&mut options);
             options.check().map_err(|error| error.to_string())
         };
         assert_eq!(with(|_| {}), Ok(()));
         assert!(with(|o| o.slots = 0).is_err_and(|e| e.contains("--slots")));
+        let reserved = |o: &mut RunnerOptions| o.secret_env = vec!["DISPATCHYARD_X".into()];
+        assert!(with(reserved).is_err_and(|e| e.contains("`DISPATCHYARD_X`")));
         assert!(with(|o| o.poll_floor_ms = 0).is_err_and(|e| e.contains("poll_floor_ms")));
         assert!(with(|o| o.server = "ftp://x".into()).is_err_and(|e| e.contains("`ftp://x`")));
     }

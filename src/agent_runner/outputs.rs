@@ -1,9 +1,12 @@
-//! Named results: the `name=value` lines that steps append to the file in `DISPATCHYARD_OUTPUT`.
+//! Named results: the `name=value` lines that steps append to the file in `DISPATCHYARD_OUTPUT`,
+//! without secrets.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use super::secrets::Secrets;
 
 /// The most that is read of the file.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -12,17 +15,17 @@ const OUTPUTS_MAX: usize = 100;
 
 /// What was read, and what could not be.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     /// Results by name; a later line replaces an earlier one.
-    pub(super) values: BTreeMap<String, String>,
+    pub(crate) values: BTreeMap<String, String>,
     /// What is wrong with the file, for the job's log.
-    pub(super) complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
 }
 
 /// Reads the file as the steps left it, which may be anything: a link, a pipe, or gone.
-pub(super) fn read(path: &Path) -> Outputs {
+pub(super) fn read(path: &Path, secrets: &Secrets) -> Outputs {
     match read_bounded(path) {
-        Ok(bytes) => parse(&bytes),
+        Ok(bytes) => parse(&bytes, secrets),
         Err(error) => Outputs {
             values: BTreeMap::new(),
             complaints: vec![format!("the output file cannot be read: {error}")],
@@ -44,7 +47,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Outputs {
+/// Reads what was in the file.
+pub(crate) fn parse(bytes: &[u8], secrets: &Secrets) -> Outputs {
     let mut outputs = Outputs::default();
     let too_long = bytes.len() as u64 > FILE_BYTES_MAX;
     let whole = if too_long {
@@ -55,7 +59,9 @@ fn parse(bytes: &[u8]) -> Outputs {
     } else {
         bytes
     };
-    let text = String::from_utf8_lossy(whole).replace('\0', "\u{fffd}");
+    // Before anything is cut: a part of a secret would not be known.
+    let masked = secrets.mask_bytes(whole);
+    let text = String::from_utf8_lossy(&masked).replace('\0', "\u{fffd}");
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match line.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() => {
@@ -83,9 +89,10 @@ mod tests {
 
     #[test]
     fn the_last_line_of_a_name_counts_and_a_line_without_one_is_told() {
-        let outputs = parse(b"a=1\r\n\nb=x=y\na=2\nnonsense\n=v\n");
+        let text = b"a=1\r\n\nb=x=y\na=2 sesame\nnonsense\n=v\n";
+        let outputs = parse(text, &Secrets::new([&b"sesame"[..]]));
         let values: Vec<_> = outputs.values.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(values, [("a", "2"), ("b", "x=y")]);
+        assert_eq!(values, [("a", "2 ***"), ("b", "x=y")]);
         assert_eq!(outputs.complaints.len(), 2, "{:?}", outputs.complaints);
     }
 
@@ -95,15 +102,15 @@ mod tests {
         let (secret, link) = (folder.path().join("secret"), folder.path().join("output"));
         std::fs::write(&secret, "token=1").expect("written");
         std::os::unix::fs::symlink(&secret, &link).expect("linked");
-        let outputs = read(&link);
+        let outputs = read(&link, &Secrets::default());
         assert!(outputs.values.is_empty() && outputs.complaints.len() == 1);
-        assert_eq!(read(&secret).values.len(), 1);
+        assert_eq!(read(&secret, &Secrets::default()).values.len(), 1);
     }
 
     proptest! {
         #[test]
         fn any_file_gives_bounded_outputs(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-            let outputs = parse(&bytes);
+            let outputs = parse(&bytes, &Secrets::default());
             prop_assert!(outputs.values.len() <= OUTPUTS_MAX);
             prop_assert!(outputs.values.keys().all(|name| !name.contains(['\0', '\n'])));
         }

@@ -1,8 +1,9 @@
-//! Carries a process's output, line by line, into the spool.
+//! Carries a process's output, masked and line by line, into the spool.
 //!
 //! The pipe stays open as long as anybody holds it, and a step's background children may hold it
 //! for long. So a step's end does not wait for the pipe's: it waits until what was written before
-//! the leader's exit has been read, and the pump goes on until the attempt ends.
+//! the leader's exit has been read, and the pump goes on until the attempt ends. The beginning of what
+//! may become a secret stays back until nobody can write its end.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::lines::LineSplitter;
+use super::log_mask::LogMask;
 use super::spool::Spool;
 
 const READ_BYTES: usize = 16 * 1024;
@@ -41,7 +43,8 @@ impl Pump {
     pub(super) fn start(output: pipe::Receiver, spool: Arc<Spool>) -> Self {
         let (asked, asks) = watch::channel(Phase::Running);
         let (reaches, reached) = watch::channel(Phase::Running);
-        let worker = Worker { output, spool, splitter: LineSplitter::default() };
+        let mask = LogMask::new(Arc::clone(spool.secrets()));
+        let worker = Worker { output, spool, mask, splitter: LineSplitter::default() };
         Self { asked, reached, task: tokio::spawn(worker.run(asks, reaches)) }
     }
 
@@ -68,6 +71,7 @@ impl Drop for Pump {
 struct Worker {
     output: pipe::Receiver,
     spool: Arc<Spool>,
+    mask: LogMask,
     splitter: LineSplitter,
 }
 
@@ -86,17 +90,18 @@ impl Worker {
                     Err(_) => break,
                 },
             };
-            self.read_what_is_there(&mut buffer).await;
-            self.flush().await;
+            let over = self.read_what_is_there(&mut buffer).await || next == Phase::End;
+            self.flush(over).await;
             reaches.send_replace(next);
             if next == Phase::End {
                 return;
             }
         }
-        self.flush().await;
+        self.flush(true).await;
     }
 
-    async fn read_what_is_there(&mut self, buffer: &mut [u8]) {
+    /// Whether nobody holds the other end any more.
+    async fn read_what_is_there(&mut self, buffer: &mut [u8]) -> bool {
         let mut total = 0;
         while total < PIPE_BYTES_MAX {
             // Not `try_read`: that asks the runtime, which may not have heard of the last bytes
@@ -106,20 +111,28 @@ impl Worker {
                     total += count;
                     self.write(&buffer[..count]).await;
                 }
+                Ok(_) => return true,
                 Err(rustix::io::Errno::INTR) => {}
-                _ => break,
+                Err(_) => break,
             }
         }
+        false
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        let (stamp, mut lines) = (self.spool.stamp(), String::new());
-        self.splitter.push(bytes, |line| put(&mut lines, &stamp, line));
+        let (stamp, mut lines, mut masked) = (self.spool.stamp(), String::new(), Vec::new());
+        self.mask.push(bytes, &mut masked);
+        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line));
         self.spool.append(lines.as_bytes()).await;
     }
 
-    async fn flush(&mut self) {
-        let (stamp, mut lines) = (self.spool.stamp(), String::new());
+    /// Ends the line that is begun; when the output is over, what the mask holds back is part of it.
+    async fn flush(&mut self, over: bool) {
+        let (stamp, mut lines, mut masked) = (self.spool.stamp(), String::new(), Vec::new());
+        if over {
+            self.mask.finish(&mut masked);
+        }
+        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line));
         self.splitter.finish(|line| put(&mut lines, &stamp, line));
         self.spool.append(lines.as_bytes()).await;
     }

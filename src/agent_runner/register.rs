@@ -1,15 +1,17 @@
 //! Who the runner is to the server: registration, and again whenever its token is not accepted.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::api::wire::{RegisterRequest, RegisterResponse};
 use crate::clock::OsEntropy;
 
 use super::backoff::Backoff;
 use super::http::{Call, CallError, Transport};
+use super::secrets::Secrets;
 use super::work_folder::WorkFolder;
-use super::{RunnerError, RunnerOptions};
+use super::{RunnerError, RunnerOptions, TokenSource};
 
 /// One registration: who we are since when.
 #[derive(Debug)]
@@ -25,11 +27,14 @@ pub(super) struct Registration {
     transport: Arc<Transport>,
     folder: Arc<WorkFolder>,
     request: RegisterRequest,
+    /// Is told of each token.
+    secrets: Arc<Secrets>,
     server: String,
-    token_file: PathBuf,
+    token: TokenSource,
     retry: (u64, u64),
     /// Written by `renew`, read by every call.
     session: Mutex<Arc<Session>>,
+    refused: CancellationToken,
     /// Held while registering: the others wait for its result.
     renewing: tokio::sync::Mutex<()>,
 }
@@ -43,6 +48,7 @@ impl Registration {
         transport: Arc<Transport>,
         folder: Arc<WorkFolder>,
         request: RegisterRequest,
+        secrets: Arc<Secrets>,
     ) -> Result<Self, RunnerError> {
         let nobody = RegisterResponse {
             runner_id: crate::model::RunnerId(0),
@@ -55,10 +61,12 @@ impl Registration {
             transport,
             folder,
             request,
+            secrets,
             server: options.server.clone(),
-            token_file: options.token_file.clone(),
+            token: options.token.clone(),
             retry: (options.retry_initial_ms, options.retry_max_ms),
             session: Mutex::new(Arc::new(Session { generation: 0, answer: nobody })),
+            refused: CancellationToken::new(),
             renewing: tokio::sync::Mutex::new(()),
         };
         let mut backoff = registration.backoff();
@@ -81,13 +89,19 @@ impl Registration {
     }
 
     /// Registers again unless somebody did since `generation`. Never gives up: there may be work
-    /// that goes on, and the operator may put a new token into the file.
+    /// that goes on, and the operator may put a new token into the file. Where the token is no file's, nobody
+    /// can, and what is refused is refused for good: see [`Registration::refused`].
     pub(super) async fn renew(&self, generation: u64) {
         let _turn = self.renewing.lock().await;
         let mut backoff = self.backoff();
         while self.session().generation == generation {
             let (error, retry_after) = match self.register().await {
                 Ok(Ok(())) => return,
+                Ok(Err(error)) if self.is_final(&error) => {
+                    tracing::error!(%error, "this runner is not wanted any more");
+                    self.refused.cancel();
+                    return std::future::pending().await;
+                }
                 Ok(Err(error)) => (error.to_string(), error.retry_after()),
                 Err(error) => (error.to_string(), None),
             };
@@ -95,6 +109,16 @@ impl Registration {
             tracing::warn!(error, delay_ms = delay.as_millis(), "cannot register again yet");
             tokio::time::sleep(delay).await;
         }
+    }
+
+    /// Whether nothing that could happen would change an answer.
+    fn is_final(&self, error: &CallError) -> bool {
+        matches!(self.token, TokenSource::Value(_)) && !error.is_passing()
+    }
+
+    /// Resolves when the server has refused this runner for good: its work is somebody else's.
+    pub(super) async fn refused(&self) {
+        self.refused.cancelled().await;
     }
 
     /// Forgets the registration on disk, after the server did.
@@ -118,6 +142,7 @@ impl Registration {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(CallError::Garbled(error.to_string()))),
         };
+        self.secrets.replace([token.as_bytes(), answer.token.as_bytes()]);
         if let Err(error) = self.folder.keep_registration(&self.server, &answer) {
             tracing::warn!(%error, "cannot keep the registration in the work folder");
         }
@@ -128,9 +153,12 @@ impl Registration {
     }
 
     fn token(&self) -> Result<String, RunnerError> {
-        let fail = |reason| RunnerError::TokenFile { path: self.token_file.clone(), reason };
-        let text = std::fs::read_to_string(&self.token_file);
-        let text = text.map_err(|error| fail(error.to_string()))?;
+        let path = match &self.token {
+            TokenSource::Value(token) => return Ok(token.clone()),
+            TokenSource::File(path) => path,
+        };
+        let fail = |reason| RunnerError::TokenFile { path: path.clone(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
         match text.trim() {
             "" => Err(fail("it is empty".to_owned())),
             token => Ok(token.to_owned()),

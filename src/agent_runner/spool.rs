@@ -10,6 +10,8 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 
+use super::secrets::Secrets;
+
 /// How far the log has got: written by the spool, read by the shipper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct SpoolState {
@@ -24,6 +26,8 @@ pub(super) struct Spool {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     bytes_max: u64,
+    /// What no line may show.
+    secrets: Arc<Secrets>,
     writer: Mutex<Writer>,
     state: watch::Sender<SpoolState>,
 }
@@ -40,14 +44,19 @@ impl Spool {
         path: PathBuf,
         clock: Arc<dyn Clock>,
         bytes_max: u64,
+        secrets: Arc<Secrets>,
     ) -> std::io::Result<Self> {
         let file = File::create(&path).await?;
         let writer = Mutex::new(Writer { file, full: false });
-        Ok(Self { path, clock, bytes_max, writer, state: watch::Sender::default() })
+        Ok(Self { path, clock, bytes_max, secrets, writer, state: watch::Sender::default() })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<SpoolState> {
@@ -60,13 +69,14 @@ impl Spool {
         format!("{:.3} ", now.unwrap_or_default())
     }
 
-    /// Writes one line of the runner's own.
+    /// Writes one line of the runner's own, masked.
     pub(super) async fn line(&self, text: &str) {
+        let text = self.secrets.mask(text);
         let text = format!("{}{}\n", self.stamp(), text.replace(['\n', '\r'], " "));
         self.append(text.as_bytes()).await;
     }
 
-    /// Writes whole lines. What does not fit, or cannot be written, is dropped: the work is worth
+    /// Writes whole lines, which have been masked. What does not fit, or cannot be written, is dropped: the work is worth
     /// more than its log.
     pub(super) async fn append(&self, lines: &[u8]) {
         let mut writer = self.writer.lock().await;
@@ -122,16 +132,17 @@ mod tests {
 
     async fn spool(folder: &Path, bytes_max: u64) -> Spool {
         let clock = ManualClock::new(Now { mono_ms: 0, wall_ms: 1_700_000_000_123 });
-        Spool::create(folder.join("log"), Arc::new(clock), bytes_max).await.expect("made")
+        let secrets = Secrets::new([&b"sesame"[..]]);
+        Spool::create(folder.join("log"), Arc::new(clock), bytes_max, secrets).await.expect("made")
     }
 
     #[tokio::test]
     async fn lines_begin_with_their_time_and_the_length_is_what_can_be_read() {
         let folder = tempfile::tempdir().expect("tempdir");
         let spool = spool(folder.path(), 1_000).await;
-        spool.line("hello\nworld").await;
+        spool.line("hello\nworld sesame").await;
         let text = std::fs::read_to_string(spool.path()).expect("read");
-        assert_eq!(text, "2023-11-14T22:13:20.123Z hello world\n");
+        assert_eq!(text, "2023-11-14T22:13:20.123Z hello world ***\n");
         assert_eq!(spool.subscribe().borrow().len, text.len() as u64);
     }
 

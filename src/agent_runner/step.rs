@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use crate::api::wire::JobContext;
-use crate::model::{JobWork, Step, Untrusted};
+use crate::model::{JobResult, JobWork, Step, Untrusted, signal_name};
 
 use super::attempt_folder::AttemptFolder;
 use super::environment::{Variables, overlay};
@@ -30,12 +30,33 @@ use super::table::{Order, ordered};
 pub(super) enum WorkEnd {
     /// Every step ended well.
     Completed,
-    /// A step failed; the exit code of its process, if it had one, and what to tell people.
-    Failed(Option<i32>, String),
+    /// A step failed, and what to tell people.
+    Failed(Exit, String),
     /// The step's or the job's time was up.
-    TimedOut(String),
+    TimedOut(Exit, String),
     /// Somebody ordered it to stop.
-    Stopped(Order),
+    Stopped(Order, Exit),
+}
+
+/// What the system said of a step's process: an exit code or the signal that ended it, never both;
+/// neither where there was no process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Exit {
+    code: Option<i32>,
+    signal: Option<i32>,
+}
+
+impl Exit {
+    /// The result with this in it.
+    pub(super) fn of(self, result: JobResult) -> JobResult {
+        JobResult { exit_code: self.code, signal: self.signal, ..result }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        Self { code: status.code(), signal: status.signal() }
+    }
 }
 
 /// The work of one attempt between `start` and its end.
@@ -72,7 +93,9 @@ impl Steps<'_> {
             JobWork::Agent { profile, prompt } => return self.agent(profile, prompt).await,
         };
         for (at, step) in steps.iter().enumerate() {
-            let name = step.name.clone().unwrap_or_else(|| first_line(&step.run));
+            // Masked before it is cut: a part of a secret would not be known.
+            let unnamed = || first_line(&self.spool.secrets().mask(&step.run));
+            let name = step.name.clone().unwrap_or_else(unnamed);
             let task = Task { name, script: &step.run, step: Some(step), stdin: None };
             if let Some(end) = self.task(at, &task).await {
                 return end;
@@ -92,7 +115,7 @@ impl Steps<'_> {
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             );
             self.spool.line(&format!("##[error] {error}")).await;
-            return WorkEnd::Failed(None, error);
+            return WorkEnd::Failed(Exit::default(), error);
         };
         self.own.insert("DISPATCHYARD_AGENT_PROFILE".to_owned(), profile.into());
         let name = format!("agent {profile}");
@@ -104,7 +127,7 @@ impl Steps<'_> {
     async fn task(&mut self, at: usize, task: &Task<'_>) -> Option<WorkEnd> {
         let order = *self.orders.borrow();
         if order > Order::Work {
-            return Some(WorkEnd::Stopped(order));
+            return Some(WorkEnd::Stopped(order, Exit::default()));
         }
         self.spool.line(&format!("##[step] {}", task.name)).await;
         let spawned = match self.spawn(at, task).await {
@@ -112,7 +135,7 @@ impl Steps<'_> {
             Err(error) => {
                 let error = format!("step `{}` cannot be started: {error}", task.name);
                 self.spool.line(&format!("##[error] {error}")).await;
-                return Some(WorkEnd::Failed(None, error));
+                return Some(WorkEnd::Failed(Exit::default(), error));
             }
         };
         let Spawned { group, output, stdin } = spawned;
@@ -129,9 +152,10 @@ impl Steps<'_> {
             pump.settle().await;
         }
         let end = ended.unwrap_or_else(|error| {
-            Some(WorkEnd::Failed(None, format!("step `{}`: {error}", task.name)))
+            let error = format!("step `{}`: {error}", task.name);
+            Some(WorkEnd::Failed(Exit::default(), error))
         });
-        if let Some(WorkEnd::Failed(_, error) | WorkEnd::TimedOut(error)) = &end {
+        if let Some(WorkEnd::Failed(_, error) | WorkEnd::TimedOut(_, error)) = &end {
             self.spool.line(&format!("##[error] {error}")).await;
         }
         end
@@ -149,6 +173,7 @@ impl Steps<'_> {
         tokio::fs::write(&script, task.script).await?;
         let mut command = self.shared.shell.command(&script);
         command.env_clear().envs(variables).current_dir(self.folder.workspace());
+        self.shared.options.step_limits.apply(&mut command);
         let spawned = Group::spawn(command, task.stdin.is_some())?;
         // Without the record a later runner still finds the processes by their marker.
         self.record(Process::find(spawned.group.id()).as_slice());
@@ -174,19 +199,19 @@ impl Steps<'_> {
                 None => std::future::pending().await,
             }
         };
-        let end = tokio::select! {
+        let why = tokio::select! {
             status = group.wait() => return Ok(judge(name, status?)),
             () = &mut self.deadline.0 => {
                 let limit = self.deadline.1;
-                WorkEnd::TimedOut(format!("step `{name}`: the job ran longer than {limit} ms"))
+                Why::TimedOut(format!("step `{name}`: the job ran longer than {limit} ms"))
             }
             () = step_time => {
                 let limit = timeout_ms.unwrap_or_default();
-                WorkEnd::TimedOut(format!("step `{name}` ran longer than its {limit} ms"))
+                Why::TimedOut(format!("step `{name}` ran longer than its {limit} ms"))
             }
             order = ordered(&mut self.orders, Order::Cancel) => {
                 self.spool.line(&format!("##[cancelled] step `{name}` is stopped")).await;
-                WorkEnd::Stopped(order)
+                Why::Ordered(order)
             }
         };
         let grace = self.shared.grace();
@@ -198,9 +223,18 @@ impl Steps<'_> {
                 _ = ordered(&mut orders, Order::Forget) => {}
             }
         };
-        group.stop(grace_is_over).await?;
-        Ok(Some(end))
+        let exit = group.stop(grace_is_over).await?.into();
+        Ok(Some(match why {
+            Why::TimedOut(error) => WorkEnd::TimedOut(exit, error),
+            Why::Ordered(order) => WorkEnd::Stopped(order, exit),
+        }))
     }
+}
+
+/// Why a step that runs is stopped.
+enum Why {
+    TimedOut(String),
+    Ordered(Order),
 }
 
 /// Writes a prompt; a process that does not read it is free not to.
@@ -212,20 +246,35 @@ fn feed(mut pipe: ChildStdin, text: &str) -> tokio::task::JoinHandle<()> {
     })
 }
 
+/// What a shell adds to the number of a signal that killed its command, to exit with it.
+const SHELL_SIGNAL: i32 = 128;
+
 fn judge(name: &str, status: ExitStatus) -> Option<WorkEnd> {
     if status.success() {
         return None;
     }
     let error = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("step `{name}` failed with exit code {code}"),
-        (None, Some(signal)) => format!("step `{name}` was killed by signal {signal}"),
+        (Some(code), _) => format!("step `{name}` failed with {}", exit_code_text(code)),
+        (None, Some(signal)) => match signal_name(signal) {
+            Some(known) => format!("step `{name}` was killed by signal {signal} ({known})"),
+            None => format!("step `{name}` was killed by signal {signal}"),
+        },
         (None, None) => format!("step `{name}` ended with {status}"),
     };
-    Some(WorkEnd::Failed(status.code(), error))
+    Some(WorkEnd::Failed(status.into(), error))
+}
+
+/// An exit code that is not 0, for people.
+pub(crate) fn exit_code_text(code: i32) -> String {
+    match signal_name(code - SHELL_SIGNAL) {
+        // Any program may exit with it; a shell does when a command of it was killed.
+        Some(signal) => format!("exit code {code} (a shell's for {signal})"),
+        None => format!("exit code {code}"),
+    }
 }
 
 /// A name for a step that has none: the beginning of its script.
-fn first_line(script: &str) -> String {
+pub(crate) fn first_line(script: &str) -> String {
     script.trim().lines().next().unwrap_or_default().chars().take(80).collect()
 }
 
@@ -240,11 +289,14 @@ mod tests {
     #[test]
     fn a_signal_is_told_apart_from_an_exit_code() {
         let failed = |status| match judge("build", ExitStatus::from_raw(status)) {
-            Some(WorkEnd::Failed(code, error)) => (code, error),
+            Some(WorkEnd::Failed(exit, error)) => (exit.code, exit.signal, error),
             other => panic!("{other:?}"),
         };
-        assert_eq!(failed(3 << 8), (Some(3), "step `build` failed with exit code 3".into()));
-        assert_eq!(failed(9), (None, "step `build` was killed by signal 9".into()));
+        assert_eq!(failed(3 << 8), (Some(3), None, "step `build` failed with exit code 3".into()));
+        let killed = "step `build` was killed by signal 9 (SIGKILL)";
+        assert_eq!(failed(9), (None, Some(9), killed.into()));
+        let reported = "step `build` failed with exit code 137 (a shell's for SIGKILL)";
+        assert_eq!(failed(137 << 8), (Some(137), None, reported.into()));
         assert!(judge("build", ExitStatus::from_raw(0)).is_none());
     }
 

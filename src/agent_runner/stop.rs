@@ -1,4 +1,4 @@
-//! How a runner is told to leave: two levels, each of which is reached once and stays.
+//! How a runner is told to leave: levels, each of which is reached once and stays.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 /// work now and gives its leases back.
 #[derive(Clone, Debug, Default)]
 pub struct RunnerStop {
+    /// Nothing new is taken.
+    finish: CancellationToken,
     drain: CancellationToken,
     force: CancellationToken,
 }
@@ -18,28 +20,44 @@ impl RunnerStop {
         Self::default()
     }
 
-    /// Take nothing new, finish what runs, then leave.
+    /// Take nothing new, finish what runs however long that takes, then leave.
+    pub(super) fn finish(&self) {
+        self.finish.cancel();
+    }
+
+    /// Take nothing new, finish what runs within `drain_timeout_ms`, then leave.
     pub fn drain(&self) {
+        self.finish.cancel();
         self.drain.cancel();
     }
 
     /// Stop the work now, give it back as `drained`, then leave.
     pub fn force(&self) {
-        self.drain.cancel();
+        self.drain();
         self.force.cancel();
     }
 
     /// A stop of its own that also follows this one: the server's `drain` must not reach the
     /// caller's other runners.
     pub(super) fn child(&self) -> Self {
-        Self { drain: self.drain.child_token(), force: self.force.child_token() }
+        Self {
+            finish: self.finish.child_token(),
+            drain: self.drain.child_token(),
+            force: self.force.child_token(),
+        }
     }
 
+    /// Whether nothing new is taken.
     pub(super) fn is_draining(&self) -> bool {
-        self.drain.is_cancelled()
+        self.finish.is_cancelled()
     }
 
     pub(super) async fn draining(&self) {
+        self.finish.cancelled().await;
+    }
+
+    /// Somebody wants it to leave soon.
+    pub(super) async fn told_to_leave(&self) {
         self.drain.cancelled().await;
     }
 

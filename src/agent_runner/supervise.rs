@@ -1,20 +1,27 @@
 //! The life of a runner: take the folder, clean up after a predecessor, register, work, leave.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::wire::RegisterRequest;
 use crate::clock::{Clock, OsEntropy, SystemClock, secret_token};
 
 use super::client::Client;
+use super::environment::Variables;
 use super::http::Transport;
 use super::register::Registration;
+use super::secret_forms::{SECRET_BYTES_MIN, is_too_short};
+use super::secrets::Secrets;
 use super::shared::Shared;
 use super::shell::Shell;
 use super::table::{LeaseTable, Order};
 use super::work_folder::WorkFolder;
 use super::{RunnerError, RunnerOptions, RunnerStop};
-use super::{capabilities, heartbeat, leftovers, poll};
+use super::{capabilities, environment, heartbeat, leftovers, poll};
 
 /// Runs a runner until `stop` or the server asks it to leave and its work has ended.
 ///
@@ -30,6 +37,11 @@ pub async fn run(options: RunnerOptions, stop: RunnerStop) -> Result<(), RunnerE
     if options.sends_tokens_in_the_clear() {
         tracing::warn!(server = options.server, "tokens are sent unencrypted: use https://");
     }
+    let secret_variables =
+        environment::secrets(&options.secret_env, |name| std::env::var_os(name))?;
+    warn_of_short(&secret_variables);
+    let values = secret_variables.values().map(|value| value.as_bytes());
+    let secrets = Secrets::under(&Secrets::new(values));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let folder = Arc::new(WorkFolder::open(&options.work_dir)?);
     let instance_id = folder.instance_id(clock.now(), &mut OsEntropy)?;
@@ -45,7 +57,9 @@ pub async fn run(options: RunnerOptions, stop: RunnerStop) -> Result<(), RunnerE
         capabilities: capabilities::detect(&options),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let first = Registration::first(&options, Arc::clone(&transport), Arc::clone(&folder), request);
+    let (first_folder, credentials) = (Arc::clone(&folder), Arc::clone(&secrets));
+    let first = Arc::clone(&transport);
+    let first = Registration::first(&options, first, first_folder, request, credentials);
     let stop = stop.child();
     let registration = tokio::select! {
         registered = first => registered?,
@@ -55,9 +69,14 @@ pub async fn run(options: RunnerOptions, stop: RunnerStop) -> Result<(), RunnerE
         client: Client::new(transport, registration),
         clock,
         table: LeaseTable::new(),
+        slots: Arc::new(Semaphore::new(options.slots as usize)),
+        taken: AtomicU32::new(0),
+        streaming: watch::Sender::new(false),
         stop,
         folder,
         shell: Shell::find(std::env::var_os("PATH").as_deref()),
+        secret_variables,
+        secrets,
         instance_id,
         options,
     });
@@ -65,14 +84,28 @@ pub async fn run(options: RunnerOptions, stop: RunnerStop) -> Result<(), RunnerE
         () = poll::run(&shared) => {}
         () = heartbeat::run(&shared) => {}
         () = force_in_the_end(&shared) => {}
+        () = shared.client.refused() => return Err(RunnerError::Refused(NOT_WANTED.to_owned())),
     }
     leave(&shared).await;
     Ok(())
 }
 
+/// What is told of a runner whose one registration the server has ended.
+const NOT_WANTED: &str = "it is not wanted any more";
+
+/// An operator may take what cannot be masked for a secret.
+fn warn_of_short(secrets: &Variables) {
+    for (name, value) in secrets {
+        if is_too_short(value.as_bytes()) {
+            let bytes_min = SECRET_BYTES_MIN;
+            tracing::warn!(name, bytes_min, "a secret is too short to be masked in logs");
+        }
+    }
+}
+
 /// Turns a force, or a drain that takes too long, into orders. Never returns: the work's end does.
 async fn force_in_the_end(shared: &Shared) {
-    shared.stop.draining().await;
+    shared.stop.told_to_leave().await;
     tracing::info!(jobs = shared.table.len(), "draining: nothing new is taken");
     let limit = Duration::from_millis(shared.options.drain_timeout_ms);
     if tokio::time::timeout(limit, shared.stop.forced()).await.is_err() {

@@ -61,16 +61,27 @@ impl LeaseTable {
         Some((orders, Membership { table: Arc::clone(self), lease }))
     }
 
-    /// Orders one attempt; one that has gone hears nothing.
+    /// Orders one attempt; one that has gone hears nothing, and an order that is repeated is one.
     pub(super) fn order(&self, lease: LeaseToken, order: Order) {
         if let Some(entry) = self.entries().get(&lease) {
             raise(entry, order);
         }
     }
 
+    /// The lease belongs to somebody else, or to nobody.
+    pub(super) fn lost(&self, lease: LeaseToken) {
+        if let Some(entry) = self.entries().get(&lease)
+            && raise(entry, Order::Forget)
+        {
+            tracing::warn!(%lease, "lease lost: its work is killed");
+        }
+    }
+
     /// Orders every attempt.
     pub(super) fn order_all(&self, order: Order) {
-        self.entries().values().for_each(|entry| raise(entry, order));
+        for entry in self.entries().values() {
+            raise(entry, order);
+        }
     }
 
     /// Leases with both halves, for a heartbeat.
@@ -98,12 +109,13 @@ impl LeaseTable {
     }
 }
 
-fn raise(entry: &Entry, order: Order) {
+/// Whether the order is a stronger one than before.
+fn raise(entry: &Entry, order: Order) -> bool {
     entry.order.send_if_modified(|now| {
         let stronger = order > *now;
         *now = order.max(*now);
         stronger
-    });
+    })
 }
 
 /// The attempt's place in the table; dropping it, even by a panic, frees the slot.

@@ -5,6 +5,7 @@
 //! instance        the instance id, 0600
 //! runner.json     server, runner id and runner token, 0600: for scripts on this machine
 //! jobs/           one folder per attempt (attempt_folder.rs)
+//! warm/           workspaces that are kept, one for each unit of a resource
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use crate::api::wire::RegisterResponse;
 use crate::clock::uuid_v7;
-use crate::model::{Entropy, Now};
+use crate::model::{Entropy, HeldUnits, Now};
 
-use super::RunnerError;
+use super::{RunnerError, RunnerOptions};
 
 /// A work folder that this process holds.
 #[derive(Debug)]
@@ -54,6 +55,21 @@ impl WorkFolder {
     /// Where the attempts' folders are.
     pub(super) fn jobs(&self) -> PathBuf {
         self.path.join("jobs")
+    }
+
+    /// Where the workspace of a unit of a resource is that is kept, if it is.
+    pub(super) fn kept_workspace(
+        &self,
+        options: &RunnerOptions,
+        units: &HeldUnits,
+    ) -> Option<PathBuf> {
+        let kept = options.warm_workspaces.iter();
+        let (resource, unit) =
+            kept.filter_map(|it| Some((it, units.0.get(it.as_str())?.first()?))).next()?;
+        let folder = options.warm_dir.clone().unwrap_or_else(|| self.path.join("warm"));
+        // Whatever a name has in it, it is one part of a path.
+        let name: String = form_urlencoded::byte_serialize(resource.as_bytes()).collect();
+        Some(std::path::absolute(folder).ok()?.join(format!("{name}-{unit}")))
     }
 
     /// The id that makes this folder one runner for the server, made on first use.

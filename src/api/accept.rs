@@ -63,6 +63,8 @@ pub(super) struct Incoming {
     pub(super) can_wait: bool,
     /// Stands for the body's bytes in memory, for as long as they are there.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// How long its sender was kept waiting before, which is of the same patience.
+    pub(super) waited: Duration,
 }
 
 /// What a delivery says.
@@ -94,6 +96,7 @@ pub(super) async fn accept(
 
 async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccepted, ApiError> {
     let _held_until_stored = incoming.permit.take();
+    let waited = incoming.waited;
     let now = state.clock.now();
     let began = state.clock.seconds();
     let id = DeliveryId(uuid_v7(now, &mut OsEntropy));
@@ -133,9 +136,9 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         body,
     };
     let waiting = key.map(|key| (as_accepted(delivery.clone(), is_undecided), key));
-    // One patience for both: what the driver does not use is there to store it undecided.
-    let patience = || state.patience().saturating_sub(since(state, now));
-    let to_keep = state.patience() / KEEP_PART;
+    // One patience for all: what the driver does not use is there to store it undecided.
+    let patience = || state.patience().saturating_sub(waited + since(state, now));
+    let to_keep = to_keep(state);
     let mut reply = Err(CommandError::Unavailable);
     if leads || waiting.is_none() {
         let deliver =
@@ -178,8 +181,11 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     else {
         return Err(ApiError::Internal("the driver answered something else".into()));
     };
-    // What the first one became is in its row; a read that fails is no reason to refuse it.
-    if duplicate && let Ok(Some(first)) = state.store.delivery(delivery_id).await {
+    // What the first one became is in its row; a read that fails, or takes long, is no reason to refuse it.
+    if duplicate
+        && let reading = tokio::time::timeout(to_keep, state.store.delivery(delivery_id))
+        && let Ok(Ok(Some(first))) = reading.await
+    {
         (delivery_state, verdicts) = (first.head.state, first.head.verdicts);
         verdicts.retain(|verdict| state.knows_trigger(whose.limited_to, &verdict.trigger));
     }
@@ -196,8 +202,13 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     })
 }
 
+/// The part of a sender's patience that is left for the last resort, to store it undecided.
+pub(super) fn to_keep(state: &AppState) -> Duration {
+    state.patience() / KEEP_PART
+}
+
 /// How long ago that was.
-fn since(state: &AppState, then: Now) -> Duration {
+pub(super) fn since(state: &AppState, then: Now) -> Duration {
     let ms = state.clock.now().mono_ms - then.mono_ms;
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -17,14 +17,14 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 pub use super::caller::{Caller, Right};
 use super::error::ApiError;
 use super::state::AppState;
+pub use crate::clock::token_hash as hash;
 use crate::driver::{CommandError, ServerState};
-use crate::model::{Catalogue, PoolId, RunnerId};
+use crate::model::{Catalogue, Nonce, PoolId, RunnerId};
 
 /// Who may call a route.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,6 +37,8 @@ pub enum Who {
     Runner,
     /// A runner about itself, or a caller whose role has this right.
     RunnerOr(Right),
+    /// Whoever knows both halves of a lease.
+    Callback,
 }
 
 /// Says who may call a handler.
@@ -88,6 +90,8 @@ impl<R> Deref for May<R> {
 pub struct Registration {
     /// The pools that it may join; empty for all.
     pub pools: Vec<PoolId>,
+    /// The runner that this server ordered with that token: what it joins was decided then.
+    pub ordered: Option<RunnerId>,
 }
 
 impl Registration {
@@ -98,6 +102,7 @@ impl Registration {
     /// [`ApiError::NotFound`] when there is no such pool, [`ApiError::Forbidden`] when the token is
     /// for others.
     pub fn pool(&self, named: Option<&str>, catalogue: &Catalogue) -> Result<PoolId, ApiError> {
+        let named = named.filter(|_| self.ordered.is_none());
         let Some(name) = named else {
             return Ok(self.pools.first().copied().unwrap_or(PoolId::DEFAULT));
         };
@@ -111,9 +116,17 @@ impl Registration {
     }
 }
 
+/// What tokens begin with by which runners register that the server ordered.
+pub const ORDERED_PREFIX: &str = "dyo_";
+
 /// A registered runner, by its own token.
 #[derive(Clone, Copy, Debug)]
 pub struct RunnerCaller(pub RunnerId);
+
+/// Whoever calls back about an attempt: the unguessable half of its lease is the token. A handler holds it
+/// against the lease that it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbackCaller(pub Nonce);
 
 /// The runner itself, or a caller whose role has the right `R`.
 #[derive(Clone, Debug)]
@@ -149,6 +162,9 @@ impl Access for Registration {
 }
 impl Access for RunnerCaller {
     const WHO: Who = Who::Runner;
+}
+impl Access for CallbackCaller {
+    const WHO: Who = Who::Callback;
 }
 impl<R: Named + Send> Access for RunnerOr<R> {
     const WHO: Who = Who::RunnerOr(R::RIGHT);
@@ -187,10 +203,26 @@ impl FromRequestParts<AppState> for Registration {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        if state.access.registrations.is_empty() && state.access.is_open() {
-            return Ok(Self::default());
+        let token = bearer(parts);
+        let views = state.handle.views();
+        if let Ok(token) = token {
+            if let Some(known) = known(&state.access.registrations, token) {
+                return Ok(known.clone());
+            }
+            if let Some(id) = views.ordered_by_token_hash(&hash(token)) {
+                return Ok(Self { ordered: Some(id), ..Self::default() });
+            }
+            // It may be one that was ordered by the server that leads, or led.
+            if token.starts_with(ORDERED_PREFIX) {
+                let error =
+                    not_known_here(views.state()).map_or(ApiError::Unauthorized, Into::into);
+                return Err(error);
+            }
         }
-        known(&state.access.registrations, bearer(parts)?).cloned().ok_or(ApiError::Unauthorized)
+        match state.access.registrations.is_empty() && state.access.is_open() {
+            true => Ok(Self::default()),
+            false => token.and(Err(ApiError::Unauthorized)),
+        }
     }
 }
 
@@ -199,6 +231,16 @@ impl FromRequestParts<AppState> for RunnerCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         runner(state, bearer(parts)?)?.map(Self).ok_or(ApiError::Unauthorized)
+    }
+}
+
+impl FromRequestParts<AppState> for CallbackCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let token = bearer(parts)?;
+        let nonce = (token.len() == 16).then(|| u64::from_str_radix(token, 16).ok()).flatten();
+        nonce.map(|nonce| Self(Nonce(nonce))).ok_or(ApiError::Unauthorized)
     }
 }
 
@@ -260,11 +302,6 @@ fn is_local(headers: &HeaderMap, name: HeaderName) -> bool {
     let host = authority.host().trim_matches(['[', ']']);
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-/// What is kept of a token.
-pub fn hash(token: &str) -> String {
-    hex::encode(Sha256::digest(token.as_bytes()))
 }
 
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {

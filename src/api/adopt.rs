@@ -25,8 +25,9 @@ use crate::store::{DeliveryDetail, News, StoreError};
 
 /// Deliveries that are decided together.
 const TAKEN_AT_ONCE: u32 = 100;
-/// One that was taken up so often ended the process, or lost it the seat, each time.
-const ATTEMPTS_MAX: u32 = 5;
+/// One that was taken up so often ended the process, or lost it the seat, each time. Processes end for
+/// other reasons too, which nobody can tell from its own: so it is more than a few.
+const ATTEMPTS_MAX: u32 = 10;
 /// How long a bell that could not be had is waited for; meanwhile it is looked now and then.
 const BELL_AGAIN: Duration = Duration::from_secs(1);
 /// How long a driver that is away is waited for before the same is sent again.
@@ -72,8 +73,8 @@ async fn look(state: &AppState, news: &Notify, look_every: Duration) {
     loop {
         while is_leading(state) {
             match take_up(state).await {
-                // There may be more.
-                Ok(taken) if taken == TAKEN_AT_ONCE as usize => {}
+                // There may be more; what cannot be decided now is looked at later.
+                Ok(decided) if decided > 0 => {}
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "failed to take up accepted deliveries");
@@ -94,17 +95,16 @@ fn is_leading(state: &AppState) -> bool {
     views.state() == ServerState::Running && views.may_speak(state.clock.now())
 }
 
-/// Decides the oldest that wait; how many there were.
+/// Decides the oldest that wait; how many it could.
 async fn take_up(state: &AppState) -> Result<usize, StoreError> {
     let epoch = state.handle.views().epoch();
     let taken = state.store.take_up(TAKEN_AT_ONCE, epoch).await?;
-    let many = taken.len();
-    join_all(taken.into_iter().map(|row| one(state, row, epoch))).await;
-    Ok(many)
+    let decided = join_all(taken.into_iter().map(|row| one(state, row, epoch))).await;
+    Ok(decided.into_iter().filter(|decided| *decided).count())
 }
 
-/// Decides one of them, for as long as this instance leads.
-async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) {
+/// Decides one of them, for as long as this instance leads; whether it did.
+async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
     let id = row.head.id;
     let deliver = decided(state, row);
     while is_leading(state) && state.handle.views().epoch() == epoch {
@@ -116,19 +116,20 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) {
                     workload_ids = ?workloads.map(|id| id.0).collect::<Vec<_>>(),
                     "adopted a delivery");
                 state.metrics.instances.adopted_deliveries.inc();
-                return;
+                return true;
             }
             Ok(_) | Err(CommandError::Unavailable | CommandError::Overloaded) => {
                 tokio::time::sleep(SEND_AGAIN).await;
             }
-            Err(CommandError::Stopping) => return,
+            Err(CommandError::Stopping) => return false,
             // Somebody has decided it already.
             Err(CommandError::Refused(refusal)) => {
                 tracing::warn!(delivery_id = %id, error = %refusal, "failed to adopt a delivery");
-                return;
+                return false;
             }
         }
     }
+    false
 }
 
 /// What becomes of an accepted delivery.

@@ -1,5 +1,7 @@
 //! Deliveries: listed, replayed, and made by hand.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -104,6 +106,7 @@ pub(super) async fn replay(
         content: Content::Event(Box::new(event)),
         can_wait: false,
         permit: None,
+        waited: Duration::ZERO,
     };
     accepted(&state, incoming).await
 }
@@ -207,6 +210,7 @@ fn own_delivery(
         content: Content::Nothing(String::new()),
         can_wait: false,
         permit: None,
+        waited: Duration::ZERO,
     }
 }
 

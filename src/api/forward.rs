@@ -53,9 +53,11 @@ const FROM_ROWS: [&str; 11] = [
 /// What the leader answers better, and every instance from the rows while there is none.
 const FROM_ROWS_AT_NEED: [&str; 4] =
     ["/api/v1/status", "/api/v1/queue", "/api/v1/explain", "/api/v1/jobs/{id}/explain"];
-/// What may be carried out twice: a lease decides once, a log's bytes have their place.
-const REPEATABLE: [&str; 4] = [
+/// What may be carried out twice: a lease decides once, a log's bytes have their place, a runner's second
+/// stream takes the place of the first.
+const REPEATABLE: [&str; 5] = [
     "/api/v1/runners/{id}/heartbeat",
+    "/api/v1/runners/{id}/stream",
     "/api/v1/leases/complete",
     "/api/v1/leases/{token}/complete",
     "/api/v1/leases/{token}/logs",
@@ -306,10 +308,8 @@ async fn pass_on(state: &AppState, forwarder: &Forwarder, call: Call<'_>) -> Pas
 /// Resolves when that instance does not lead any more.
 async fn gone(state: &AppState, instance_id: Box<str>) {
     let mut standing = state.handle.views().watch_standing();
-    let leads = |leader: &Option<Leader>| {
-        leader.as_ref().is_some_and(|leader| leader.instance_id == instance_id)
-    };
-    let _ = standing.wait_for(|standing| !leads(&standing.leader)).await;
+    let leads = |leader: &Leader| leader.instance_id == instance_id;
+    let _ = standing.wait_for(|it| !it.leader.as_ref().is_some_and(leads)).await;
 }
 
 /// The headers that are for the other end, and not for the connection they came on.

@@ -4,6 +4,8 @@
 //! 503 when the store cannot take it in time: never 429, which providers take for a failure of
 //! the hook itself.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
@@ -12,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::{Content, Incoming, accept, is_unavailable, traceparent};
+use super::accept::{Content, Incoming, accept, is_unavailable, since, to_keep, traceparent};
 use super::body::Id;
 use super::error::ApiError;
 use super::state::{AppState, Source};
@@ -103,7 +105,8 @@ async fn take_in(
         return Err(too_large(max).into());
     }
     let verifier = Verifier::new(headers, &source.auth)?;
-    let (bytes, proof, permit) = read(state, verifier, announced, body).await?;
+    let mut room = Room::new(state);
+    let (bytes, proof) = read(state, verifier, announced, body, &mut room).await?;
     let verified = proof
         .over(&bytes)
         .ok_or_else(|| ApiError::Internal("the body changed while it was read".into()))?;
@@ -125,7 +128,8 @@ async fn take_in(
         limited_to: None,
         content,
         can_wait: true,
-        permit: Some(permit),
+        permit: room.permit,
+        waited: room.waited,
     };
     let accepted = accept(state, incoming).await?;
     Ok((if accepted.duplicate { StatusCode::OK } else { status }, accepted))
@@ -150,19 +154,20 @@ fn read_content(
     }
 }
 
-/// Reads the body while counting and checking it. The permit stands for its bytes in memory.
+/// Reads the body while counting and checking it, and makes room for its bytes.
 async fn read(
     state: &AppState,
     mut verifier: Verifier,
     announced: Option<usize>,
     body: Body,
-) -> Result<(Bytes, Proof, OwnedSemaphorePermit), Refused> {
+    room: &mut Room<'_>,
+) -> Result<(Bytes, Proof), Refused> {
     let max = state.limits.hook_body_bytes_max;
     let mut chunks = body.into_data_stream();
     let mut bytes = BytesMut::new();
     // An announced length is reserved at once: bodies that come in together never wait for each
     // other with half of their bytes in hand.
-    let mut permit = reserve(state, announced.unwrap_or(0)).await?;
+    room.grow_to(announced.unwrap_or(0)).await?;
     let over = tokio::time::sleep(state.body_read_timeout);
     tokio::pin!(over);
     loop {
@@ -177,23 +182,47 @@ async fn read(
         if bytes.len() + chunk.len() > max {
             return Err(too_large(max).into());
         }
-        if bytes.len() + chunk.len() > permit.num_permits() {
-            permit.merge(reserve(state, chunk.len()).await?);
-        }
+        room.grow_to(bytes.len() + chunk.len()).await?;
         verifier.update(&chunk);
         bytes.extend_from_slice(&chunk);
     }
     let proof = verifier.finish()?;
-    Ok((bytes.freeze(), proof, permit))
+    Ok((bytes.freeze(), proof))
 }
 
-/// Waits, as long as a provider may be kept waiting, until so many more bytes may come in.
-async fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-    let many = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let semaphore = std::sync::Arc::clone(&state.hook_bytes);
-    match tokio::time::timeout(state.patience(), semaphore.acquire_many_owned(many)).await {
-        Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(CommandError::Overloaded.into()),
+/// The room in memory of one body.
+struct Room<'a> {
+    state: &'a AppState,
+    /// Stands for its bytes.
+    permit: Option<OwnedSemaphorePermit>,
+    /// How long its sender was kept waiting for it. How long the sender took is not in it.
+    waited: Duration,
+}
+
+impl<'a> Room<'a> {
+    fn new(state: &'a AppState) -> Self {
+        Self { state, permit: None, waited: Duration::ZERO }
+    }
+
+    /// Waits until so many bytes may be there. It takes of the patience for the whole request, and leaves
+    /// what the delivery needs to be stored.
+    async fn grow_to(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = bytes.checked_sub(held).filter(|more| *more > 0) else { return Ok(()) };
+        let state = self.state;
+        let patience = state.patience().saturating_sub(to_keep(state) + self.waited);
+        let began = state.clock.now();
+        let semaphore = std::sync::Arc::clone(&state.hook_bytes);
+        let more = semaphore.acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX));
+        let Ok(Ok(more)) = tokio::time::timeout(patience, more).await else {
+            return Err(CommandError::Overloaded.into());
+        };
+        self.waited += since(state, began);
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
     }
 }
 

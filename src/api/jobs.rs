@@ -48,7 +48,16 @@ pub(super) async fn get(
     State(state): State<AppState>,
     Id(id): Id<JobId>,
 ) -> Result<axum::Json<JobDetail>, ApiError> {
-    let job = state.job_of(&caller, id).await?;
+    detail(&state, &caller, id).await.map(axum::Json)
+}
+
+/// Everything about a job.
+pub(super) async fn detail(
+    state: &AppState,
+    caller: &Caller,
+    id: JobId,
+) -> Result<JobDetail, ApiError> {
+    let job = state.job_of(caller, id).await?;
     let store = &state.store;
     let edges = store.edges_of(job.workload_id).await?;
     let siblings = store.jobs_of(job.workload_id).await?;
@@ -65,7 +74,7 @@ pub(super) async fn get(
     let mut records = store.records_of(id).await?;
     records.reverse();
     let pools = requirements.pools().map(|id| state.catalogue.pool_name(id).to_owned()).collect();
-    Ok(axum::Json(JobDetail {
+    Ok(JobDetail {
         job: show::job(&job),
         needs,
         requirements,
@@ -75,7 +84,7 @@ pub(super) async fn get(
         attempts: attempts.into_iter().map(|row| show::attempt(&state.catalogue, row)).collect(),
         outputs,
         records: records.into_iter().map(show::record).collect(),
-    }))
+    })
 }
 
 /// `GET /jobs/{id}/explain`

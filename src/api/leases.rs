@@ -26,6 +26,8 @@ use crate::model::{AttemptOutcome, JobResult, LeaseRef, LeaseToken, Nonce};
 const ERROR_CHARS_MAX: usize = 4_000;
 const OUTPUTS_MAX: usize = 100;
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// The last of the real-time signals.
+const SIGNAL_MAX: i32 = 64;
 
 fn reference(caller: RunnerCaller, token: LeaseToken, nonce: Nonce) -> LeaseRef {
     LeaseRef { token, nonce, runner_id: caller.0 }
@@ -179,8 +181,19 @@ pub(super) async fn release(
     Json(request): Json<ReleaseRequest>,
 ) -> Result<StatusCode, ApiError> {
     let lease = reference(caller, token, request.nonce);
-    state.handle.send(Command::Release { lease, reason: request.reason }).await?;
+    let why = request.error.map(|error| said(&error).into());
+    state.handle.send(Command::Release { lease, reason: request.reason, why }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A NUL cannot be stored as text everywhere; it says nothing to people either.
+fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// What is said of an error, as it is kept.
+pub(super) fn said(error: &str) -> String {
+    clean(error).chars().take(ERROR_CHARS_MAX).collect()
 }
 
 fn check(request: CompleteRequest) -> Result<JobResult, ApiError> {
@@ -189,11 +202,14 @@ fn check(request: CompleteRequest) -> Result<JobResult, ApiError> {
         let text = format!("at most {OUTPUTS_MAX} outputs of {OUTPUT_BYTES_MAX} bytes together");
         return Err(ApiError::BadRequest(text));
     }
-    // A NUL cannot be stored as text everywhere; it says nothing to people either.
-    let clean = |text: String| text.replace('\0', "\u{fffd}");
-    let error =
-        request.error.map(|error| clean(error).chars().take(ERROR_CHARS_MAX).collect::<String>());
+    let signal_fits = |signal| request.exit_code.is_none() && (1..=SIGNAL_MAX).contains(&signal);
+    if !request.signal.is_none_or(signal_fits) {
+        let text = format!("`signal` is 1 to {SIGNAL_MAX}, and stands in the place of `exit_code`");
+        return Err(ApiError::BadRequest(text));
+    }
+    let error = request.error.as_deref().map(said);
     let outputs =
-        request.outputs.into_iter().map(|(name, value)| (clean(name), clean(value))).collect();
-    Ok(JobResult { outcome: request.outcome, exit_code: request.exit_code, error, outputs })
+        request.outputs.into_iter().map(|(name, value)| (clean(&name), clean(&value))).collect();
+    let CompleteRequest { outcome, exit_code, signal, .. } = request;
+    Ok(JobResult { outcome, exit_code, signal, error, outputs })
 }

@@ -1,7 +1,8 @@
 //! `GET /jobs/{id}/logs`: the whole log as text, or followed as server-sent events.
 //!
 //! A followed log is a row of `log` events, then one `end`. An event's id is `attempt-offset`,
-//! the place after its piece: sent back as `Last-Event-ID`, the log goes on there. Without a
+//! the place after its piece: sent back as `Last-Event-ID`, the log goes on there. The `end` of a log that is
+//! removed meanwhile says so. Without a
 //! chosen attempt a follower goes from one attempt to the next until the job has ended.
 //!
 //! On a PostgreSQL any instance answers, also while nobody leads: logs are rows there as jobs are. Where
@@ -92,6 +93,18 @@ fn whole(
     })
 }
 
+/// How far the log of an attempt was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Told {
+    /// All of it.
+    Whole,
+    /// It was removed before that.
+    Removed,
+    /// The client is gone or the log cannot be read: then there is no `end`, and the client comes back
+    /// for the rest.
+    Broken,
+}
+
 struct Follower {
     state: AppState,
     id: JobId,
@@ -133,25 +146,25 @@ impl Follower {
                 if !live && self.state.logs.seal(self.id, self.attempt).await.is_err() {
                     return;
                 }
-                if !self.send_attempt(sender).await {
+                let told = self.send_attempt(sender).await;
+                if told == Told::Broken {
                     return;
                 }
-                if self.only.is_some() {
+                if self.only.is_some() || told == Told::Removed {
                     let Ok(job) = row(&self.state, self.id).await else { return };
-                    return self.end(sender, job.kind()).await;
+                    return self.end(sender, job.kind(), told == Told::Removed).await;
                 }
                 (self.attempt, self.offset) = (self.attempt + 1, 0);
             } else if job.kind().is_terminal() {
-                return self.end(sender, job.kind()).await;
+                return self.end(sender, job.kind(), false).await;
             } else {
                 let _ = tokio::time::timeout(LOOK_AGAIN, bell.changed()).await;
             }
         }
     }
 
-    /// Sends one attempt's log until it is sealed. False when the client is gone or the log cannot
-    /// be read: then there is no `end`, and the client comes back for the rest.
-    async fn send_attempt(&mut self, sender: &mpsc::Sender<Event>) -> bool {
+    /// Sends one attempt's log until it is sealed.
+    async fn send_attempt(&mut self, sender: &mpsc::Sender<Event>) -> Told {
         let pieces = self.state.logs.follow(self.id, self.attempt, self.offset);
         let mut pieces = Box::pin(pieces);
         // The beginning of a character whose rest comes with the next piece.
@@ -167,11 +180,12 @@ impl Follower {
             };
             let bytes = match piece {
                 Some(Ok(piece)) => piece.bytes,
+                Some(Err(LogError::Removed { .. })) => return Told::Removed,
                 Some(Err(error)) => {
                     tracing::warn!(job_id = %self.id, %error, "failed to read a log");
-                    return false;
+                    return Told::Broken;
                 }
-                None if begun.is_empty() => return true,
+                None if begun.is_empty() => return Told::Whole,
                 None => bytes::Bytes::new(),
             };
             let last = bytes.is_empty();
@@ -179,7 +193,7 @@ impl Follower {
             let whole = if last { begun.len() } else { whole_characters(&begun) };
             let rest = begun.split_off(whole);
             if !self.send(sender, &std::mem::replace(&mut begun, rest)).await {
-                return false;
+                return Told::Broken;
             }
         }
     }
@@ -205,8 +219,8 @@ impl Follower {
         sender.send(Event::default().event("log").id(id).data(data)).await.is_ok()
     }
 
-    async fn end(&self, sender: &mpsc::Sender<Event>, state: JobStateKind) {
-        let data = serde_json::to_string(&LogEnd { state }).unwrap_or_default();
+    async fn end(&self, sender: &mpsc::Sender<Event>, state: JobStateKind, removed: bool) {
+        let data = serde_json::to_string(&LogEnd { state, removed }).unwrap_or_default();
         let _ = sender.send(Event::default().event("end").data(data)).await;
     }
 }

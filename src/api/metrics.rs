@@ -41,11 +41,16 @@ fn seconds(ms: u64) -> f64 {
 fn set(metrics: &Metrics, catalogue: &Catalogue, figures: &Figures, wall_ms: i64) {
     metrics.jobs_running.set(gauge(figures.running_jobs));
     metrics.polls_parked.set(gauge(figures.parked_polls));
+    metrics.runner_streams.set(gauge(figures.streams));
     let online = figures.pools.iter().map(|pool| pool.usage.runners_online).sum();
     metrics.runners_online.set(gauge(online));
     metrics.queue.unschedulable.set(gauge(figures.unschedulable_jobs));
     for &(gate, jobs) in &figures.gated {
         metrics.queue.gated.get_or_create(&gate.into()).set(gauge(jobs));
+    }
+    for (name, id) in &catalogue.pools {
+        let desired = figures.desired.get(id).copied().unwrap_or(0);
+        metrics.fleet.desired.get_or_create(&PoolLabels::new(name)).set(gauge(desired));
     }
     // Pools and tenants of which nothing is known yet are at zero, not absent.
     for (name, id) in &catalogue.pools {

@@ -18,8 +18,9 @@ use super::forward::forward;
 use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
-    advice, batch, deliveries, hooks, instances, jobs, learned, leases, logs, metrics, overview,
-    pauses, records, report, resources, retention, routing, runners, stream, why, workloads,
+    advice, batch, callbacks, deliveries, executors, hooks, instances, jobs, learned, leases, logs,
+    metrics, overview, pauses, pools, records, report, resources, retention, routing, runners,
+    stream, why, work, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -37,6 +38,8 @@ fn api() -> Routes {
         .route("/match", post(why::fit))
         .route("/routes", get(routing::list))
         .route("/routes/try", get(routing::decide))
+        .route("/executors", get(executors::list))
+        .route("/executors/{name}/reset", post(executors::reset))
         .route("/advice", get(advice::get))
         .route("/stream", get(stream::get))
         .route("/report", get(report::get))
@@ -65,6 +68,8 @@ fn api() -> Routes {
         .route("/jobs/{id}/front", post(jobs::front))
         .route("/pauses", get(pauses::list).merge(post(pauses::pause)))
         .route("/pauses/{scope}", delete(pauses::resume))
+        .route("/pools", get(pools::list))
+        .route("/pools/{name}/scale", get(pools::scale))
         .route("/pools/{name}", patch(pauses::patch_pool))
         .route("/resources", get(resources::list))
         .route("/resources/{name}", get(resources::get))
@@ -80,9 +85,12 @@ fn api() -> Routes {
             get(runners::get).merge(patch(runners::patch)).merge(delete(runners::deregister)),
         )
         .route("/runners/{id}/poll", post(runners::poll))
+        .route("/runners/{id}/stream", post(work::stream))
         .route("/runners/{id}/heartbeat", post(runners::heartbeat))
+        .route("/callbacks/{token}", post(callbacks::call_back))
         .route("/leases/complete", post(batch::complete))
         .route("/leases/{token}/start", post(leases::start))
+        .route("/leases/{token}/context", get(callbacks::context))
         .route("/leases/{token}/event", get(leases::event))
         .route("/leases/{token}/logs", post(leases::logs))
         .route("/leases/{token}/complete", post(leases::complete))

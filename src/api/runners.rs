@@ -17,7 +17,7 @@ use super::wire::{
 };
 use crate::clock::{OsEntropy, secret_token};
 use crate::dispatch::{Answer, Command, HeldLease, Poll, Register, Reply};
-use crate::model::{PoolId, RunnerCapabilities, RunnerId, TenantId};
+use crate::model::{PoolId, RunnerCapabilities, RunnerId, RunnerRequirements, TenantId};
 
 const NAME_CHARS_MAX: usize = 100;
 const LABELS_MAX: usize = 100;
@@ -49,6 +49,7 @@ pub(super) async fn register(
         token_hash: hash(&token).into(),
         capabilities: request.capabilities,
         version: request.version.chars().take(NAME_CHARS_MAX).collect::<String>().into(),
+        ordered: caller.ordered,
     };
     match state.handle.send(Command::Register(Box::new(register))).await? {
         Reply::Registered(runner_id) => Ok(axum::Json(RegisterResponse {
@@ -232,7 +233,7 @@ fn check_name(what: &str, text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn check_leases(many: usize) -> Result<(), ApiError> {
+pub(super) fn check_leases(many: usize) -> Result<(), ApiError> {
     if many > LEASES_MAX {
         let text = format!("{many} leases in one request, {LEASES_MAX} are the most");
         return Err(ApiError::BadRequest(text));
@@ -246,10 +247,22 @@ fn check_capabilities(capabilities: &RunnerCapabilities) -> Result<(), ApiError>
         let text = format!("at most {LABELS_MAX} labels of {NAME_CHARS_MAX} characters");
         return Err(ApiError::BadRequest(text));
     }
+    let any = |text: &str| *text == *RunnerCapabilities::ANY;
+    let places = [&capabilities.region, &capabilities.zone].into_iter().flatten();
+    let mut said = capabilities.labels.iter().chain(places);
+    if any(&capabilities.architecture) || any(&capabilities.os) || said.any(|it| any(it)) {
+        let text =
+            format!("`{}` is what an executor offers, not a runner", RunnerCapabilities::ANY);
+        return Err(ApiError::BadRequest(text));
+    }
+    if *capabilities.executor != *RunnerRequirements::RUNNERS {
+        let text = "`executor` is said by the server, not by a runner";
+        return Err(ApiError::BadRequest(text.into()));
+    }
     Ok(())
 }
 
-fn boxed(
+pub(super) fn boxed(
     capabilities: Option<RunnerCapabilities>,
 ) -> Result<Option<Box<RunnerCapabilities>>, ApiError> {
     capabilities.as_ref().map_or(Ok(()), check_capabilities)?;

@@ -4,6 +4,7 @@ use super::error::ApiError;
 pub(super) use super::show_forecast::{advice, forecast, outlook, predictions};
 use super::wire;
 use crate::dispatch::{Explanation, Forecast, PoolFigures, Reason, RunnerSnapshot};
+use crate::executor::wire_context;
 use crate::model::{
     AssignedJob, Attempt, Catalogue, Job, JobPriority, JobState, Pause, PauseScope, QueuedJob,
     Record, Workload,
@@ -37,23 +38,8 @@ pub(super) fn context(
     run: u32,
     attempt: u32,
 ) -> Result<wire::JobContext, ApiError> {
-    let JobContext { job, workload: _, spec, event, body_bytes, needs } = context;
-    let event = event
-        .map(|event| serde_json::from_str(&event))
-        .transpose()
-        .map_err(|error| ApiError::Internal(format!("the event's row: {error}")))?;
-    Ok(wire::JobContext {
-        job_id: job.id,
-        attempt,
-        idempotency_key: format!("job-{}-run-{run}", job.id),
-        work: spec.work,
-        env: spec.env,
-        trust: spec.trust,
-        event,
-        has_payload: body_bytes.is_some_and(|bytes| bytes > 0),
-        needs: needs.into_iter().map(|(name, outputs)| (name.into(), outputs)).collect(),
-        traceparent: spec.traceparent,
-    })
+    let corrupt = |error| ApiError::Internal(format!("the event's row: {error}"));
+    wire_context(context, run, attempt).map_err(corrupt)
 }
 
 pub(super) fn delivery(head: DeliveryHead) -> wire::DeliveryView {
@@ -128,6 +114,7 @@ pub(super) fn attempt(catalogue: &Catalogue, row: Attempt) -> wire::AttemptView 
         outcome: row.outcome,
         requeue_reason: row.requeue_reason,
         exit_code: row.exit_code,
+        signal: row.signal,
         error: row.error.map(Into::into),
     }
 }
@@ -147,7 +134,8 @@ pub(super) fn record(row: Record) -> wire::RecordView {
 }
 
 pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::RunnerView {
-    let RunnerSnapshot { row, state, used, jobs, busy, waiting, last_seen_ms_ago } = snapshot;
+    let RunnerSnapshot { row, state, used, jobs, busy, waiting, streaming, last_seen_ms_ago } =
+        snapshot;
     let mut capabilities = row.capabilities;
     capabilities.current_jobs = used;
     wire::RunnerView {
@@ -164,6 +152,7 @@ pub(super) fn runner(catalogue: &Catalogue, snapshot: RunnerSnapshot) -> wire::R
         capabilities,
         jobs,
         waiting,
+        streaming,
         last_seen_ms_ago,
         version: row.version.into(),
         registered_at_ms: row.registered_at_ms,

@@ -16,6 +16,7 @@ use crate::config::{LimitsConfig, SchedulerConfig};
 use crate::driver::Handle;
 use crate::event::Event;
 use crate::executor::router::Router;
+use crate::executor::{Executors, Keeper};
 use crate::intake::Rules;
 use crate::log::JobLogs;
 use crate::model::{Catalogue, PoolId, TenantId};
@@ -82,6 +83,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bytes of webhook bodies that may still come in.
     pub hook_bytes: Arc<Semaphore>,
+    /// Executors that jobs are pushed to.
+    pub executors: Arc<Executors>,
+    /// Starts runners.
+    pub keeper: Arc<Keeper>,
     /// Forgets what is old.
     pub pruner: Arc<Pruner>,
     /// Turns to make a report.

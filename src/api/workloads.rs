@@ -189,15 +189,24 @@ pub(super) async fn get(
     State(state): State<AppState>,
     Id(id): Id<WorkloadId>,
 ) -> Result<axum::Json<WorkloadDetail>, ApiError> {
-    let row = state.workload_of(&caller, id).await?;
+    detail(&state, &caller, id).await.map(axum::Json)
+}
+
+/// A workload with its jobs.
+pub(super) async fn detail(
+    state: &AppState,
+    caller: &Caller,
+    id: WorkloadId,
+) -> Result<WorkloadDetail, ApiError> {
+    let row = state.workload_of(caller, id).await?;
     let jobs = state.store.jobs_of(id).await?;
     let (terms, open) = (row.terms.as_deref().cloned().unwrap_or_default(), row.open);
-    Ok(axum::Json(WorkloadDetail {
+    Ok(WorkloadDetail {
         workload: show::workload(row),
         terms,
         open,
         jobs: jobs.iter().map(show::job).collect(),
-    }))
+    })
 }
 
 /// `POST /workloads/{id}/cancel`

@@ -25,6 +25,25 @@ pub enum AppError {
     /// A pool names a policy that nobody knows.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// An executor cannot be one, or is not there.
+    #[error("executor `{name}`: {why}")]
+    Executor {
+        /// What routes call it.
+        name: Box<str>,
+        /// Why.
+        why: String,
+    },
+    /// A provisioner cannot be one, or is not there.
+    #[error("provisioner `{name}`: {why}")]
+    Provisioner {
+        /// What pools call it.
+        name: Box<str>,
+        /// Why.
+        why: String,
+    },
+    /// Routes of a program have patterns that are none.
+    #[error("routes: {0}")]
+    Routes(String),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

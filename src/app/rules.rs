@@ -10,13 +10,14 @@ use crate::model::Catalogue;
 use crate::trigger::{RuleConfig, RuleError};
 use crate::workflow::{self, Defaults, FolderError};
 
-/// Checks the triggers of a configuration, and the workflow files that they name, where no database
-/// is. The names of the workflows.
+/// Checks the routes and triggers of a configuration, and the workflow files that they name, where no
+/// database is. The names of the workflows.
 ///
 /// # Errors
 ///
 /// As a server would find them at its start.
 pub fn check_rules(config: &Config) -> Result<Vec<String>, ConfigErrors> {
+    config.check_routes()?;
     let rules = rules(config, Arc::new(checked_catalogue(config)))?;
     Ok(rules.workflow_names().map(str::to_owned).collect())
 }
@@ -59,5 +60,22 @@ fn with_place(config: &Config, fault: RuleError) -> ConfigError {
     match fault.hint {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_of_an_embedding_program_whose_pattern_is_none_is_refused() {
+        let text = "[[route]]\nname = 'gpu'\nmatch = '**::ml::**'";
+        let mut config = Config::from_text("d.toml".as_ref(), text, []).unwrap();
+        assert!(check_rules(&config).is_ok());
+        config.routes[0].pattern = "*::ml::*".to_owned();
+        insta::assert_snapshot!(check_rules(&config).unwrap_err(), @r"
+        d.toml:1:1: `route.match`: the route `gpu`: `*::ml::*` matches no job: it has fewer segments (3) than every name (4 or more)
+          hint: write `**::ml::**`
+        ");
     }
 }

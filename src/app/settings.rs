@@ -71,7 +71,6 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         runners_max: limits.runners_max,
         tenants: tenants.map(|(name, it)| (names.tenants[name.as_str()], tenant(it))).collect(),
         pools: pools(config, names),
-        router: config.routing(&catalogue),
         catalogue,
         ..Settings::default()
     }
@@ -173,7 +172,7 @@ pub(super) fn access(config: &Config, secrets: &Secrets, names: &Names) -> Acces
         let texts = secrets.tokens.get(name).map_or(&[][..], Vec::as_slice);
         if token.role == Role::Runner {
             let pools = token.pools.iter().map(|pool| names.pools[pool.get_ref().as_str()].0);
-            let registration = Registration { pools: pools.collect() };
+            let registration = Registration { pools: pools.collect(), ordered: None };
             let hashes = texts.iter().map(|it| (hashed(it), registration.clone()));
             rules.registrations.extend(hashes);
         } else {

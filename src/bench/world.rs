@@ -279,5 +279,6 @@ pub(super) fn register(number: usize, capabilities: RunnerCapabilities) -> Box<R
         token_hash: "hash".into(),
         capabilities,
         version: "bench".into(),
+        ordered: None,
     })
 }

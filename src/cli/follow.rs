@@ -7,7 +7,7 @@ use reqwest::Response;
 
 use super::CliError;
 use super::client::Client;
-use super::sse::{SseEvent, SseParser};
+use crate::api::wire::sse::{SseEvent, SseParser};
 
 /// How long to wait before a broken stream is asked for again, and when to give up.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use super::table::{fields, page, rows};
 use super::terms;
 use super::time::{age, precise, rfc3339, rfc3339_or_dash};
 use crate::api::wire::{AttemptView, JobDetail, JobView, List, RecordView};
-use crate::model::JobId;
+use crate::model::{JobId, signal_name};
 
 /// Which jobs.
 #[derive(Clone, Debug, Args)]
@@ -98,6 +98,12 @@ fn detail(detail: &JobDetail) -> String {
     ])
 }
 
+/// An exit code and a signal look different: a shell's 137 is not a SIGKILL.
+fn exit(attempt: &AttemptView) -> String {
+    let Some(signal) = attempt.signal else { return or_dash(attempt.exit_code) };
+    signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
 fn attempts(attempts: &[AttemptView]) -> String {
     let lines = attempts.iter().map(|attempt| {
         let requeued = attempt.requeue_reason.map(|reason| format!(" ({})", reason.as_str()));
@@ -106,7 +112,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
             attempt.runner_id.to_string(),
             attempt.pool.clone(),
             format!("{}{}", name_of(attempt.outcome), requeued.unwrap_or_default()),
-            or_dash(attempt.exit_code),
+            exit(attempt),
             rfc3339(attempt.assigned_at_ms),
             millis(attempt.waited_ms),
             attempt.ran_ms.map_or_else(|| "-".to_owned(), millis),
@@ -115,15 +121,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
         ]
     });
     let header = [
-        "ATTEMPT",
-        "RUNNER",
-        "POOL",
-        "OUTCOME",
-        "EXIT CODE",
-        "ASSIGNED",
-        "WAITED",
-        "RAN",
-        "COST",
+        "ATTEMPT", "RUNNER", "POOL", "OUTCOME", "EXIT", "ASSIGNED", "WAITED", "RAN", "COST",
         "ERROR",
     ];
     rows(&header, lines, "")
@@ -240,6 +238,7 @@ mod tests {
                 outcome: AttemptOutcome::Requeued,
                 requeue_reason: Some(RequeueReason::LeaseLost),
                 exit_code: None,
+                signal: Some(9),
                 error: Some("not started".to_owned()),
             }],
             outputs: [("version".to_owned(), "1.2".to_owned())].into(),
@@ -280,8 +279,8 @@ mod tests {
         max wait   90s
         placement  near app; away from db
 
-        ATTEMPT  RUNNER  POOL  OUTCOME                EXIT CODE  ASSIGNED              WAITED  RAN  COST    ERROR
-        1        1       fast  requeued (lease_lost)  -          2025-11-21T08:00:00Z  2.5s    -    0.0015  not started
+        ATTEMPT  RUNNER  POOL  OUTCOME                EXIT     ASSIGNED              WAITED  RAN  COST    ERROR
+        1        1       fast  requeued (lease_lost)  SIGKILL  2025-11-21T08:00:00Z  2.5s    -    0.0015  not started
 
         OUTPUT   VALUE
         version  1.2

@@ -5,8 +5,8 @@ use clap::Args;
 use super::client::Client;
 use super::console::Console;
 use super::follow::Follower;
-use super::sse::SseEvent;
 use super::{CliError, list};
+use crate::api::wire::sse::SseEvent;
 use crate::api::wire::{LogChunk, LogEnd};
 use crate::model::JobId;
 
@@ -45,7 +45,11 @@ pub(super) async fn run(
         match Piece::of(client, &event)? {
             Piece::Text(chunk) if !console.is_json() => console.raw(&chunk.text)?,
             Piece::End(end) => {
-                console.remark(&format!("job {job} ended: {}", list::name_of(end.state)));
+                let kept = match end.removed {
+                    true => "; its log is kept no longer, and the end of it is missing here",
+                    false => "",
+                };
+                console.remark(&format!("job {job} ended: {}{kept}", list::name_of(end.state)));
                 return Ok(());
             }
             Piece::Text(_) | Piece::Other => {}
@@ -89,9 +93,9 @@ mod tests {
         "event: end\ndata: {\"state\":\"failed\"}\n\n",
     );
 
-    #[tokio::test]
-    async fn a_followed_log_is_printed_as_the_job_wrote_it() {
-        let router = Router::new().route("/api/v1/jobs/7/logs", get(|| async { STREAM }));
+    /// What a followed stream comes to: what was printed, and remarked.
+    async fn follow(stream: &'static str) -> (String, String) {
+        let router = Router::new().route("/api/v1/jobs/7/logs", get(move || async move { stream }));
         let client = Client::new(&serve(router).await, None).unwrap();
         let (out, remarks) = (Paper::default(), Paper::default());
         let clock = ManualClock::default();
@@ -99,7 +103,23 @@ mod tests {
             Console::with_writers(OutputFormat::Table, clock, out.clone(), remarks.clone());
         let args = LogsArgs { job: JobId(7), follow: true, attempt: None };
         run(args, &client, &mut console).await.unwrap();
-        assert_eq!(out.text(), "one\rtwo\n");
-        assert_eq!(remarks.text(), "job 7 ended: failed\n");
+        (out.text(), remarks.text())
+    }
+
+    #[tokio::test]
+    async fn a_followed_log_is_printed_as_the_job_wrote_it() {
+        let (out, remarks) = follow(STREAM).await;
+        assert_eq!(out, "one\rtwo\n");
+        assert_eq!(remarks, "job 7 ended: failed\n");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_went_meanwhile_is_not_taken_for_a_whole_one() {
+        let stream = "event: end\ndata: {\"state\":\"completed\",\"removed\":true}\n\n";
+        let (_, remarks) = follow(stream).await;
+        assert!(
+            remarks.starts_with("job 7 ended: completed; its log is kept no longer"),
+            "{remarks}"
+        );
     }
 }

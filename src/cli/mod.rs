@@ -18,7 +18,6 @@ pub mod follow;
 mod global;
 pub mod runner;
 pub mod serve;
-pub mod sse;
 mod table;
 mod time;
 
@@ -30,6 +29,7 @@ mod close;
 mod cordon;
 mod deliveries;
 mod drain;
+mod executors;
 mod explain;
 mod front;
 mod groups;
@@ -44,6 +44,7 @@ mod model;
 mod outlook;
 mod pause;
 mod pauses;
+mod pools;
 mod priority;
 mod prune;
 mod queue;
@@ -138,6 +139,10 @@ pub enum Verb {
     Match(matching::MatchArgs),
     /// The rules by which a job's name says how it is carried out
     Routes,
+    /// How large each pool is, and how large it should be
+    Pools,
+    /// Those that jobs are pushed to, and whether they can be reached
+    Executors(executors::ExecutorsArgs),
     /// Ask what would be, without doing it
     #[command(subcommand)]
     Try(TryVerb),
@@ -216,6 +221,8 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Match(args) | Verb::Try(TryVerb::Match(args)) => {
             matching::run(args, &client, console).await
         }
+        Verb::Executors(args) => executors::run(args, &client, console).await,
+        Verb::Pools => pools::run(&client, console).await,
         Verb::Routes => routes::run(&client, console).await,
         Verb::Try(TryVerb::Route(args)) => routes::decide(args, &client, console).await,
         Verb::Run(args) => run::run(args, &client, console).await,

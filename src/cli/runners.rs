@@ -63,6 +63,14 @@ fn heard_of(runner: &RunnerView) -> String {
     )
 }
 
+fn waits(runner: &RunnerView) -> &'static str {
+    match (runner.waiting, runner.streaming) {
+        (true, true) => "yes, by a stream",
+        (true, false) => "yes, by a poll",
+        (false, _) => "no",
+    }
+}
+
 /// All fields of one runner.
 pub(super) fn one(runner: &RunnerView) -> String {
     let offers = &runner.capabilities;
@@ -78,7 +86,7 @@ pub(super) fn one(runner: &RunnerView) -> String {
             format!("{} of {}", runner.utilization.slots_used, runner.utilization.slots_total),
         ),
         ("busy lately", busy(runner.utilization)),
-        ("waits for work", if runner.waiting { "yes" } else { "no" }.to_owned()),
+        ("waits for work", waits(runner).to_owned()),
         ("heard of", heard_of(runner)),
         ("labels", joined(&offers.labels)),
         ("platform", format!("{} {}", offers.os, offers.architecture)),
@@ -114,6 +122,7 @@ mod tests {
             utilization: RunnerUtilization { slots_used: 2, slots_total: 2, busy_share: 0.5 },
             jobs: Vec::new(),
             waiting: false,
+            streaming: false,
             last_seen_ms_ago: Some(5_000),
             version: "0.1.0".to_owned(),
             registered_at_ms: 0,

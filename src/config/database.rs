@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::section::Section;
+use super::{ConfigError, ConfigErrors, Origin};
 
 /// The section `[database]`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -58,17 +59,32 @@ impl Serialize for DatabaseUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for DatabaseUrl {
-    /// No message repeats what was written: a password may be in it.
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
+impl DatabaseUrl {
+    /// Reads one. No message repeats what was written: a password may be in it.
+    fn read(text: String) -> Result<Self, &'static str> {
         let server = ["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it));
         let url = Self(text);
         let file = url.file().is_some_and(|path| !path.as_os_str().is_empty());
         if server || file {
             return Ok(url);
         }
-        Err(D::Error::custom("expected `sqlite:PATH` or `postgres://USER@HOST/DATABASE`"))
+        Err("expected `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::read(String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = ConfigErrors;
+
+    fn from_str(text: &str) -> Result<Self, ConfigErrors> {
+        let wrong =
+            |why: &str| ConfigErrors::from(ConfigError::new(Origin::Program, "database.url", why));
+        Self::read(text.to_owned()).map_err(wrong)
     }
 }
 

@@ -8,13 +8,13 @@ use super::overlay::Variable;
 use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
-    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, InstancesConfig,
-    LimitsConfig, Origin, RetentionConfig, RouteConfig, SchedulerConfig, ServerConfig,
-    SourceConfig, hints, name, retention, source,
+    AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, ExecutorConfig,
+    InstancesConfig, LimitsConfig, Origin, ProvisionerConfig, RetentionConfig, RouteConfig,
+    SchedulerConfig, ServerConfig, SourceConfig, hints, name, retention, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 16] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
     InstancesConfig::NAME,
@@ -28,6 +28,8 @@ const SECTIONS: [&str; 14] = [
     "resources",
     "source",
     "trigger",
+    "executor",
+    "provisioner",
     "route",
 ];
 
@@ -62,6 +64,9 @@ pub(super) fn read(
     let resources = reading.named("resources", take("resources"), name::resource);
     let sources: Vec<Spanned<SourceConfig>> = reading.list("source", take("source"));
     let triggers: Vec<Spanned<RuleConfig>> = reading.list("trigger", take("trigger"));
+    let executors: Vec<Spanned<ExecutorConfig>> = reading.list("executor", take("executor"));
+    let provisioners: Vec<Spanned<ProvisionerConfig>> =
+        reading.list("provisioner", take("provisioner"));
     let routes: Vec<Spanned<RouteConfig>> = reading.list("route", take("route"));
     check_sources(&sources, &mut reading);
     check_triggers(&triggers, &sources, &mut reading);
@@ -72,6 +77,8 @@ pub(super) fn read(
         access: &access,
         sources: &sources,
         triggers: &triggers,
+        executors: &executors,
+        provisioners: &provisioners,
         routes: &routes,
     };
     references::check(&parts, &mut reading);
@@ -95,6 +102,8 @@ pub(super) fn read(
         resources,
         sources: sources.into_iter().map(Spanned::into_inner).collect(),
         triggers,
+        executors: executors.into_iter().map(Spanned::into_inner).collect(),
+        provisioners: provisioners.into_iter().map(Spanned::into_inner).collect(),
         routes: routes.into_iter().map(Spanned::into_inner).collect(),
         file,
         origins,
@@ -112,7 +121,7 @@ fn unknown_section(origin: Origin, name: &str) -> ConfigError {
 fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
     let origin = Origin::Environment(variable.name.clone());
     match variable.section.as_str() {
-        "source" | "trigger" | "route" => errors.push(
+        "source" | "trigger" | "executor" | "provisioner" | "route" => errors.push(
             ConfigError::new(origin, &variable.section, "a list cannot be set by a variable")
                 .hint(format!("write `[[{}]]` in the file", variable.section)),
         ),

@@ -38,6 +38,15 @@ impl Config {
             let lines: Vec<_> = lines(source).into_iter().map(|(_, line)| line).collect();
             let _ = write!(text, "[[source]]\n{}\n\n", lines.join("\n"));
         }
+        for executor in &self.executors {
+            // Its kind is a table of its own, so it is written in one line.
+            let lines: Vec<_> = lines(executor).into_iter().map(|(_, line)| line).collect();
+            let _ = write!(text, "[[executor]]\n{}\n\n", lines.join("\n"));
+        }
+        for provisioner in &self.provisioners {
+            let lines: Vec<_> = lines(provisioner).into_iter().map(|(_, line)| line).collect();
+            let _ = write!(text, "[[provisioner]]\n{}\n\n", lines.join("\n"));
+        }
         for route in &self.routes {
             let lines: Vec<_> = lines(route).into_iter().map(|(_, line)| line).collect();
             let _ = write!(text, "[[route]]\n{}\n\n", lines.join("\n"));

@@ -73,7 +73,7 @@ impl ConfigErrors {
         debug_assert!(!errors.is_empty(), "no errors are no failure");
         errors.sort_by_key(|error| match &error.origin {
             Origin::File(place) => (0, place.line, place.column),
-            Origin::WholeFile(_) | Origin::Environment(_) => (1, 0, 0),
+            Origin::WholeFile(_) | Origin::Environment(_) | Origin::Program => (1, 0, 0),
         });
         Self(errors)
     }

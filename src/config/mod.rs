@@ -17,9 +17,11 @@ mod document;
 mod effective;
 mod entry;
 mod error;
+mod executor;
 mod hints;
 mod instances;
 mod keys;
+mod kubernetes;
 mod limits;
 mod name;
 mod number;
@@ -27,6 +29,7 @@ mod overlay;
 mod place;
 mod policy;
 mod pool;
+mod provisioner;
 mod references;
 mod resource;
 mod retention;
@@ -39,6 +42,7 @@ mod server;
 mod source;
 mod tenant;
 mod unit;
+mod warm;
 mod weights;
 
 use std::collections::BTreeMap;
@@ -50,11 +54,18 @@ use toml::Spanned;
 pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
 pub use database::{DatabaseConfig, DatabaseUrl};
 pub use error::{ConfigError, ConfigErrors};
+pub use executor::{
+    BreakerConfig, ContainerConfig, ExecutorConfig, HttpAuthConfig, HttpExecutorConfig,
+    LambdaCredentialsConfig, LambdaExecutorConfig, LambdaInvocation, MountConfig, PullConfig,
+    RegistryAuthConfig,
+};
 pub use instances::InstancesConfig;
+pub use kubernetes::KubernetesConfig;
 pub use limits::LimitsConfig;
 pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
 pub use pool::{Distances, PoolConfig};
+pub use provisioner::{HttpProvisionerConfig, ProcessConfig, ProvisionerConfig};
 pub use resource::ResourceConfig;
 pub use retention::RetentionConfig;
 pub use route::RouteConfig;
@@ -63,6 +74,7 @@ pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
 pub use source::{SourceConfig, SourceKind};
 pub use tenant::TenantConfig;
+pub use warm::WarmConfig;
 pub use weights::WeightsConfig;
 
 use crate::trigger::RuleConfig;
@@ -103,6 +115,12 @@ pub struct Config {
     /// `[[trigger]]`: what they start, with each table's place; names are unique.
     #[serde(skip)]
     pub triggers: Vec<Spanned<RuleConfig>>,
+    /// `[[executor]]`: backends that jobs are pushed to; names are unique.
+    #[serde(rename = "executor", skip_serializing_if = "Vec::is_empty")]
+    pub executors: Vec<ExecutorConfig>,
+    /// `[[provisioner]]`: who starts runners; names are unique.
+    #[serde(rename = "provisioner", skip_serializing_if = "Vec::is_empty")]
+    pub provisioners: Vec<ProvisionerConfig>,
     /// `[[route]]`: how jobs are carried out, by their names; the first that matches decides.
     #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteConfig>,
@@ -163,6 +181,8 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod executor_tests;
 #[cfg(test)]
 mod route_tests;
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub enum Origin {
     WholeFile(PathBuf),
     /// The environment variable of that name.
     Environment(String),
+    /// The program that the server is part of.
+    Program,
 }
 
 impl fmt::Display for Origin {
@@ -38,6 +40,7 @@ impl fmt::Display for Origin {
             Self::File(place) => place.fmt(f),
             Self::WholeFile(path) => path.display().fmt(f),
             Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Program => f.write_str("the program"),
         }
     }
 }

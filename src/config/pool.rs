@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::warm::WarmConfig;
 use super::weights::WeightsConfig;
 use super::{number, policy};
 
@@ -62,6 +63,9 @@ pub struct PoolConfig {
     /// currency. Kept in millionths. Default 0.
     #[serde(rename = "cost_per_hour", deserialize_with = "micros", serialize_with = "whole")]
     pub cost_micros_per_hour: u64,
+    /// `warm`: the server starts its runners: `[agent_pools.NAME.warm]`. Default: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm: Option<WarmConfig>,
 }
 
 impl Default for PoolConfig {
@@ -78,6 +82,7 @@ impl Default for PoolConfig {
             distances: BTreeMap::new(),
             weights: WeightsConfig::default(),
             cost_micros_per_hour: 0,
+            warm: None,
         }
     }
 }

@@ -7,8 +7,8 @@ use toml::Spanned;
 
 use super::section::Reading;
 use super::{
-    AccessConfig, ConfigError, Origin, PoolConfig, Role, RouteConfig, SourceConfig, TenantConfig,
-    TokenConfig, route,
+    AccessConfig, ConfigError, ExecutorConfig, Origin, PoolConfig, ProvisionerConfig, Role,
+    RouteConfig, SourceConfig, TenantConfig, TokenConfig, executor, provisioner, route, warm,
 };
 use crate::trigger::RuleConfig;
 
@@ -23,6 +23,8 @@ pub(super) struct Parts<'a> {
     pub(super) access: &'a AccessConfig,
     pub(super) sources: &'a [Spanned<SourceConfig>],
     pub(super) triggers: &'a [Spanned<RuleConfig>],
+    pub(super) executors: &'a [Spanned<ExecutorConfig>],
+    pub(super) provisioners: &'a [Spanned<ProvisionerConfig>],
     pub(super) routes: &'a [Spanned<RouteConfig>],
 }
 
@@ -61,7 +63,11 @@ pub(super) fn check(parts: &Parts<'_>, reading: &mut Reading<'_>) {
         let what = format!("the trigger `{}`", rule.name.get_ref());
         check_spanned(rule.tenant.as_ref(), &what, "trigger.tenant", &names, reading);
     }
-    route::check(parts.routes, &names, reading);
+    executor::check(parts.executors, &names, reading);
+    provisioner::check(parts.provisioners, reading);
+    let provisioners = parts.provisioners.iter().map(|it| it.get_ref().name.as_str()).collect();
+    warm::check(parts.pools, &provisioners, reading);
+    route::check(parts.routes, parts.executors, &names, reading);
     check_tokens(&parts.access.token, &names, reading);
 }
 

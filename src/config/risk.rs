@@ -1,15 +1,36 @@
 //! What is allowed and still deserves a word, and what must not start.
 
 use super::route::rules;
-use super::{Config, ConfigError, Origin};
-use crate::executor::router::Router;
+use super::{Config, ConfigError, ConfigErrors, Origin};
+use crate::executor::router::{PatternError, Router, RoutingConfig};
 use crate::model::Catalogue;
 
 impl Config {
-    /// What the routes say, with pools as the catalogue has them.
+    /// What the routes say, with pools as the catalogue has them. Where a pattern is none there are no
+    /// routes: see [`Config::check_routes`].
     pub fn routing(&self, catalogue: &Catalogue) -> Router {
-        // Each pattern was read once when the file was.
-        rules(&self.routes, catalogue).compile().unwrap_or_default()
+        self.routing_config(catalogue).compile().unwrap_or_default()
+    }
+
+    /// The same, to add to it.
+    pub fn routing_config(&self, catalogue: &Catalogue) -> RoutingConfig {
+        rules(&self.routes, catalogue)
+    }
+
+    /// The patterns of routes that no file was read for: those of a program that embeds the server.
+    ///
+    /// # Errors
+    /// Each pattern that is none, with what to write instead.
+    pub fn check_routes(&self) -> Result<(), ConfigErrors> {
+        let compiled = rules(&self.routes, &Catalogue::default()).compile();
+        let wrong = compiled.err().unwrap_or_default();
+        let told = |(at, fault): (usize, PatternError)| {
+            let message = format!("the route `{}`: {}", self.routes[at].name, fault.message);
+            let mut error = ConfigError::at(self.place(0), "route.match", message);
+            error.hint = fault.hint;
+            error
+        };
+        ConfigErrors::check(wrong.into_iter().map(told).collect())
     }
 
     fn shadowed_routes(&self) -> Vec<String> {

@@ -7,12 +7,9 @@ use toml::Spanned;
 
 use super::references::Names;
 use super::section::Reading;
-use super::{ConfigError, Origin, number};
+use super::{ConfigError, ExecutorConfig, Origin, number};
 use crate::executor::router::{Pattern, RoutingConfig, RoutingRule};
 use crate::model::{Catalogue, JobPriority, RunnerRequirements};
-
-/// The executors that there are.
-const EXECUTORS: &[&str] = &[RunnerRequirements::RUNNERS];
 
 /// One rule. Rules are asked in their order, and the first that matches decides.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,7 +78,18 @@ pub(super) fn rules(routes: &[RouteConfig], catalogue: &Catalogue) -> RoutingCon
 }
 
 /// Reports patterns that match nothing, and names of nothing.
-pub(super) fn check(routes: &[Spanned<RouteConfig>], names: &Names<'_>, reading: &mut Reading<'_>) {
+pub(super) fn check(
+    routes: &[Spanned<RouteConfig>],
+    executors: &[Spanned<ExecutorConfig>],
+    names: &Names<'_>,
+    reading: &mut Reading<'_>,
+) {
+    let pushed = executors.iter().map(|executor| executor.get_ref().name.as_str());
+    let executors: BTreeSet<_> = pushed.chain([RunnerRequirements::RUNNERS]).collect();
+    let there_are = || {
+        let list: Vec<_> = executors.iter().copied().collect();
+        format!("executors are {}; `[[executor]]` makes one", list.join(", "))
+    };
     let mut known = BTreeSet::new();
     for table in routes {
         let (place, route) = (reading.file.place(table.span().start), table.get_ref());
@@ -101,14 +109,13 @@ pub(super) fn check(routes: &[Spanned<RouteConfig>], names: &Names<'_>, reading:
             report("match", error.message, error.hint);
         }
         if route.executors.is_empty() {
-            let hint = format!("executors are {}", EXECUTORS.join(", "));
-            report("executors", format!("the route `{name}` names no executor"), Some(hint));
+            let message = format!("the route `{name}` names no executor");
+            report("executors", message, Some(there_are()));
         }
         for executor in &route.executors {
-            if !EXECUTORS.contains(&executor.as_str()) {
+            if !executors.contains(executor.as_str()) {
                 let message = format!("the route `{name}` names the executor `{executor}`");
-                let hint = format!("executors are {}", EXECUTORS.join(", "));
-                report("executors", message, Some(hint));
+                report("executors", message, Some(there_are()));
             }
         }
         if route.labels.iter().any(|label| label.trim().is_empty()) {

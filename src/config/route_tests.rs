@@ -59,7 +59,7 @@ timeout_minutes_max = 0
       hint: write `**::ml::**`
     d.toml:5:1: `route.name`: a second route has the name `a`
     d.toml:5:1: `route.executors`: the route `a` names the executor `cloud`
-      hint: executors are runners
+      hint: executors are runners; `[[executor]]` makes one
     d.toml:5:1: `route.labels`: the route `a` has an empty label
     d.toml:5:1: `route.pools`: the route `a` names the pool `slow`
       hint: pools are default; `[agent_pools.NAME]` makes one
@@ -67,7 +67,7 @@ timeout_minutes_max = 0
     d.toml:11:1: `route.match`: `x::build::**` matches no job: the second segment of every name is workflow or agent
       hint: write `**::x::build::**`
     d.toml:11:1: `route.executors`: the route `b c` names no executor
-      hint: executors are runners
+      hint: executors are runners; `[[executor]]` makes one
     d.toml:18:23: `route.timeout_minutes_max`: 0 is out of range: a whole number of minutes from 1 to 527040
     ");
 }

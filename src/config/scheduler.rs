@@ -52,9 +52,14 @@ pub struct SchedulerConfig {
     /// `backoff_max_ms`: the longest wait before a retry. Default 600000.
     #[serde(deserialize_with = "number::millis_or_zero")]
     pub backoff_max_ms: i64,
-    /// `poll_wait_max_ms`: the longest time that a runner's poll is parked. Default 60000.
+    /// `poll_wait_max_ms`: the longest time that a runner's poll is parked, and that its stream is
+    /// kept open after the last sign of life. Default 60000.
     #[serde(deserialize_with = "number::millis")]
     pub poll_wait_max_ms: i64,
+    /// `stream_keep_alive_ms`: how often something is sent on a runner's stream where nothing
+    /// happens. Default 10000.
+    #[serde(deserialize_with = "number::millis")]
+    pub stream_keep_alive_ms: i64,
     /// `scheduling_policy`: what is next for a runner, in pools that do not say: `priority`,
     /// `fifo`, `fair_share` or `skill`. Default `priority`.
     #[serde(deserialize_with = "policy::scheduling")]
@@ -139,6 +144,7 @@ impl Default for SchedulerConfig {
             backoff_ms: 10_000,
             backoff_max_ms: 600_000,
             poll_wait_max_ms: 60_000,
+            stream_keep_alive_ms: 10_000,
             scheduling_policy: "priority".to_owned(),
             selection_policy: "least_loaded".to_owned(),
             balance_hold_ms: 50,

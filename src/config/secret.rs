@@ -33,30 +33,38 @@ impl fmt::Display for SecretRef {
 
 const HOW_TO_REFER: &str = "write `{ env = \"NAME\" }` or `{ file = \"path\" }`";
 
+const NO_TEXT: &str = "the text of a secret does not belong in the configuration";
+
 /// Reads a list of references. No message repeats what was written: it may be a secret.
 pub(super) fn references<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SecretRef>, D::Error> {
-    let refuse = |what: &str| Err(D::Error::custom(format!("{what}; {HOW_TO_REFER}")));
+    let refuse = |what: &str| D::Error::custom(format!("{what}; {HOW_TO_REFER}"));
     let list = match toml::Value::deserialize(from)? {
         toml::Value::Array(list) => list,
-        toml::Value::Table(_) => return refuse("expected a list of references in `[` and `]`"),
-        _ => return refuse("the text of a secret does not belong in the configuration"),
+        toml::Value::Table(_) => {
+            return Err(refuse("expected a list of references in `[` and `]`"));
+        }
+        _ => return Err(refuse(NO_TEXT)),
     };
-    let mut references = Vec::with_capacity(list.len());
-    for item in list {
-        let toml::Value::Table(table) = item else {
-            return refuse("the text of a secret does not belong in the configuration");
-        };
-        let mut pairs = table.into_iter();
-        let reference = match (pairs.next(), pairs.next()) {
-            (Some((key, toml::Value::String(name))), None) if key == "env" => SecretRef::Env(name),
-            (Some((key, toml::Value::String(path))), None) if key == "file" => {
-                SecretRef::File(path.into())
-            }
-            _ => return refuse("a reference has the one key `env` or `file`"),
-        };
-        references.push(reference);
+    list.into_iter().map(|item| one(item).map_err(refuse)).collect()
+}
+
+fn one(item: toml::Value) -> Result<SecretRef, &'static str> {
+    let toml::Value::Table(table) = item else { return Err(NO_TEXT) };
+    let mut pairs = table.into_iter();
+    match (pairs.next(), pairs.next()) {
+        (Some((key, toml::Value::String(name))), None) if key == "env" => Ok(SecretRef::Env(name)),
+        (Some((key, toml::Value::String(path))), None) if key == "file" => {
+            Ok(SecretRef::File(path.into()))
+        }
+        _ => Err("a reference has the one key `env` or `file`"),
     }
-    Ok(references)
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let refuse = |what: &str| D::Error::custom(format!("{what}; {HOW_TO_REFER}"));
+        one(toml::Value::deserialize(from)?).map_err(refuse)
+    }
 }
 
 /// Every secret of the configuration.
@@ -70,6 +78,10 @@ pub struct Secrets {
     pub tokens: BTreeMap<String, Vec<Secret>>,
     /// Secrets of the sources, by their names; a source without any is not in it.
     pub sources: BTreeMap<String, Vec<Secret>>,
+    /// What executors show their backends, by their names; one without any is not in it.
+    pub executors: BTreeMap<String, Secret>,
+    /// What provisioners show their backends, by their names; one without any is not in it.
+    pub provisioners: BTreeMap<String, Secret>,
     /// What an operator should know about them.
     pub warnings: Vec<String>,
 }
@@ -97,9 +109,29 @@ impl Config {
             let key = format!("source.{}.secrets", source.name);
             sources.insert(source.name.clone(), loading.all(&key, &source.secrets));
         }
+        let mut executors = BTreeMap::new();
+        for executor in &self.executors {
+            let key = format!("executor.{}.auth", executor.name);
+            let secret = executor.secret().and_then(|secret| loading.one(&key, secret));
+            executors.extend(secret.map(|secret| (executor.name.clone(), secret)));
+        }
+        let mut provisioners = BTreeMap::new();
+        for provisioner in &self.provisioners {
+            let key = format!("provisioner.{}.auth", provisioner.name);
+            let secret = provisioner.secret().and_then(|secret| loading.one(&key, secret));
+            provisioners.extend(secret.map(|secret| (provisioner.name.clone(), secret)));
+        }
         let Loading { warnings, errors, .. } = loading;
         ConfigErrors::check(errors)?;
-        Ok(Secrets { admin_tokens, runner_tokens, tokens, sources, warnings })
+        Ok(Secrets {
+            admin_tokens,
+            runner_tokens,
+            tokens,
+            sources,
+            executors,
+            provisioners,
+            warnings,
+        })
     }
 }
 

@@ -96,7 +96,7 @@ impl Scheduler {
             run: workload.run,
             kind: workload.kind,
             name: job.name.clone(),
-            namespace: workload.namespace("default", &job.name),
+            namespace: self.namespace(job, workload).to_string(),
             priority: job.priority,
             attempt: job.attempt,
             retry_count: job.retry_count,
@@ -209,46 +209,6 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn release(
-        &mut self,
-        now: Now,
-        lease: LeaseRef,
-        reason: RequeueReason,
-    ) -> Result<Reply, Refusal> {
-        if reason.charges_the_job()
-            || matches!(reason, RequeueReason::Manual | RequeueReason::LeaseLost)
-        {
-            let text = format!(
-                "`{}` is no reason to give a job back: drained, runner_lost, evicted, \
-                 executor_unavailable or preempted",
-                reason.as_str()
-            );
-            return Err(Refusal::Invalid(text.into()));
-        }
-        let job_id = self.checked(lease)?;
-        self.touch(now, lease.runner_id);
-        self.lose(now, job_id, reason, reason.is_infrastructure(), "given back by the runner");
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn undelivered(
-        &mut self,
-        now: Now,
-        tokens: &[LeaseToken],
-    ) -> Result<Reply, Refusal> {
-        for token in tokens {
-            let Some(job_id) = self.leases.get(*token).map(|live| live.owner.job_id) else {
-                continue;
-            };
-            // Started all the same: the runner heard of it by a repeated poll.
-            if self.jobs[&job_id].row.kind() == JobStateKind::Claimed {
-                let why = "the answer could not be delivered to the runner; it never started";
-                self.lose(now, job_id, RequeueReason::RunnerLost, false, why);
-            }
-        }
-        Ok(Reply::Done)
-    }
-
     /// The attempt is over without a result of the work: queues the job again, or ends it when it
     /// was being cancelled or has cost too much infrastructure (`blamed` counts this one).
     pub(super) fn lose(
@@ -275,12 +235,7 @@ impl Scheduler {
             self.note_health(now, runner_id, event);
         }
         let poisoned = infra_failures > self.settings.infra_retries_max;
-        let result = |outcome| JobResult {
-            outcome,
-            exit_code: None,
-            error: Some(why.to_owned()),
-            outputs: Default::default(),
-        };
+        let result = |outcome| JobResult { outcome, ..JobResult::failed(why) };
         if cancelling {
             let result = result(AttemptOutcome::Cancelled);
             self.finish(now, id, result, None, JobStateKind::Cancelled);
@@ -357,6 +312,7 @@ impl Scheduler {
             requeue_reason,
             job_state: next,
             exit_code: result.exit_code,
+            signal: result.signal,
             error: result.error.map(Into::into),
             outputs: result.outputs,
             pool_id,
@@ -393,7 +349,7 @@ impl Scheduler {
     }
 
     /// The job of a lease that is the caller's.
-    fn checked(&self, lease: LeaseRef) -> Result<JobId, Refusal> {
+    pub(super) fn checked(&self, lease: LeaseRef) -> Result<JobId, Refusal> {
         let live = self.leases.check(lease).ok_or(Refusal::LeaseLost(lease.token))?;
         Ok(live.owner.job_id)
     }

@@ -162,16 +162,16 @@ impl Scheduler {
         match job.state {
             JobState::Blocked => {}
             JobState::Pending => self.unplace(id),
-            JobState::Claimed(_) => {
+            JobState::Claimed(ref lease) => {
+                let lease = **lease;
                 // Nothing runs yet: the lease is fenced at once, and a start is told that it is lost.
                 let result = JobResult {
                     outcome: AttemptOutcome::Cancelled,
-                    exit_code: None,
-                    error: Some("cancelled before it started".into()),
-                    outputs: Default::default(),
+                    ..JobResult::failed("cancelled before it started")
                 };
                 self.note_cancel(now, id);
                 self.finish(now, id, result, None, JobStateKind::Cancelled);
+                self.tell_lost(lease.runner_id, lease.token);
             }
             JobState::Running { ref lease, .. } => {
                 let lease = **lease;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::executors::{Absence, ExecutorState};
 use super::forecast::Outlook;
 use super::prune::Prune;
 use crate::model::{
@@ -50,7 +51,11 @@ pub enum Command {
     Register(Box<Register>),
     /// A runner asks for work.
     Poll(Box<Poll>),
-    /// The client of a parked poll is gone.
+    /// A runner asks for work as it comes: a poll that stays parked after each answer, for as long
+    /// as the runner is heard of now and then. How long the poll itself would wait, and for how
+    /// many jobs, does not matter.
+    Stream(Box<Poll>),
+    /// The client of a parked poll or of a stream is gone.
     PollGone(PollId),
     /// These were given to a poll whose client turned out to be gone.
     Undelivered(Vec<LeaseToken>),
@@ -80,6 +85,54 @@ pub enum Command {
         lease: LeaseRef,
         /// Why.
         reason: RequeueReason,
+        /// The same for people, where there is more to say.
+        why: Option<Box<str>>,
+    },
+    /// The backend of an executor has a name for an attempt, by which it is found again.
+    Refer {
+        /// By whose right.
+        lease: LeaseRef,
+        /// The name.
+        external_ref: Box<str>,
+    },
+    /// An executor asked its backend for something about an attempt.
+    Tried {
+        /// By whose right.
+        lease: LeaseRef,
+        /// What, and what came of it, in one line for people.
+        what: Box<str>,
+    },
+    /// A runner of a fleet is to be started: it is written down first.
+    OrderRunner {
+        /// Which fleet.
+        fleet: Box<str>,
+        /// SHA-256 of the token by which it registers, in hex.
+        token_hash: Box<str>,
+    },
+    /// A runner that was ordered is not needed any more, or is no good.
+    RetireRunner {
+        /// Which.
+        runner_id: RunnerId,
+        /// Why, for people.
+        why: Box<str>,
+        /// Its process has certainly ended: what it had goes back to the queue.
+        dead: bool,
+    },
+    /// A runner that was to leave has been taken down.
+    RunnerGone(RunnerId),
+    /// A fleet cannot start runners for a while, or (`None`) can again.
+    FleetStands {
+        /// Which.
+        fleet: Box<str>,
+        /// Until when nothing is ordered for it, and why.
+        trouble: Option<Absence>,
+    },
+    /// An executor went away, is tried again, or is there again.
+    ExecutorStands {
+        /// Which.
+        executor: Box<str>,
+        /// Where it stands now.
+        state: ExecutorState,
     },
     /// Something about a runner changes.
     PatchRunner {
@@ -226,6 +279,8 @@ pub struct Register {
     pub capabilities: RunnerCapabilities,
     /// Its program's version.
     pub version: Box<str>,
+    /// The row that was made when the server ordered it, by the token that it shows.
+    pub ordered: Option<RunnerId>,
 }
 
 /// A runner asks for work.
@@ -330,6 +385,13 @@ pub enum Reply {
     },
     /// The runner is registered.
     Registered(RunnerId),
+    /// The runner is written down and can be started.
+    Ordered {
+        /// Its number.
+        runner_id: RunnerId,
+        /// What its provisioner is to call it.
+        name: Box<str>,
+    },
     /// The poll waits; an [`crate::dispatch::Answer`] follows.
     Parked,
     /// The attempt is running.

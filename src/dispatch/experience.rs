@@ -30,8 +30,12 @@ impl Scheduler {
         self.run_times.observe(FinishedRun { class_id, runner_id, run_ms, failed });
     }
 
-    /// Something says how far a runner can be trusted.
+    /// Something says how far a runner can be trusted. An executor that jobs are pushed to has its breaker
+    /// for that: what is lost with a server that ends is no fault of the backend.
     pub(super) fn note_health(&mut self, now: Now, id: RunnerId, event: HealthEvent) {
+        if self.is_push(id) && self.runners.get(id).is_some_and(|it| it.row.order.is_none()) {
+            return;
+        }
         let Some(slot) = self.runners.slot(id) else { return };
         let Some(pool_id) = self.runners.at(slot).map(|runner| runner.row.pool_id) else { return };
         let settings = self.health_settings(pool_id);

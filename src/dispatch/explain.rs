@@ -72,6 +72,7 @@ impl Scheduler {
         if let Some(avoided) = job.extras.avoid_runner_id {
             reasons.push(Reason::AvoidsRunner(avoided));
         }
+        self.explain_executors(job, reasons);
         self.explain_runners(job, limited_to, reasons);
         reasons.extend(self.position(now, job.id).map(Reason::Position));
     }
@@ -235,6 +236,7 @@ impl Scheduler {
     ) {
         let (mut offline, mut cordoned, mut draining, mut unhealthy) = (0, 0, 0, 0);
         let (mut busy, mut not_now, mut idle, mut avoids) = (0, 0, 0, 0);
+        let mut starting = 0;
         let mut cordon = None;
         let Some(needs) = self.index.requirements(job.class_id) else { return };
         let avoided = |runner: &LiveRunner, slot| {
@@ -243,6 +245,7 @@ impl Scheduler {
         for slot in self.index.runners(job.class_id) {
             let Some(runner) = self.runners.at(slot) else { continue };
             match () {
+                () if runner.row.is_starting() => starting += 1,
                 () if runner.offline => offline += 1,
                 () if runner.row.cordoned.is_some() => {
                     cordoned += 1;
@@ -257,6 +260,9 @@ impl Scheduler {
                 () => idle += 1,
             }
         }
+        let told = reasons.len();
+        self.explain_fleets(needs, limited_to, starting, reasons);
+        let is_warming = reasons.len() > told;
         let there = busy + not_now + idle;
         if there > 0 {
             if busy > 0 {
@@ -273,7 +279,7 @@ impl Scheduler {
         } else if offline + cordoned + draining + unhealthy > 0 {
             let away = Reason::NoneAvailable { offline, cordoned, cordon, draining, unhealthy };
             reasons.push(away);
-        } else {
+        } else if !is_warming {
             reasons.push(self.nearest(job, limited_to));
         }
     }

@@ -16,12 +16,16 @@ pub struct Figures {
     pub pools: Vec<PoolFigures>,
     /// Each tenant that has or had something since then.
     pub tenants: Vec<TenantFigures>,
+    /// How many runners each pool should have.
+    pub desired: BTreeMap<PoolId, u64>,
     /// How many jobs each gate keeps from being offered, by its name.
     pub gated: Vec<(&'static str, u64)>,
     /// Jobs that runners have.
     pub running_jobs: u64,
-    /// Polls that wait.
+    /// Polls that wait, without streams.
     pub parked_polls: u64,
+    /// Streams of runners that are open.
+    pub streams: u64,
     /// Waiting jobs that no registered runner can take.
     pub unschedulable_jobs: u64,
 }
@@ -95,9 +99,11 @@ impl Scheduler {
         Figures {
             pools: self.pool_figures(now),
             tenants: self.tenant_figures(now),
+            desired: self.pool_scales(now).into_iter().map(|(id, it)| (id, it.desired)).collect(),
             gated: self.gated(),
             running_jobs: self.leases.len() as u64,
-            parked_polls: self.runners.parked_len() as u64,
+            parked_polls: (self.runners.parked_len() - self.runners.streams_len()) as u64,
+            streams: self.runners.streams_len() as u64,
             unschedulable_jobs: self.unschedulable.len() as u64,
         }
     }

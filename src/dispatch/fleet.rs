@@ -1,101 +1,28 @@
-//! Runners: registration, polls, heartbeats, and what operators change about them.
+//! Runners: polls, heartbeats, and what operators change about them.
 
 use std::sync::Arc;
 
-use super::command::{HeldLease, Poll, Refusal, Register, Reply};
+use super::command::{HeldLease, Poll, Refusal, Reply};
 use super::leases::Timer;
 use super::output::Answer;
+use super::registration::runner_record;
 use super::scheduler::Scheduler;
 use crate::model::{
-    Change, JobStateKind, LeaseRef, Now, Record, RecordName, RequeueReason, Runner,
+    Change, JobStateKind, LeaseRef, LeaseToken, Now, Record, RecordName, Runner,
     RunnerCapabilities, RunnerId,
 };
-use crate::runner::{PollId, RunnerSlot};
+use crate::runner::{Parked, PollId, RunnerSlot};
 
 impl Scheduler {
-    pub(super) fn register(&mut self, now: Now, register: Register) -> Result<Reply, Refusal> {
-        let capabilities = RunnerCapabilities { current_jobs: 0, ..register.capabilities };
-        let known = self.runners.by_instance(&register.instance_id);
-        let id = match known {
-            Some(id) => id,
-            None if self.runners.len() >= self.settings.runners_max => {
-                return Err(Refusal::TooMany {
-                    what: "too many runners",
-                    limit: "runners_max",
-                    max: self.settings.runners_max,
-                });
-            }
-            None => {
-                let id = RunnerId(self.marks.next_runner);
-                self.marks.next_runner += 1;
-                id
-            }
-        };
-        let row = Runner {
-            id,
-            name: register.name,
-            instance_id: register.instance_id,
-            boot_id: register.boot_id,
-            pool_id: register.pool_id,
-            token_hash: register.token_hash,
-            capabilities: capabilities.normalised(),
-            cordoned: None,
-            draining: false,
-            version: register.version,
-            registered_at_ms: now.wall_ms,
-        };
-        self.out.credentials.push((id, Some(row.token_hash.clone())));
-        match self.runners.slot(id) {
-            Some(slot) => self.register_again(now, slot, row),
-            None => {
-                let slot = self.runners.insert(row.clone(), now.mono_ms, true);
-                self.index.set_runner(slot, &row);
-                self.watch_silence(now.mono_ms, id);
-                let record = runner_record(now, RecordName::RunnerRegistered, &row);
-                self.record(record);
-                self.out.changes.push(Change::RunnerInserted(row));
-            }
-        }
-        Ok(Reply::Registered(id))
-    }
-
-    /// The same instance says hello again: a new process has lost what the old one had, the same
-    /// process lost only our answer. A cordon stays: it is the operator's.
-    fn register_again(&mut self, now: Now, slot: RunnerSlot, mut row: Runner) {
-        let id = row.id;
-        self.touch(now, id);
-        let Some(old) = self.runners.at(slot) else { return };
-        row.cordoned = old.row.cordoned.clone();
-        if old.row.boot_id != row.boot_id {
-            for token in old.leases.clone() {
-                if let Some(job_id) = self.leases.get(token).map(|live| live.owner.job_id) {
-                    let why = "the runner's process was replaced";
-                    self.lose(now, job_id, RequeueReason::RunnerLost, true, why);
-                }
-            }
-            self.runners.update(slot, |runner| runner.foreign_jobs = 0);
-        }
-        self.release_holds(now, id);
-        self.runners.update(slot, |runner| runner.row = Arc::new(row.clone()));
-        // Its pool may be another one.
-        let tokens = self.runners.at(slot).map_or_else(Vec::new, |runner| runner.leases.clone());
-        for token in tokens {
-            if let Some(id) = self.leases.get(token).map(|live| live.owner.job_id) {
-                self.note_run(id);
-            }
-        }
-        self.index.set_runner(slot, &row);
-        self.look_everywhere = true;
-        self.out.changes.push(Change::RunnerUpdated(row));
-    }
-
-    pub(super) fn poll(&mut self, now: Now, poll: Poll) -> Result<Reply, Refusal> {
+    /// Parks a poll; one that `stays` is a stream.
+    pub(super) fn poll(&mut self, now: Now, poll: Poll, stays: bool) -> Result<Reply, Refusal> {
         let id = poll.runner_id;
         let slot = self.runners.slot(id).ok_or(Refusal::UnknownRunner(id))?;
         self.touch(now, id);
         self.offers(slot, poll.capabilities);
         self.reports(slot, poll.current_jobs, poll.known.len());
-        let wait_ms = poll.wait_ms.clamp(0, self.settings.poll_wait_max_ms);
+        let longest_ms = self.settings.poll_wait_max_ms;
+        let wait_ms = if stays { longest_ms } else { poll.wait_ms.clamp(0, longest_ms) };
         let until_ms = now.mono_ms + wait_ms;
         let runner = self.runners.at(slot).expect("the slot is taken");
         // What it was given and does not know of is given again; what it knows of and has not is
@@ -111,12 +38,13 @@ impl Scheduler {
             .collect();
         let lost = poll.known.iter().filter(|token| !runner.leases.contains(token));
         let lost: Vec<_> = lost.copied().collect();
-        let jobs_max = poll.jobs_max.unwrap_or(u32::MAX);
+        let jobs_max = poll.jobs_max.filter(|_| !stays).unwrap_or(u32::MAX);
         if let Some(superseded) = self.runners.park(slot, poll.poll_id, until_ms, jobs_max) {
             self.answer_nothing(superseded);
         }
         self.release_holds(now, id);
         self.runners.update(slot, |runner| {
+            runner.parked = runner.parked.map(|parked| Parked { stays, ..parked });
             runner.missed = false;
             runner.given = again;
             for token in lost {
@@ -144,12 +72,46 @@ impl Scheduler {
     }
 
     pub(super) fn answer_nothing(&mut self, poll_id: PollId) {
-        self.out.answers.push(Answer {
-            poll_id,
-            jobs: Vec::new(),
-            cancel: Vec::new(),
-            drain: false,
+        self.out.answers.push(Answer::nothing(poll_id));
+    }
+
+    /// The time of a poll is over; of a stream only when its runner was not heard of meanwhile.
+    pub(super) fn poll_due(&mut self, now: Now, poll_id: PollId) {
+        let Some(slot) = self.runners.by_poll(poll_id) else { return };
+        let Some(parked) = self.runners.at(slot).and_then(|runner| runner.parked) else { return };
+        if parked.until_ms > now.mono_ms {
+            self.leases.set_timer(parked.until_ms, Timer::PollEnd(poll_id));
+        } else if parked.stays {
+            self.end_stream(now, slot);
+        } else {
+            self.to_answer.insert(slot);
+        }
+    }
+
+    /// Tells a runner's stream that a lease is no longer its own. A poll names what the runner
+    /// has, and is told by that.
+    pub(super) fn tell_lost(&mut self, id: RunnerId, token: LeaseToken) {
+        let Some(slot) = self.runners.slot(id) else { return };
+        let streams = self.runners.update(slot, |runner| {
+            let streams = runner.streams();
+            if streams {
+                runner.cancels.push(token);
+            }
+            streams
         });
+        if streams == Some(true) {
+            self.to_answer.insert(slot);
+        }
+    }
+
+    /// Ends a runner's stream, if it has one, before anything more is given by it: there may be
+    /// nobody any more who reads it.
+    pub(super) fn end_stream(&mut self, now: Now, slot: RunnerSlot) {
+        let parked = self.runners.at(slot).and_then(|runner| runner.parked);
+        let Some(parked) = parked.filter(|parked| parked.stays) else { return };
+        let gone = self.poll_gone(now, parked.poll_id);
+        debug_assert_eq!(gone, Ok(Reply::Done));
+        self.answer_nothing(parked.poll_id);
     }
 
     pub(super) fn heartbeat(
@@ -225,35 +187,17 @@ impl Scheduler {
         Ok(Reply::Runner(Box::new(Runner::clone(row))))
     }
 
-    pub(super) fn deregister(&mut self, now: Now, id: RunnerId) -> Result<Reply, Refusal> {
-        let runner = self.runners.get(id).ok_or(Refusal::UnknownRunner(id))?;
-        for token in runner.leases.clone() {
-            if let Some(job_id) = self.leases.get(token).map(|live| live.owner.job_id) {
-                self.lose(now, job_id, RequeueReason::Drained, false, "the runner left");
-            }
-        }
-        self.release_holds(now, id);
-        if let Some((slot, runner)) = self.runners.remove(id) {
-            if let Some(parked) = runner.parked {
-                self.answer_nothing(parked.poll_id);
-            }
-            self.to_answer.remove(&slot);
-            self.index.remove_runner(slot);
-            self.look_everywhere = true;
-            let record = runner_record(now, RecordName::RunnerDeregistered, &runner.row);
-            self.record(record);
-        }
-        self.out.credentials.push((id, None));
-        self.out.changes.push(Change::RunnerRemoved(id));
-        Ok(Reply::Done)
-    }
-
     /// The runner was heard of.
     pub(super) fn touch(&mut self, now: Now, id: RunnerId) {
         let Some(slot) = self.runners.slot(id) else { return };
+        let until_ms = now.mono_ms.saturating_add(self.settings.poll_wait_max_ms);
         let back = self.runners.update(slot, |runner| {
             runner.seen_at_ms = now.mono_ms;
             runner.heard = true;
+            // Its connection alone does not show that anybody is at its other end.
+            if let Some(parked) = runner.parked.as_mut().filter(|it| it.stays) {
+                parked.until_ms = until_ms;
+            }
             std::mem::take(&mut runner.offline)
         });
         if back == Some(true) {
@@ -273,8 +217,10 @@ impl Scheduler {
     /// Takes over what a runner offers now; writes a row only when something changed.
     fn offers(&mut self, slot: RunnerSlot, capabilities: Option<Box<RunnerCapabilities>>) {
         let Some(capabilities) = capabilities else { return };
-        let capabilities = RunnerCapabilities { current_jobs: 0, ..*capabilities }.normalised();
+        let mut capabilities = RunnerCapabilities { current_jobs: 0, ..*capabilities }.normalised();
         let row = self.runners.update(slot, |runner| {
+            // Whose it is was decided when it registered.
+            capabilities.executor.clone_from(&runner.row.capabilities.executor);
             (runner.row.capabilities != capabilities).then(|| {
                 let row = Arc::make_mut(&mut runner.row);
                 row.capabilities = capabilities;
@@ -297,8 +243,4 @@ impl Scheduler {
             runner.foreign_jobs = current.saturating_sub(u32::try_from(ours).unwrap_or(u32::MAX));
         });
     }
-}
-
-pub(super) fn runner_record(now: Now, name: RecordName, row: &Runner) -> Record {
-    Record { runner_id: Some(row.id), detail: row.name.clone(), ..Record::new(name, now.wall_ms) }
 }

@@ -95,6 +95,11 @@ impl Leases {
         }
     }
 
+    /// Changes the times of all leases, none of which may be due earlier by that.
+    pub(super) fn extend(&mut self, mut change: impl FnMut(&mut LiveLease)) {
+        self.by_token.values_mut().for_each(&mut change);
+    }
+
     pub(super) fn set_timer(&mut self, at_ms: i64, timer: Timer) {
         self.timers.push(Reverse((at_ms, timer)));
     }

@@ -56,7 +56,10 @@ impl Scheduler {
             scheduler.out.credentials.push((id, Some(row.token_hash.clone())));
             let slot = scheduler.runners.insert(row.clone(), now.mono_ms, false);
             scheduler.index.set_runner(slot, &row);
-            scheduler.watch_silence(now.mono_ms, id);
+            scheduler.invite_again(slot, &row);
+            if !row.is_starting() {
+                scheduler.watch_silence(now.mono_ms, id);
+            }
         }
         scheduler.restore_soft(now, &soft);
         for mut row in workloads {

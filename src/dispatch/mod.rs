@@ -12,9 +12,9 @@
 //! `join` adds to open ones, `attempt` moves a job through one try, `end` ends jobs and workloads,
 //! `agenda` is what ends lead to: `needs` decides about those that waited for them, `group` and
 //! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
-//! are what people ask for, `fleet` is about runners and polls, `settle` matches, `tick`
+//! are what people ask for, `registration` is about runners that come and go, `warm` about those that the server starts, `scale` about how many there should be, `fleet` about polls and heartbeats, `settle` matches, `tick`
 //! lets time pass, `prune` forgets, `load` is the fourth law, `explain` answers why, `summary` for all at once,
-//! `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
+//! `give_back` is what comes back unfinished, `executors` has those that go away, `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
 //! `unschedulable` marks jobs that nobody could take.
 
 mod admission;
@@ -28,12 +28,14 @@ mod command;
 mod control;
 mod counts;
 mod end;
+mod executors;
 mod experience;
 mod explain;
 mod figures;
 mod fit;
 mod fleet;
 mod forecast;
+mod give_back;
 mod group;
 mod heads;
 mod holdings;
@@ -53,10 +55,12 @@ mod policies;
 mod prune;
 mod ready;
 mod reason;
+mod registration;
 mod reservations;
 mod retry;
 mod route;
 mod runs;
+mod scale;
 mod scheduler;
 mod settings;
 mod settle;
@@ -69,9 +73,11 @@ mod unschedulable;
 mod usage;
 mod view;
 mod wait_graph;
+mod warm;
 
 pub use advise::{Advice, Excerpt, Found, Suggestion};
 pub use command::{Command, Deliver, Ended, HeldLease, Poll, Refusal, Register, Reply, Verdict};
+pub use executors::{Absence, ExecutorState, HeldJob};
 pub use experience::LearnedSnapshot;
 pub use explain::Explanation;
 pub use figures::{Figures, PoolFigures, TenantFigures};
@@ -88,6 +94,7 @@ pub use planted::Planted;
 pub use policies::PolicyError;
 pub use prune::{GoneRunners, Prune};
 pub use reason::{Reason, Seen};
+pub use scale::PoolScale;
 pub use scheduler::Scheduler;
 pub use settings::{
     MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
@@ -95,3 +102,4 @@ pub use settings::{
 };
 pub use summary::{GateCount, LaneCount, WaitSummary};
 pub use view::{PoolUsage, RunnerSnapshot, StatusSnapshot};
+pub use warm::{FleetsPlan, OrderedRunner};

@@ -103,6 +103,7 @@ impl Scheduler {
     fn prune_runners(&mut self, now: Now, gone: GoneRunners) -> u64 {
         let is_gone = |runner: &LiveRunner| {
             runner.offline
+                && runner.row.order.is_none()
                 && runner.leases.is_empty()
                 && runner.parked.is_none()
                 && runner.row.cordoned.is_none()

@@ -116,6 +116,20 @@ pub enum Reason {
         /// How many they may have.
         max: u64,
     },
+    /// An executor that it goes to is away; another one that it names gets it, if there is one.
+    ExecutorAway {
+        /// Which.
+        executor: Box<str>,
+        /// When it is tried again (wall milliseconds).
+        until_ms: i64,
+        /// What went wrong there.
+        why: Box<str>,
+    },
+    /// None of the executors that it goes to is configured any more.
+    NoExecutor {
+        /// Which it goes to.
+        executors: Vec<Box<str>>,
+    },
     /// No registered runner could ever take it; what the nearest one lacks.
     NoCompatibleRunner {
         /// How many runners there are.
@@ -141,6 +155,13 @@ pub enum Reason {
     NotNow {
         /// How many.
         runners: usize,
+    },
+    /// Runners that could take it are being started, or cannot be started.
+    WarmingUp {
+        /// How many are being started.
+        runners: usize,
+        /// The fleet whose last start failed, and why.
+        trouble: Option<(Box<str>, Box<str>)>,
     },
     /// Of the runners that could take it and take new jobs, so many have no room.
     Busy {
@@ -182,6 +203,7 @@ impl Reason {
             Self::Quota(reached) => Some(reached.quota.into()),
             Self::Resource { name, .. } => Some(name.clone()),
             Self::PoolLimit { pool, .. } => Some(pool.clone()),
+            Self::ExecutorAway { executor, .. } => Some(executor.clone()),
             _ => None,
         }
     }
@@ -202,8 +224,11 @@ impl Reason {
             Self::Resource { .. } => "resource",
             Self::PoolLimit { .. } => "pool_limit",
             Self::NotNow { .. } => "not_now",
+            Self::ExecutorAway { .. } => "executor_unavailable",
+            Self::NoExecutor { .. } => "no_executor",
             Self::NoCompatibleRunner { .. } => "no_compatible_runner",
             Self::NoneAvailable { .. } => "none_available",
+            Self::WarmingUp { .. } => "warming_up",
             Self::Busy { .. } => "busy",
             Self::AwaitingPoll { .. } => "awaiting_poll",
             Self::AvoidsRunner(_) => "avoids_runner",
@@ -289,6 +314,14 @@ impl fmt::Display for Reason {
                 "{runners} runners with a free slot have too little left for it, or a job that it \
                  is kept apart from, or are not the one it must be near to"
             ),
+            Self::ExecutorAway { executor, why, .. } => {
+                write!(f, "executor {executor} is unavailable: {why}")
+            }
+            Self::NoExecutor { executors } => write!(
+                f,
+                "no executor {} is configured: add it, or submit the work again under other routes",
+                executors.join(" or ")
+            ),
             Self::NoCompatibleRunner { runners: 0, .. } => f.write_str("no runner is registered"),
             Self::NoCompatibleRunner { runners, nearest } => {
                 write!(f, "none of {runners} runners can take it")?;
@@ -305,6 +338,17 @@ impl fmt::Display for Reason {
                     write!(f, " ({name} by {why})")?;
                 }
                 write!(f, ", {draining} draining, {unhealthy} unhealthy")
+            }
+            Self::WarmingUp { runners, trouble } => {
+                match runners {
+                    0 => f.write_str("no runner that fits is being started")?,
+                    1 => f.write_str("a runner that fits is being started")?,
+                    runners => write!(f, "{runners} runners that fit are being started")?,
+                }
+                match trouble {
+                    Some((fleet, why)) => write!(f, "; the last start of {fleet} failed: {why}"),
+                    None => Ok(()),
+                }
             }
             Self::Busy { busy, of } => write!(f, "{busy} of {of} runners that fit are busy"),
             Self::AwaitingPoll { runners } => {

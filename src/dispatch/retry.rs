@@ -33,9 +33,7 @@ impl Scheduler {
         }
         let result = JobResult {
             outcome: AttemptOutcome::Requeued,
-            exit_code: None,
-            error: Some(format!("requeued by {author}: {why}")),
-            outputs: Default::default(),
+            ..JobResult::failed(format!("requeued by {author}: {why}"))
         };
         self.finish(now, id, result, Some(RequeueReason::Manual), JobStateKind::Pending);
         self.edit_job(id, |job| {

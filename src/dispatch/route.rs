@@ -2,9 +2,17 @@
 
 use super::scheduler::Scheduler;
 use crate::executor::router::{Namespace, SEPARATOR};
-use crate::model::{Measure, PlannedJob, TenantId, WorkloadKind};
+use crate::model::{Job, Measure, PlannedJob, TenantId, Workload, WorkloadKind};
 
 impl Scheduler {
+    /// A job's name, as routes see it.
+    pub(super) fn namespace(&self, job: &Job, workload: &Workload) -> Namespace {
+        let tenant = self.settings.catalogue.tenant_name(job.tenant_id);
+        let more = job.terms.as_ref().and_then(|terms| terms.namespace.as_deref());
+        let more = more.into_iter().flat_map(|more| more.split(SEPARATOR));
+        Namespace::new(tenant, workload.kind.as_str(), more, &workload.name, &job.name)
+    }
+
     pub(super) fn route(
         &mut self,
         tenant_id: TenantId,

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use super::agenda::Agenda;
 use super::classes::Classes;
 use super::command::{Command, Refusal, Reply, Verdict};
+use super::executors::Trouble;
 use super::forecast::PredictionScore;
 use super::id_map::IdMap;
 use super::lanes::TriggerGate;
@@ -18,9 +19,11 @@ use super::prune::Forgotten;
 use super::runs::Runs;
 use super::settings::{PoolSettings, Settings};
 use super::unschedulable::Unschedulable;
+use super::warm::FleetTrouble;
 use crate::model::{
     Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Names, Now, Pause,
-    PauseScope, PoolId, Record, RecordName, RunnerId, TenantId, Workload, WorkloadId,
+    PauseScope, PoolId, Record, RecordName, RunnerCapabilities, RunnerId, TenantId, Workload,
+    WorkloadId,
 };
 use crate::queue::{
     DependencyTracker, GroupGate, HoldGate, JobQueue, ParallelGate, QueueTimeouts, QuotaGate,
@@ -84,7 +87,15 @@ pub struct Scheduler {
     /// How many runs were known when run times were last written.
     pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
+    /// Executors that are away.
+    pub(super) trouble: Trouble,
+    /// Fleets that cannot start runners.
+    pub(super) fleet_trouble: FleetTrouble,
+    /// What the last runner of each fleet offered that registered. Soft, and not kept over a load.
+    pub(super) fleet_offers: BTreeMap<Box<str>, RunnerCapabilities>,
     pub(super) leases: Leases,
+    /// Since when runners could be heard without a break (mono).
+    pub(super) listens_since_ms: i64,
     /// What runners have, in the order in which it ends.
     pub(super) runs: Runs,
     pub(super) unschedulable: Unschedulable,
@@ -153,7 +164,11 @@ impl Scheduler {
             run_times,
             run_times_saved: 0,
             index: CapabilityIndex::default(),
+            trouble: Trouble::new(),
+            fleet_trouble: FleetTrouble::new(),
+            fleet_offers: BTreeMap::new(),
             leases: Leases::default(),
+            listens_since_ms: 0,
             runs: Runs::default(),
             unschedulable: Unschedulable::default(),
             score: PredictionScore::default(),
@@ -189,7 +204,8 @@ impl Scheduler {
             }
             Command::Close { workload_id, author } => self.close(now, workload_id, &author),
             Command::Register(register) => self.register(now, *register),
-            Command::Poll(poll) => self.poll(now, *poll),
+            Command::Poll(poll) => self.poll(now, *poll, false),
+            Command::Stream(poll) => self.poll(now, *poll, true),
             Command::PollGone(poll_id) => self.poll_gone(now, poll_id),
             Command::Undelivered(tokens) => self.undelivered(now, &tokens),
             Command::Start(lease) => self.start(now, lease),
@@ -197,7 +213,22 @@ impl Scheduler {
                 self.heartbeat(now, runner_id, &leases, capabilities, current_jobs)
             }
             Command::Complete { lease, result } => self.complete(now, lease, *result, entropy),
-            Command::Release { lease, reason } => self.release(now, lease, reason),
+            Command::Refer { lease, external_ref } => self.refer(now, lease, external_ref),
+            Command::Release { lease, reason, why } => {
+                self.release(now, lease, reason, why.as_deref())
+            }
+            Command::Tried { lease, what } => self.tried(now, lease, &what),
+            Command::OrderRunner { fleet, token_hash } => {
+                self.order_runner(now, &fleet, token_hash)
+            }
+            Command::RetireRunner { runner_id, why, dead } => {
+                self.retire_runner(now, runner_id, &why, dead)
+            }
+            Command::RunnerGone(runner_id) => self.runner_gone(now, runner_id),
+            Command::FleetStands { fleet, trouble } => Ok(self.fleet_stands(now, &fleet, trouble)),
+            Command::ExecutorStands { executor, state } => {
+                self.executor_stands(now, &executor, state)
+            }
             Command::PatchRunner { runner_id, capabilities, cordoned, draining, author } => {
                 self.patch_runner(now, runner_id, capabilities, cordoned, draining, author)
             }

@@ -1,7 +1,7 @@
 //! What an operator can set about scheduling. The defaults of the configuration file are written
 //! there, once; this is what remains when they are resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,8 @@ use super::planted::Planted;
 use crate::executor::router::Router;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::queue::SchedulingPolicies;
-use crate::runner::SelectionPolicies;
 pub use crate::runner::Weights;
+use crate::runner::{Fleets, SelectionPolicies};
 
 /// The keys of the scheduling policies, which say what is next for a runner. The room `queue`
 /// has one implementation for each.
@@ -85,6 +85,12 @@ pub struct Settings {
     pub selection_policies: SelectionPolicies,
     /// How jobs are carried out, by their names.
     pub router: Router,
+    /// Executors that there are beside runners which poll.
+    pub executors: BTreeSet<Box<str>>,
+    /// Runners that the server starts.
+    pub fleets: Fleets,
+    /// Tells this database from others, in the names of such runners.
+    pub installation: Box<str>,
     /// Names, and the units of resources.
     pub catalogue: Catalogue,
     /// A fault that a test planted.
@@ -224,6 +230,9 @@ impl Default for Settings {
             scheduling_policies: SchedulingPolicies::standard(),
             selection_policies: SelectionPolicies::standard(),
             router: Router::default(),
+            executors: BTreeSet::new(),
+            fleets: Fleets::new(),
+            installation: "".into(),
             catalogue: Catalogue::default(),
             planted: None,
         }

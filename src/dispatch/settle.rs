@@ -2,7 +2,7 @@
 
 use super::output::Answer;
 use super::scheduler::Scheduler;
-use crate::model::{Entropy, Now};
+use crate::model::{Entropy, LeaseToken, Now};
 
 impl Scheduler {
     /// Matches, and answers the polls that were given something or asked not to wait.
@@ -17,9 +17,13 @@ impl Scheduler {
             if !has_news && parked.until_ms > now.mono_ms {
                 continue;
             }
-            if let Some((poll_id, jobs, cancel)) = self.runners.unpark(slot) {
-                self.out.answers.push(Answer { poll_id, jobs, cancel, drain });
-            }
+            let ends = !parked.stays;
+            let told = if ends { self.runners.unpark(slot) } else { self.runners.tell(slot) };
+            let Some((poll_id, jobs, cancel)) = told else { continue };
+            // A poll has one word for both: whoever asked by it learns the rest by a heartbeat.
+            let stops = |token: &LeaseToken| !parked.stays || self.leases.get(*token).is_some();
+            let (cancel, lost) = cancel.into_iter().partition(stops);
+            self.out.answers.push(Answer { poll_id, jobs, cancel, lost, drain, ends });
         }
         self.flush_soft(now);
         self.trim_queue_timeouts();

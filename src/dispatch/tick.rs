@@ -1,8 +1,9 @@
 //! What happens by itself as time passes.
 
-use super::fleet::runner_record;
 use super::leases::Timer;
+use super::registration::runner_record;
 use super::scheduler::Scheduler;
+use super::settings::Settings;
 use crate::model::{
     AttemptOutcome, Entropy, JobResult, JobStateKind, LeaseToken, Now, RecordName, RequeueReason,
     RunnerId,
@@ -30,14 +31,28 @@ impl Scheduler {
                 Timer::Health(id) => self.health_due(now, id),
                 // Whether that opened anything is seen by looking.
                 Timer::Rate(tenant) => self.opened_tenant(tenant),
-                Timer::PollEnd(poll_id) => {
-                    if let Some(slot) = self.runners.by_poll(poll_id) {
-                        self.to_answer.insert(slot);
-                    }
-                }
+                Timer::PollEnd(poll_id) => self.poll_due(now, poll_id),
             }
             self.drain(now);
         }
+    }
+
+    /// Nobody could be heard of for a while, and from `now` on everybody can be: every lease, and
+    /// every runner's silence, gets one full term, as by [`Scheduler::load`]. No row changes.
+    pub fn listen_again(&mut self, now: Now) {
+        self.listens_since_ms = now.mono_ms;
+        let Settings { lease_ms, ack_window_ms, cancel_grace_ms, timeout_grace_ms, .. } =
+            self.settings;
+        let jobs = &self.jobs;
+        self.leases.extend(|live| {
+            let claimed = jobs[&live.owner.job_id].row.kind() == JobStateKind::Claimed;
+            let at_least = |at_ms: &mut i64, term_ms: i64| {
+                *at_ms = now.mono_ms.saturating_add(term_ms).max(*at_ms);
+            };
+            at_least(&mut live.renew_by_ms, if claimed { ack_window_ms } else { lease_ms });
+            at_least(&mut live.run_until_ms, timeout_grace_ms.max(lease_ms));
+            at_least(&mut live.stop_by_ms, cancel_grace_ms);
+        });
     }
 
     /// In how many milliseconds [`Scheduler::tick`] has something to do, at most; `None` when
@@ -63,7 +78,7 @@ impl Scheduler {
             self.leases.set_timer(live.due_ms(), Timer::Lease(token));
             return;
         }
-        let id = live.owner.job_id;
+        let (id, runner_id) = (live.owner.job_id, live.owner.runner_id);
         let claimed = self.jobs[&id].row.kind() == JobStateKind::Claimed;
         if live.stop_by_ms <= now.mono_ms {
             let why = "the runner did not stop it within cancel_grace_ms";
@@ -71,9 +86,7 @@ impl Scheduler {
         } else if live.run_until_ms <= now.mono_ms {
             let result = JobResult {
                 outcome: AttemptOutcome::TimedOut,
-                exit_code: None,
-                error: Some("ran longer than its timeout, and the runner did not stop it".into()),
-                outputs: Default::default(),
+                ..JobResult::failed("ran longer than its timeout, and the runner did not stop it")
             };
             self.conclude(now, id, result, entropy);
         } else if claimed {
@@ -82,6 +95,11 @@ impl Scheduler {
         } else {
             let why = "the runner was not heard of for lease_ms";
             self.lose(now, id, RequeueReason::LeaseLost, true, why);
+        }
+        // A poll ends by its answer; a stream that was not listened to would be given the next job.
+        match self.runners.slot(runner_id).filter(|_| claimed) {
+            Some(slot) => self.end_stream(now, slot),
+            None => self.tell_lost(runner_id, token),
         }
     }
 
@@ -92,6 +110,7 @@ impl Scheduler {
         }
         // A parked poll is a held connection: the runner is there.
         let seen = if runner.parked.is_some() { now.mono_ms } else { runner.seen_at_ms };
+        let seen = seen.max(self.listens_since_ms);
         if now.mono_ms - seen < self.settings.heartbeat_timeout_ms {
             self.watch_silence(seen, id);
             return;

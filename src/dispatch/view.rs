@@ -20,7 +20,7 @@ pub struct StatusSnapshot {
     pub running_jobs: u64,
     /// Most jobs that may run at once.
     pub max_global_concurrency: u64,
-    /// Polls that wait.
+    /// Polls that wait, and open streams.
     pub parked_polls: u64,
     /// Each pool that has runners; the default pool always.
     pub pools: Vec<PoolUsage>,
@@ -58,8 +58,10 @@ pub struct RunnerSnapshot {
     pub jobs: Vec<JobId>,
     /// How busy our jobs kept it lately.
     pub busy: BusyTime,
-    /// Whether it has a poll parked.
+    /// Whether it has a poll parked, or a stream open.
     pub waiting: bool,
+    /// Whether that is a stream.
+    pub streaming: bool,
     /// Milliseconds since it was heard of; `None` when not since the last load.
     pub last_seen_ms_ago: Option<i64>,
 }
@@ -191,6 +193,7 @@ impl Scheduler {
             jobs: runner.leases.iter().filter_map(job_of).collect(),
             busy: runner.busy.time(now.mono_ms),
             waiting: runner.parked.is_some(),
+            streaming: runner.streams(),
             last_seen_ms_ago: runner.heard.then(|| now.mono_ms - runner.seen_at_ms),
         }
     }

@@ -5,7 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::{CommandError, Control};
-use crate::dispatch::{Answer, Command, Reply};
+use super::waiters::Waiter;
+use crate::dispatch::{Command, Reply};
 
 /// A command with where its reply goes.
 #[derive(Debug)]
@@ -14,8 +15,8 @@ pub struct Envelope {
     pub command: Command,
     /// Who waits for it; `None` when nobody does.
     pub reply: Option<oneshot::Sender<Result<Reply, CommandError>>>,
-    /// Of a poll: who waits for its answer.
-    pub poll: Option<oneshot::Sender<Answer>>,
+    /// Of a poll or a stream: who waits for its answers.
+    pub poll: Option<Waiter>,
 }
 
 impl Envelope {

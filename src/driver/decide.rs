@@ -82,7 +82,18 @@ impl Driver {
         let now = self.now();
         if let Some(scheduler) = self.scheduler.as_mut().filter(|_| self.ticked_at != Some(now)) {
             let entropy = &mut *self.options.entropy;
-            guarded(|| scheduler.tick(now, entropy)).map_err(Failure::Own)?;
+            let looked_at = self.ticked_at.unwrap_or(now);
+            let away_ms = self.absence.between(looked_at.mono_ms, now.mono_ms);
+            if let Some(away_ms) = away_ms {
+                tracing::warn!(away_ms, "no runner could be heard: every lease gets a full term");
+            }
+            let pass = || {
+                if away_ms.is_some() {
+                    scheduler.listen_again(now);
+                }
+                scheduler.tick(now, entropy);
+            };
+            guarded(pass).map_err(Failure::Own)?;
             self.ticked_at = Some(now);
         }
         Ok(now)

@@ -96,7 +96,7 @@ impl Driver {
         self.views.set_state(ServerState::StoreUnavailable);
         // Whoever polls asks again and is then told what it was given.
         self.parked.clear();
-        self.options.metrics.polls_parked.set(0);
+        self.parked.count(&self.options.metrics);
         for envelope in batch {
             if envelope.command.is_intake() && envelope.command.unique_key().is_some() {
                 self.inbox.put_off(envelope);

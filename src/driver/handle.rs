@@ -7,6 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Envelope;
 use super::views::{ServerState, Views};
+use super::waiters::Waiter;
+use super::work::{ANSWERS_MAX, WorkStream};
 use crate::dispatch::{Answer, Command, Poll, Refusal, Reply, Scheduler};
 use crate::model::Now;
 
@@ -102,7 +104,8 @@ impl Handle {
         let poll_id = poll.poll_id;
         let command = Command::Poll(Box::new(poll));
         let mut guard = PollGuard { control: Some(self.control.clone()), poll_id, answer };
-        self.enqueue(Envelope { command, reply: Some(reply), poll: Some(sender) })?;
+        let poll = Some(Waiter::Poll(sender));
+        self.enqueue(Envelope { command, reply: Some(reply), poll })?;
         let parked = accepted.await.unwrap_or(Err(CommandError::Stopping));
         if let Err(error) = parked {
             guard.control = None;
@@ -111,6 +114,30 @@ impl Handle {
         let answer = (&mut guard.answer).await.map_err(|_| CommandError::Unavailable);
         guard.control = None;
         answer
+    }
+
+    /// Opens a runner's stream: a poll that is parked again after each answer, until the runner is
+    /// silent, another poll or stream of it takes its place, or it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`].
+    pub async fn stream(&self, poll: Poll) -> Result<WorkStream, CommandError> {
+        let (reply, accepted) = oneshot::channel();
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        let mut stream = WorkStream::new(self.control.clone(), poll.poll_id, answers);
+        let command = Command::Stream(Box::new(poll));
+        let poll = Some(Waiter::Stream(sender));
+        let sent = self.enqueue(Envelope { command, reply: Some(reply), poll });
+        let opened = match sent {
+            Ok(()) => accepted.await.unwrap_or(Err(CommandError::Stopping)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
+            stream.never_was();
+            return Err(error);
+        }
+        Ok(stream)
     }
 
     /// Asks the scheduler something, right after a commit.
@@ -167,15 +194,16 @@ impl Drop for PollGuard {
         if let Some(control) = self.control.take() {
             self.answer.close();
             let command = match self.answer.try_recv() {
-                Ok(answer) => {
-                    Command::Undelivered(answer.jobs.iter().map(|job| job.lease.token).collect())
-                }
+                Ok(answer) => Command::Undelivered(answer.leases()),
                 Err(_) => Command::PollGone(self.poll_id),
             };
-            // A full channel loses nothing: the poll ends by its own time, and what it was given
-            // goes back after the acknowledgement window.
-            let _ =
-                control.try_send(Control::Command(Envelope { command, reply: None, poll: None }));
+            leave(&control, command);
         }
     }
+}
+
+/// Tells the driver that somebody has left. A full channel loses nothing: a poll ends by its own
+/// time, and what it was given goes back after the acknowledgement window.
+pub(super) fn leave(control: &mpsc::Sender<Control>, command: Command) {
+    let _ = control.try_send(Control::Command(Envelope { command, reply: None, poll: None }));
 }

@@ -11,19 +11,22 @@
 //!   flight.rs   wait for the commit in hand and apply what arrives beside it -> settle -> send off
 //!   decide.rs   tick, claim keys, apply each, settle           the pure part
 //!   failure.rs  a failed commit: load once; a culprit: the batch one by one
-//!   speak.rs    only after the commit
+//!   speak.rs    only after the commit: replies, and waiters.rs for what runners are given
 //!      |
 //!      v
 //!   views.rs    what is published after each commit: leases, credentials, records, state
 //! ```
 //!
 //! Where several servers share a database, `seat.rs` keeps the seat of the one that leads, or waits for it;
-//! the others have no scheduler. How long a leader is believed is in `term.rs`.
+//! the others have no scheduler. How long a leader is believed is in `term.rs`. What is an absence, after
+//! which nobody is judged by his silence, is in `absence.rs`.
 //!
 //! One batch is in flight at a time, and there is no timer window: a batch is whatever arrived
 //! while the last one was committed, and most of it is decided by then.
 
+mod absence;
 mod batch;
+mod credentials;
 mod decide;
 mod failure;
 mod flight;
@@ -35,9 +38,13 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod views;
+mod waiters;
+mod work;
 
 pub use batch::{Envelope, Limits};
 pub use handle::{CommandError, Handle};
 pub use run::{DriverOptions, Probe, spawn};
 pub use term::Term;
 pub use views::{Cursor, RecordStream, ServerState, Standing, Streamed, Views};
+pub use waiters::Waiter;
+pub use work::{Told, WorkStream};

@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
+use super::absence::Absence;
 use super::batch::{Inbox, Limits};
 use super::decide::{Failure, Round, guarded};
 use super::flight::Flight;
@@ -15,10 +15,10 @@ use super::handle::{CommandError, Control, Handle, Question};
 use super::seat::{self, Leaving};
 use super::term::Term;
 use super::views::{ServerState, Views};
+use super::waiters::Waiters;
 use crate::clock::Clock;
-use crate::dispatch::{Answer, Command, LeaseOwner, Output, Scheduler, Settings};
+use crate::dispatch::{Command, LeaseOwner, Output, Scheduler, Settings};
 use crate::model::{Entropy, Now};
-use crate::runner::PollId;
 use crate::store::{Seat, StoreError, Writer};
 use crate::telemetry::{Meter, Metrics};
 
@@ -93,8 +93,10 @@ pub fn spawn(mut options: DriverOptions) -> std::io::Result<(Handle, oneshot::Re
         seat::keep(seat, term, Arc::clone(&views), Arc::clone(&options.clock))
     });
     let meter = Meter::new(Arc::clone(&options.metrics), options.settings.catalogue.clone());
+    let absence = Absence::of(&options.settings);
     let driver = Driver {
         options,
+        absence,
         inbox,
         questions: question_receiver,
         meter,
@@ -106,7 +108,7 @@ pub fn spawn(mut options: DriverOptions) -> std::io::Result<(Handle, oneshot::Re
         flight: None,
         unsaid: None,
         asked: None,
-        parked: FxHashMap::default(),
+        parked: Waiters::default(),
         failures: 0,
         leaving,
     };
@@ -124,6 +126,8 @@ pub fn spawn(mut options: DriverOptions) -> std::io::Result<(Handle, oneshot::Re
 
 pub(super) struct Driver {
     pub(super) options: DriverOptions,
+    /// How long it may be away before terms begin anew.
+    pub(super) absence: Absence,
     pub(super) inbox: Inbox,
     pub(super) questions: mpsc::Receiver<Question>,
     /// Counts what is spoken of.
@@ -144,8 +148,8 @@ pub(super) struct Driver {
     pub(super) unsaid: Option<Flight>,
     /// A question that waits until the scheduler says what the rows say.
     pub(super) asked: Option<Question>,
-    /// Who waits for the answers of parked polls.
-    pub(super) parked: FxHashMap<PollId, oneshot::Sender<Answer>>,
+    /// Who waits for the answers of parked polls, and of streams.
+    pub(super) parked: Waiters,
     /// Loads and commits that failed since the last commit.
     pub(super) failures: u32,
     /// Keeps the seat until it is told to leave; `None` where there is one server only.
@@ -205,7 +209,7 @@ impl Driver {
                 }
                 // The new scheduler knows none of the parked polls: whoever polls asks again.
                 self.parked.clear();
-                self.options.metrics.polls_parked.set(0);
+                self.parked.count(&self.options.metrics);
                 tracing::info!(epoch = scheduler.epoch(), jobs, "loaded the live jobs");
                 self.options.metrics.store_reloads.inc();
                 self.scheduler = Some(scheduler);
@@ -280,7 +284,10 @@ impl Driver {
         }
         let now = self.now();
         let tick = self.scheduler.as_ref().and_then(|it| it.next_tick_in_ms(now));
-        let tick = tick.map_or(u64::MAX, |ms| u64::try_from(ms).unwrap_or(0));
+        // Never for longer than that, so that a longer time without a look is an absence.
+        let rest_ms = self.absence.rest_ms();
+        let rest_ms = tick.map_or(rest_ms, |ms| ms.min(rest_ms));
+        let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
         let unseated = seat::unseated(Arc::clone(&self.views), Arc::clone(&self.options.clock));
         tokio::select! {
             biased;
@@ -291,7 +298,7 @@ impl Driver {
             Some(envelope) = self.inbox.intake.recv() => self.inbox.first.push_back(envelope),
             Some(question) = self.questions.recv() => self.answer(question),
             () = unseated => self.step_down(),
-            () = tokio::time::sleep(Duration::from_millis(tick.min(3_600_000))) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 
@@ -354,9 +361,7 @@ impl Driver {
         while self.scheduler.is_some() && (self.flight.is_some() || self.inbox.has_more()) {
             self.turn().await;
         }
-        for (poll_id, waiter) in self.parked.drain() {
-            let _ = waiter.send(Answer { poll_id, jobs: vec![], cancel: vec![], drain: false });
-        }
+        self.parked.let_go();
         self.save_soft().await;
         if let Err(error) = self.options.writer.close().await {
             tracing::warn!(%error, "the store was not closed cleanly");

@@ -18,6 +18,8 @@ use crate::store::{Held, Look, Seat, StoreError};
 const LOOK_AFTER_OUST: Duration = Duration::from_millis(20);
 /// How long what is being asked may still take when the seat is to be given up.
 const LEAVE_AFTER: Duration = Duration::from_secs(1);
+/// How often whoever waits for the end of a term looks at the clock that goes on in suspension.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(500);
 
 /// Keeps the seat, or an eye on it.
 struct Keeper {
@@ -233,7 +235,8 @@ pub(super) async fn unseated(views: Arc<Views>, clock: Arc<dyn Clock>) {
         }
         tokio::select! {
             _ = standing.changed() => {}
-            () = tokio::time::sleep(millis(left_ms)) => {}
+            // The clock may go on while the machine is suspended; the timer does not.
+            () = tokio::time::sleep(millis(left_ms).min(LOOK_AT_CLOCK)) => {}
         }
     }
 }

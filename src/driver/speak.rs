@@ -23,33 +23,31 @@ impl Driver {
         }
         tell(&mut self.meter, &output);
         tell_forecasts(&self.options.metrics, &output);
-        self.views.apply_credentials(output.credentials);
+        self.views.apply_credentials(output.credentials, output.invitations);
         self.views.records.push(output.records);
         for (mut envelope, reply) in envelopes.into_iter().zip(replies) {
             match (&envelope.command, envelope.poll.take()) {
-                (Command::Poll(poll), Some(waiter)) if reply.is_ok() => {
-                    self.parked.insert(poll.poll_id, waiter);
+                (Command::Poll(poll) | Command::Stream(poll), Some(waiter)) if reply.is_ok() => {
+                    self.parked.add(poll.poll_id, waiter);
                 }
-                (Command::PollGone(poll_id), _) => drop(self.parked.remove(poll_id)),
+                (Command::PollGone(poll_id), _) => self.parked.remove(*poll_id),
                 _ => {}
             }
             envelope.answer(reply.map_err(CommandError::Refused));
         }
-        let mut undelivered = Vec::new();
+        let (mut undelivered, mut first) = (Vec::new(), Vec::new());
         for answer in output.answers {
-            let Some(waiter) = self.parked.remove(&answer.poll_id) else {
-                undelivered.extend(answer.jobs.iter().map(|job| job.lease.token));
-                continue;
-            };
-            if let Err(answer) = waiter.send(answer) {
-                undelivered.extend(answer.jobs.iter().map(|job| job.lease.token));
-            }
+            let Err(missed) = self.parked.tell(answer) else { continue };
+            undelivered.extend(missed.leases);
+            // Before what goes back: that must not be given to it again.
+            first.extend(missed.stream.map(Command::PollGone));
         }
-        self.options.metrics.polls_parked.set(self.parked.len() as i64);
+        self.parked.count(&self.options.metrics);
         if !undelivered.is_empty() {
-            let command = Command::Undelivered(undelivered);
-            self.inbox.first.push_back(Envelope { command, reply: None, poll: None });
+            first.push(Command::Undelivered(undelivered));
         }
+        let unasked = |command| Envelope { command, reply: None, poll: None };
+        self.inbox.first.extend(first.into_iter().map(unasked));
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
+use super::credentials::{Credentials, Hashes};
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
-use crate::model::{LeaseRef, LeaseToken, Now, Record, RunnerId};
+use crate::model::{LeaseRef, LeaseToken, Nonce, Now, Record, RunnerId};
 use crate::store::Leader;
 
 /// What the server is able to do.
@@ -63,6 +64,8 @@ pub struct Views {
     last_commit_at_ms: AtomicI64,
     leases: RwLock<FxHashMap<LeaseToken, LeaseOwner>>,
     credentials: RwLock<Credentials>,
+    /// Of runners that were ordered: by which token one registers.
+    invitations: RwLock<Credentials>,
     /// What happened.
     pub records: RecordStream,
 }
@@ -80,6 +83,7 @@ impl Views {
             last_commit_at_ms: AtomicI64::new(0),
             leases: RwLock::default(),
             credentials: RwLock::default(),
+            invitations: RwLock::default(),
             records: RecordStream::new(records_max),
         }
     }
@@ -162,8 +166,9 @@ impl Views {
     /// Forgets what only a leader knows.
     pub(super) fn step_down(&self) {
         self.leases.write().unwrap_or_else(|broken| broken.into_inner()).clear();
-        *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) =
-            Credentials::default();
+        for hashes in [&self.credentials, &self.invitations] {
+            *hashes.write().unwrap_or_else(|broken| broken.into_inner()) = Credentials::default();
+        }
         self.epoch.store(0, Ordering::Release);
         self.set_state(ServerState::Standby);
     }
@@ -187,10 +192,22 @@ impl Views {
             .filter(|owner| owner.nonce == lease.nonce && owner.runner_id == lease.runner_id)
     }
 
+    /// The same for whoever has no name and knows both halves: an executor's backend that calls back.
+    pub fn lease_of(&self, token: LeaseToken, nonce: Nonce) -> Option<LeaseOwner> {
+        let leases = self.leases.read().unwrap_or_else(|broken| broken.into_inner());
+        leases.get(&token).copied().filter(|owner| owner.nonce == nonce)
+    }
+
     /// The registered runner whose token has this SHA-256, in hex.
     pub fn runner_by_token_hash(&self, hash: &str) -> Option<RunnerId> {
         let credentials = self.credentials.read().unwrap_or_else(|broken| broken.into_inner());
-        credentials.by_hash.get(hash).copied()
+        credentials.runner(hash)
+    }
+
+    /// The runner that was ordered with a token that has this SHA-256, in hex.
+    pub fn ordered_by_token_hash(&self, hash: &str) -> Option<RunnerId> {
+        let invitations = self.invitations.read().unwrap_or_else(|broken| broken.into_inner());
+        invitations.runner(hash)
     }
 
     /// Replaces everything with what a load found, each view in one step: a runner that asks in
@@ -200,12 +217,12 @@ impl Views {
             LeaseChange::Began(token, owner) => Some((*token, *owner)),
             LeaseChange::Ended(..) => None,
         });
-        let mut known = Credentials::default();
-        for (runner_id, hash) in loaded.credentials {
-            known.set(runner_id, hash);
-        }
+        let (mut known, mut invited) = (Credentials::default(), Credentials::default());
+        loaded.credentials.into_iter().for_each(|(runner_id, hash)| known.set(runner_id, hash));
+        loaded.invitations.into_iter().for_each(|(runner_id, hash)| invited.set(runner_id, hash));
         *self.leases.write().unwrap_or_else(|broken| broken.into_inner()) = begun.collect();
         *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) = known;
+        *self.invitations.write().unwrap_or_else(|broken| broken.into_inner()) = invited;
         self.records.begin_epoch(epoch);
         self.epoch.store(epoch, Ordering::Release);
         self.set_state(ServerState::Running);
@@ -228,32 +245,13 @@ impl Views {
         }
     }
 
-    pub(super) fn apply_credentials(&self, changes: Vec<(RunnerId, Option<Box<str>>)>) {
-        if changes.is_empty() {
-            return;
-        }
-        let mut credentials = self.credentials.write().unwrap_or_else(|it| it.into_inner());
-        for (runner_id, hash) in changes {
-            credentials.set(runner_id, hash);
-        }
-    }
-}
-
-/// Hashes of runners' tokens, found by either side.
-#[derive(Debug, Default)]
-struct Credentials {
-    by_hash: FxHashMap<Box<str>, RunnerId>,
-    by_runner: FxHashMap<RunnerId, Box<str>>,
-}
-
-impl Credentials {
-    fn set(&mut self, runner_id: RunnerId, hash: Option<Box<str>>) {
-        if let Some(old) = self.by_runner.remove(&runner_id) {
-            self.by_hash.remove(&old);
-        }
-        if let Some(hash) = hash {
-            self.by_hash.insert(hash.clone(), runner_id);
-            self.by_runner.insert(runner_id, hash);
+    pub(super) fn apply_credentials(&self, changes: Hashes, invitations: Hashes) {
+        for (known, changes) in [(&self.credentials, changes), (&self.invitations, invitations)] {
+            if changes.is_empty() {
+                continue;
+            }
+            let mut known = known.write().unwrap_or_else(|it| it.into_inner());
+            changes.into_iter().for_each(|(runner_id, hash)| known.set(runner_id, hash));
         }
     }
 }

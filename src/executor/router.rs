@@ -9,6 +9,8 @@
 mod namespace;
 mod pattern;
 
+use std::collections::BTreeMap;
+
 use crate::model::{Catalogue, JobPriority, PlannedJob, PoolId, ResourceNeed, RunnerRequirements};
 
 pub use namespace::{Namespace, SEPARATOR};
@@ -66,6 +68,9 @@ pub struct RoutingConfig {
     pub default: Box<str>,
     /// The rules, the first one first.
     pub rules: Vec<RoutingRule>,
+    /// The pool of each executor that has one of its own: where a rule names no pools, jobs go to
+    /// those of its executors.
+    pub pools: BTreeMap<Box<str>, PoolId>,
 }
 
 impl Default for RoutingConfig {
@@ -77,7 +82,7 @@ impl Default for RoutingConfig {
 impl RoutingConfig {
     /// No rules yet.
     pub fn new(default: impl Into<Box<str>>) -> Self {
-        Self { default: default.into(), rules: Vec::new() }
+        Self { default: default.into(), rules: Vec::new(), pools: BTreeMap::new() }
     }
 
     /// Adds a rule, to be asked after those before it.
@@ -100,7 +105,8 @@ impl RoutingConfig {
                 Err(error) => wrong.push((at, error)),
             }
         }
-        if wrong.is_empty() { Ok(Router { default: self.default, rules }) } else { Err(wrong) }
+        let Self { default, pools, .. } = self;
+        if wrong.is_empty() { Ok(Router { default, rules, pools }) } else { Err(wrong) }
     }
 }
 
@@ -109,11 +115,13 @@ impl RoutingConfig {
 pub struct Router {
     default: Box<str>,
     rules: Vec<(Pattern, RoutingRule)>,
+    pools: BTreeMap<Box<str>, PoolId>,
 }
 
 impl Default for Router {
     fn default() -> Self {
-        Self { default: RoutingConfig::default().default, rules: Vec::new() }
+        let default = RoutingConfig::default().default;
+        Self { default, rules: Vec::new(), pools: BTreeMap::new() }
     }
 }
 
@@ -180,17 +188,28 @@ impl Router {
         })
     }
 
+    /// The pools of what carries it out: those that it asks for where that is runners.
+    fn pools_of(&self, needs: &RunnerRequirements) -> Vec<PoolId> {
+        let of = |executor| match self.pools.get(executor) {
+            Some(pool) => vec![*pool],
+            None => needs.pools().collect(),
+        };
+        needs.executors.iter().flat_map(of).collect()
+    }
+
     /// Sends a job of that name on its way. Returns the place of the rule that decided.
     pub fn route(&self, name: &Namespace, job: &mut PlannedJob) -> Option<usize> {
         let needs = &mut job.requirements;
         let Some((at, rule)) = self.resolve(name) else {
             needs.executors = vec![self.default.clone()];
+            go_to(needs, &self.pools_of(needs));
+            job.requirements = std::mem::take(needs).normalised();
             return None;
         };
         needs.executors.clone_from(&rule.executors);
-        if let [first, rest @ ..] = &rule.pools[..] {
-            needs.pool_id = *first;
-            needs.fallback_pools = rest.to_vec();
+        match rule.pools.is_empty() {
+            true => go_to(needs, &self.pools_of(needs)),
+            false => go_to(needs, &rule.pools),
         }
         needs.labels.extend(rule.labels.iter().cloned());
         if rule.running_max.is_some() {
@@ -200,6 +219,13 @@ impl Router {
         job.priority = rule.priority.unwrap_or(job.priority);
         job.timeout_ms = rule.timeout_ms_max.unwrap_or(i64::MAX).min(job.timeout_ms);
         Some(at)
+    }
+}
+
+fn go_to(needs: &mut RunnerRequirements, pools: &[PoolId]) {
+    if let [first, rest @ ..] = pools {
+        needs.pool_id = *first;
+        needs.fallback_pools = rest.to_vec();
     }
 }
 
@@ -258,6 +284,26 @@ mod tests {
         let other = Namespace::new("other", "agent", [], "review", "agent");
         assert_eq!(router.route(&other, &mut job), None);
         assert_eq!(job, before);
+    }
+
+    #[test]
+    fn jobs_go_to_the_pools_of_their_executors_where_the_rule_names_none() {
+        let config = RoutingConfig {
+            pools: [("cloud".into(), PoolId(7))].into(),
+            ..RoutingConfig::new("cloud")
+                .with_rule(RoutingRule::new("**::both", "cloud").or("runners"))
+                .with_rule(RoutingRule::new("**::own", "runners"))
+        };
+        let router = config.compile().unwrap();
+        let pools = |job: &str| {
+            let mut planned = yard::job(job);
+            planned.requirements.pool_id = PoolId(3);
+            router.route(&name(job), &mut planned);
+            planned.requirements.pools().map(|pool| pool.0).collect::<Vec<_>>()
+        };
+        assert_eq!(pools("both"), [7, 3]);
+        assert_eq!(pools("own"), [3]);
+        assert_eq!(pools("by-default"), [7]);
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub enum LogError {
         /// How many bytes of the job it has.
         next_offset: u64,
     },
+    /// It was removed while it was read: retention is over.
+    #[error("the log is kept no longer: what follows byte {offset} is gone")]
+    Removed {
+        /// How many bytes were read.
+        offset: u64,
+    },
     /// The file system refused.
     #[error("cannot {verb} the log {path}: {error}")]
     Io {

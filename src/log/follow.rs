@@ -1,4 +1,5 @@
-//! Following a log: a stream from a byte offset that ends when the log is sealed and read.
+//! Following a log: a stream from a byte offset that ends when the log is sealed and read, or with an error
+//! when it is removed before that.
 
 use std::sync::Arc;
 
@@ -56,7 +57,10 @@ impl Follower {
         loop {
             let Published { log_bytes, sealed } = *self.news.borrow_and_update();
             if log_bytes < self.seen_bytes {
-                return Ok(None);
+                // Whoever has read all that there was misses nothing.
+                let offset = self.offset;
+                let all = offset >= self.seen_bytes;
+                return if all { Ok(None) } else { Err(LogError::Removed { offset }) };
             }
             self.seen_bytes = log_bytes;
             if self.offset < log_bytes {

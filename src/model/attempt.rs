@@ -14,6 +14,9 @@ pub struct JobResult {
     /// The exit code of the last process, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// The signal that killed the last process, where one did: then there is no exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// What went wrong, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -28,6 +31,7 @@ impl JobResult {
         Self {
             outcome: AttemptOutcome::Completed,
             exit_code: Some(0),
+            signal: None,
             error: None,
             outputs: BTreeMap::new(),
         }
@@ -38,6 +42,7 @@ impl JobResult {
         Self {
             outcome: AttemptOutcome::Failed,
             exit_code: None,
+            signal: None,
             error: Some(error.into()),
             outputs: BTreeMap::new(),
         }
@@ -176,6 +181,8 @@ pub struct Attempt {
     pub job_state: JobStateKind,
     /// The exit code of the last process, where there was one.
     pub exit_code: Option<i32>,
+    /// The signal that killed the last process, where one did.
+    pub signal: Option<i32>,
     /// What went wrong, for people.
     pub error: Option<Box<str>>,
     /// Named results for the jobs that need this one.

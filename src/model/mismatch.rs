@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Mismatch {
     /// It belongs to another pool.
     Pool,
-    /// Runners that poll are none of the allowed executors.
+    /// Its executor is none of those that the job may go to.
     Executor,
     /// It has no containers.
     Docker,
@@ -36,7 +36,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pool => f.write_str("belongs to another pool"),
-            Self::Executor => f.write_str("is not an executor that the job allows"),
+            Self::Executor => f.write_str("is of no executor that the job goes to"),
             Self::Docker => f.write_str("lacks docker_enabled"),
             Self::Label(label) => write!(f, "lacks label `{label}`"),
             Self::ForbiddenLabel(label) => write!(f, "has label `{label}`"),

@@ -9,6 +9,7 @@
 //! plain comparison.
 
 mod attempt;
+mod capabilities;
 mod catalogue;
 mod change;
 mod delivery;
@@ -28,6 +29,7 @@ mod rare;
 mod record;
 mod requirements;
 mod runner;
+mod signal;
 mod snapshot;
 mod spec;
 mod terms;
@@ -35,6 +37,7 @@ mod untrusted;
 mod workload;
 
 pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
+pub use capabilities::RunnerCapabilities;
 pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
@@ -55,8 +58,9 @@ pub use plan::{
 pub use priority::JobPriority;
 pub use rare::{Blank, Rare};
 pub use record::{Record, RecordName};
-pub use requirements::{Class, Preference, ResourceNeed, RunnerCapabilities, RunnerRequirements};
-pub use runner::{Runner, RunnerState};
+pub use requirements::{Class, Preference, ResourceNeed, RunnerRequirements};
+pub use runner::{Runner, RunnerState, StartOrder};
+pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step};
 pub use terms::{

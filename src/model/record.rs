@@ -143,6 +143,10 @@ record_names! {
     ModelChanged = 30, "model.changed", kept: false;
     /// A job was admitted whose `max_wait` or deadline may not be met; the detail says what is expected.
     JobAtRisk = 31, "job.at_risk", kept: true;
+    /// An executor went away, is tried again, or is there again; the detail says which and why.
+    ExecutorChanged = 32, "executor.changed", kept: true;
+    /// An executor asked its backend for something; the detail says what, and what came of it.
+    JobTried = 33, "job.tried", kept: true;
 }
 
 impl RecordName {

@@ -28,8 +28,40 @@ pub struct Runner {
     pub draining: bool,
     /// The version that it said it is.
     pub version: Box<str>,
-    /// Wall milliseconds.
+    /// When it registered last, or was ordered (wall milliseconds).
     pub registered_at_ms: i64,
+    /// How it came to be, where the server had it started.
+    pub order: Option<Box<StartOrder>>,
+}
+
+impl Runner {
+    /// Whether it was ordered, is to come, and has not registered yet.
+    pub fn is_starting(&self) -> bool {
+        let comes = |order: &StartOrder| !order.registered && order.leaving.is_none();
+        self.order.as_deref().is_some_and(comes)
+    }
+
+    /// Why it is to be taken down, if it is.
+    pub fn leaving(&self) -> Option<&str> {
+        self.order.as_ref()?.leaving.as_deref()
+    }
+}
+
+/// What is known of a runner that the server had started, from before it registers until it is taken down.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StartOrder {
+    /// The fleet that it is part of.
+    pub fleet: Box<str>,
+    /// SHA-256 of the token with which it registers, and nobody else, in hex.
+    pub token_hash: Box<str>,
+    /// When (wall milliseconds).
+    pub ordered_at_ms: i64,
+    /// Whether it has registered.
+    #[serde(default)]
+    pub registered: bool,
+    /// Why it is to be taken down: it has no work and gets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Box<str>>,
 }
 
 /// What people are shown about a runner.

@@ -161,14 +161,6 @@ impl Workload {
     pub fn waits_for_group(&self) -> bool {
         !self.in_group && self.group().is_some()
     }
-
-    /// The namespace of one of its jobs, which routes match: `tenant::kind::workload::job`.
-    ///
-    /// `::` inside a name would add a segment, so it is written `:%3A`.
-    pub fn namespace(&self, tenant: &str, job: &str) -> String {
-        let part = |name: &str| name.replace("::", ":%3A");
-        format!("{}::{}::{}::{}", part(tenant), self.kind.as_str(), part(&self.name), part(job))
-    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl BusyMeter {
         self.used = used;
     }
 
+    /// When how many slots are in use was set last, or it began to look (mono).
+    pub fn changed_at_ms(&self) -> i64 {
+        self.at_ms
+    }
+
     /// What was used in the last five minutes, or since it began to look.
     pub fn time(&self, mono_ms: i64) -> BusyTime {
         let mut now = self.clone();

@@ -1,5 +1,12 @@
 //! Which runners fit which class, kept as bitmaps that change only when a runner registers,
-//! leaves or changes what it offers, or when a class is new: never per decision.
+//! leaves or changes what it offers, when a class is new, or when an executor goes away or comes
+//! back: never per decision.
+//!
+//! A class that names several executors is fitted by the runners of one of them at a time: the first
+//! that is not away and has any. One that is tried again is fitted beside the next one, so that a job
+//! goes to it and the others do not wait for what becomes of that.
+
+use std::collections::BTreeMap;
 
 use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
@@ -26,18 +33,85 @@ pub fn in_both(one: &FixedBitSet, other: &FixedBitSet) -> impl Iterator<Item = R
     })
 }
 
+/// Whether jobs go to an executor.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    /// It is tried again, with few jobs.
+    Trying,
+    /// It cannot be reached: jobs go to the next one, if they name another.
+    Away,
+}
+
 #[derive(Clone, Debug)]
 struct ClassEntry {
     requirements: RunnerRequirements,
+    /// Those that its jobs go to now.
     runners: FixedBitSet,
     /// How many they are.
     len: usize,
+    /// Those of each executor that it names, in order; empty where that is one.
+    by_executor: Vec<FixedBitSet>,
+}
+
+impl ClassEntry {
+    fn new(requirements: RunnerRequirements, slots: usize) -> Self {
+        let none = FixedBitSet::with_capacity(slots);
+        let executors = requirements.executors.len();
+        let by_executor = if executors > 1 { vec![none.clone(); executors] } else { Vec::new() };
+        Self { requirements, runners: none, len: 0, by_executor }
+    }
+
+    /// Notes a runner, or (`None`) that there is none any more. Whether jobs may go to it now is
+    /// for [`ClassEntry::follow`] where several executors are named.
+    fn set(&mut self, slot: RunnerSlot, runner: Option<&Runner>) {
+        let needs = &self.requirements;
+        let fits = runner.filter(|it| it.capabilities.satisfies(it.pool_id, needs));
+        if self.by_executor.is_empty() {
+            self.runners.grow(slot.0 + 1);
+            self.len -= usize::from(self.runners.contains(slot.0));
+            self.len += usize::from(fits.is_some());
+            self.runners.set(slot.0, fits.is_some());
+            return;
+        }
+        for (executor, runners) in needs.executors.iter().zip(&mut self.by_executor) {
+            runners.grow(slot.0 + 1);
+            runners.set(slot.0, fits.is_some_and(|it| it.capabilities.executor == *executor));
+        }
+    }
+
+    /// Chooses whose runners its jobs go to.
+    fn follow(&mut self, standings: &BTreeMap<Box<str>, Standing>) {
+        let mut chosen: Option<FixedBitSet> = None;
+        for (executor, runners) in self.requirements.executors.iter().zip(&self.by_executor) {
+            let standing = standings.get(executor);
+            if standing == Some(&Standing::Away) || runners.is_clear() {
+                continue;
+            }
+            match &mut chosen {
+                Some(chosen) => chosen.union_with(runners),
+                None => chosen = Some(runners.clone()),
+            }
+            if standing.is_none() {
+                break;
+            }
+        }
+        // All are away: the first that has any is waited for.
+        let any = || self.by_executor.iter().find(|runners| !runners.is_clear()).cloned();
+        self.runners = chosen.or_else(any).unwrap_or_default();
+        self.len = self.runners.count_ones(..);
+    }
+
+    fn has_choice(&self) -> bool {
+        !self.by_executor.is_empty()
+    }
 }
 
 /// For each class the runners that could take its jobs, however busy they are.
 #[derive(Clone, Debug, Default)]
 pub struct CapabilityIndex {
     classes: FxHashMap<ClassId, ClassEntry>,
+    /// Executors that are not simply there.
+    standings: BTreeMap<Box<str>, Standing>,
     slots: usize,
     /// Counts changes of runners.
     version: u64,
@@ -51,14 +125,12 @@ impl CapabilityIndex {
         requirements: RunnerRequirements,
         runners: impl Iterator<Item = (RunnerSlot, &'a Runner)>,
     ) {
-        let mut fitting = FixedBitSet::with_capacity(self.slots);
-        for (slot, runner) in runners {
-            if runner.capabilities.satisfies(runner.pool_id, &requirements) {
-                fitting.grow_and_insert(slot.0);
-            }
+        let mut entry = ClassEntry::new(requirements, self.slots);
+        runners.for_each(|(slot, runner)| entry.set(slot, Some(runner)));
+        if entry.has_choice() {
+            entry.follow(&self.standings);
         }
-        let len = fitting.count_ones(..);
-        self.classes.insert(class, ClassEntry { requirements, runners: fitting, len });
+        self.classes.insert(class, entry);
     }
 
     /// Forgets a class.
@@ -68,26 +140,46 @@ impl CapabilityIndex {
 
     /// A runner is new or offers something else: looks at every class once.
     pub fn set_runner(&mut self, slot: RunnerSlot, runner: &Runner) {
-        self.version += 1;
         self.slots = self.slots.max(slot.0 + 1);
-        for entry in self.classes.values_mut() {
-            let fits = runner.capabilities.satisfies(runner.pool_id, &entry.requirements);
-            entry.runners.grow(self.slots);
-            entry.len -= usize::from(entry.runners.contains(slot.0));
-            entry.len += usize::from(fits);
-            entry.runners.set(slot.0, fits);
-        }
+        self.note(slot, Some(runner));
     }
 
     /// A runner left.
     pub fn remove_runner(&mut self, slot: RunnerSlot) {
+        self.note(slot, None);
+    }
+
+    fn note(&mut self, slot: RunnerSlot, runner: Option<&Runner>) {
         self.version += 1;
         for entry in self.classes.values_mut() {
-            if entry.runners.contains(slot.0) {
-                entry.runners.remove(slot.0);
-                entry.len -= 1;
+            entry.set(slot, runner);
+            if entry.has_choice() {
+                entry.follow(&self.standings);
             }
         }
+    }
+
+    /// An executor goes away, is tried again, or (`None`) is there. Says whether that is news.
+    pub fn set_standing(&mut self, executor: &str, standing: Option<Standing>) -> bool {
+        let known = match standing {
+            Some(standing) => self.standings.insert(executor.into(), standing),
+            None => self.standings.remove(executor),
+        };
+        if known == standing {
+            return false;
+        }
+        self.version += 1;
+        for entry in self.classes.values_mut().filter(|it| it.has_choice()) {
+            if entry.requirements.executors.iter().any(|it| **it == *executor) {
+                entry.follow(&self.standings);
+            }
+        }
+        true
+    }
+
+    /// Whether an executor is away, or is tried again; `None` when it is there.
+    pub fn standing(&self, executor: &str) -> Option<Standing> {
+        self.standings.get(executor).copied()
     }
 
     /// Whether the runner could take jobs of the class.
@@ -139,6 +231,49 @@ mod tests {
         assert_eq!(found(&one, &other), [1, 63, 128]);
         assert_eq!(found(&other, &one), [1, 63, 128]);
         assert!(found(&one, &set(&[])).is_empty());
+    }
+
+    #[test]
+    fn jobs_go_to_the_first_executor_that_is_there_and_has_runners() {
+        let needs = RunnerRequirements {
+            executors: vec!["cloud".into(), "runners".into(), "last".into()],
+            ..RunnerRequirements::default()
+        };
+        let of = |id, executor: &str| {
+            let mut runner = runner(id, 1);
+            runner.capabilities.executor = executor.into();
+            runner
+        };
+        let mut index = CapabilityIndex::default();
+        index.add_class(ClassId(1), needs, std::iter::empty());
+        let now = |index: &CapabilityIndex| {
+            assert_eq!(index.runners_len(ClassId(1)), index.runners(ClassId(1)).count());
+            index.runners(ClassId(1)).map(|slot| slot.0).collect::<Vec<_>>()
+        };
+        index.set_runner(RunnerSlot(2), &of(1, "last"));
+        assert_eq!(now(&index), [2]);
+        index.set_runner(RunnerSlot(0), &of(2, "runners"));
+        index.set_runner(RunnerSlot(5), &of(3, "runners"));
+        index.set_runner(RunnerSlot(7), &of(4, "another"));
+        assert_eq!(now(&index), [0, 5]);
+        index.set_runner(RunnerSlot(1), &of(5, "cloud"));
+        assert_eq!(now(&index), [1]);
+
+        let version = index.version();
+        assert!(index.set_standing("cloud", Some(Standing::Away)));
+        assert!(!index.set_standing("cloud", Some(Standing::Away)));
+        assert_eq!(now(&index), [0, 5]);
+        assert!(index.version() > version);
+        assert!(index.set_standing("cloud", Some(Standing::Trying)));
+        assert_eq!(now(&index), [0, 1, 5], "one is tried, the others do not wait for it");
+        index.set_standing("runners", Some(Standing::Away));
+        assert_eq!(now(&index), [1, 2]);
+        index.set_standing("last", Some(Standing::Away));
+        index.set_standing("cloud", Some(Standing::Away));
+        assert_eq!(now(&index), [1], "all are away: the first is waited for");
+        index.set_standing("cloud", None);
+        index.remove_runner(RunnerSlot(1));
+        assert_eq!(now(&index), [0, 5], "of those that are away again the first that has any");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Parked {
     pub jobs_max: u32,
     /// When it began, as a count of polls.
     pub parked_at: u64,
+    /// It stays parked after each answer: a stream.
+    pub stays: bool,
 }
 
 /// Jobs of one tenant with the same key want to be near to each other, or apart.
@@ -42,7 +44,7 @@ pub struct LiveRunner {
     pub offline: bool,
     /// Whether it was heard of since the last load.
     pub heard: bool,
-    /// Its poll, if one is parked: at most one.
+    /// Its poll, if one is parked, or its stream: at most one.
     pub parked: Option<Parked>,
     /// Jobs for the parked poll, given since the last answer.
     pub given: Vec<AssignedJob>,
@@ -85,7 +87,10 @@ impl LiveRunner {
 
     /// Whether new jobs may be given to it at all.
     pub fn takes_new(&self) -> bool {
-        self.row.cordoned.is_none() && !self.row.draining && !self.unhealthy
+        self.row.cordoned.is_none()
+            && !self.row.draining
+            && !self.unhealthy
+            && self.row.leaving().is_none()
     }
 
     /// Cores, gigabytes of memory and graphics processors that its jobs leave.
@@ -94,6 +99,11 @@ impl LiveRunner {
         let all = [offers.cpu_cores, offers.memory_gb, offers.gpu];
         let left = |at: usize| u64::from(all[at]).saturating_sub(self.held[at]);
         [0, 1, 2].map(|at| u32::try_from(left(at)).unwrap_or(u32::MAX))
+    }
+
+    /// Whether its poll is a stream.
+    pub fn streams(&self) -> bool {
+        self.parked.is_some_and(|parked| parked.stays)
     }
 
     /// How many jobs the parked poll can still be given.

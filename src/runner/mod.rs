@@ -11,9 +11,12 @@ mod live;
 mod registry;
 mod run_times;
 mod selection;
+mod warm_pool;
+#[cfg(test)]
+mod warm_pool_tests;
 
 pub use busy::{BusyMeter, BusyTime};
-pub use capability_index::{CapabilityIndex, RunnerSlot, in_both};
+pub use capability_index::{CapabilityIndex, RunnerSlot, Standing as ExecutorStanding, in_both};
 pub use health::{
     HealthChange, HealthEvent, HealthGate, HealthSettings, RunnerHealth, SavedHealth,
 };
@@ -26,4 +29,8 @@ pub use run_times::{
 pub use selection::{
     BestFit, Candidate, Learned, LeastLoaded, Locality, PoolFacts, RoundRobin, Score,
     SelectionPolicies, SelectionPolicy, Standing, UnknownPolicy, Wanted, Weighted, Weights, choose,
+};
+pub use warm_pool::{
+    FleetDemand, FleetMember, FleetPlan, FleetSettings, FleetSight, Fleets, MemberState,
+    plan as plan_fleets,
 };

@@ -1,6 +1,8 @@
 //! What is known of each runner now.
 
 mod pool;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct RunnerRegistry {
     /// Runners that began to wait, or have more left, since they were last asked for.
     newly_waiting: Vec<RunnerSlot>,
     polls_seen: u64,
+    /// How many of the parked polls are streams.
+    streams_len: usize,
     /// Runners that take new jobs.
     open: Open,
 }
@@ -85,6 +89,15 @@ impl RunnerRegistry {
         slot
     }
 
+    /// Replaces the row of a runner; its id stays.
+    pub fn set_row(&mut self, slot: RunnerSlot, row: Runner) {
+        if let Some(old) = self.at(slot).map(|runner| runner.row.instance_id.clone()) {
+            self.by_instance.remove(&old);
+        }
+        self.by_instance.insert(row.instance_id.clone(), row.id);
+        self.update(slot, |runner| runner.row = Arc::new(row));
+    }
+
     /// Removes a runner; its leases must be gone.
     pub fn remove(&mut self, id: RunnerId) -> Option<(RunnerSlot, LiveRunner)> {
         let slot = self.by_id.remove(&id)?;
@@ -92,6 +105,7 @@ impl RunnerRegistry {
         self.by_instance.remove(&runner.row.instance_id);
         if let Some(parked) = runner.parked {
             self.polls.remove(&parked.poll_id);
+            self.streams_len -= usize::from(parked.stays);
         }
         if let Some((pool, rank)) = runner.rank {
             self.waiting_len -= 1;
@@ -155,7 +169,9 @@ impl RunnerRegistry {
     ) -> Option<R> {
         let runner = self.slots.get_mut(slot.0)?.as_mut()?;
         let (had, pool_before) = (runner.leases.len(), runner.row.pool_id);
+        let streamed = runner.streams();
         let result = change(runner);
+        self.streams_len = self.streams_len + usize::from(runner.streams()) - usize::from(streamed);
         let pool_id = runner.row.pool_id;
         let (has, waits, room) = (runner.leases.len(), runner.parked, runner.room());
         let standing = Standing {
@@ -216,7 +232,8 @@ impl RunnerRegistry {
         jobs_max: u32,
     ) -> Option<PollId> {
         self.polls_seen += 1;
-        let parked = Parked { poll_id, until_ms, jobs_max, parked_at: self.polls_seen };
+        let parked_at = self.polls_seen;
+        let parked = Parked { poll_id, until_ms, jobs_max, parked_at, stays: false };
         self.polls.insert(poll_id, slot);
         let old = self.update(slot, |runner| runner.parked.replace(parked))??;
         self.polls.remove(&old.poll_id);
@@ -237,9 +254,32 @@ impl RunnerRegistry {
         Some((parked.poll_id, given, cancels))
     }
 
-    /// How many polls are parked.
+    /// Takes what a runner's stream is to be told; the stream stays. What was given jobs waits from
+    /// then on as if it had polled again, so that a stream is not preferred for its age.
+    pub fn tell(
+        &mut self,
+        slot: RunnerSlot,
+    ) -> Option<(PollId, Vec<AssignedJob>, Vec<LeaseToken>)> {
+        self.polls_seen += 1;
+        let parked_at = self.polls_seen;
+        self.update(slot, |runner| {
+            let parked = runner.parked.as_mut()?;
+            if !runner.given.is_empty() {
+                parked.parked_at = parked_at;
+            }
+            let given = std::mem::take(&mut runner.given);
+            Some((parked.poll_id, given, std::mem::take(&mut runner.cancels)))
+        })?
+    }
+
+    /// How many polls are parked, streams among them.
     pub fn parked_len(&self) -> usize {
         self.polls.len()
+    }
+
+    /// How many of them are streams.
+    pub fn streams_len(&self) -> usize {
+        self.streams_len
     }
 
     /// Runners of a pool that wait with room, best first.
@@ -301,95 +341,5 @@ impl RunnerRegistry {
     /// The place of a waiting runner in its pool's order of preference.
     pub fn rank(&self, slot: RunnerSlot) -> Option<(u64, u64)> {
         self.at(slot)?.rank.map(|(_, rank)| rank)
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::model::RunnerCapabilities;
-
-    pub(crate) fn runner(id: i64, slots: u32) -> Runner {
-        Runner {
-            id: RunnerId(id),
-            name: format!("r{id}").into(),
-            instance_id: format!("i{id}").into(),
-            boot_id: "b".into(),
-            pool_id: PoolId::DEFAULT,
-            token_hash: "".into(),
-            capabilities: RunnerCapabilities {
-                max_parallel_jobs: slots,
-                ..RunnerCapabilities::default()
-            },
-            cordoned: None,
-            draining: false,
-            version: "".into(),
-            registered_at_ms: 0,
-        }
-    }
-
-    #[test]
-    fn waiting_follows_load_room_and_cordon() {
-        let mut registry = RunnerRegistry::default();
-        let [a, b] = [1, 2].map(|id| registry.insert(runner(id, 2), 0, true));
-        registry.park(a, PollId(1), 10, 9);
-        registry.park(b, PollId(2), 10, 9);
-        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [a, b]);
-        registry.update(a, |runner| runner.foreign_jobs = 1);
-        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b, a]);
-        registry.update(a, |runner| runner.foreign_jobs = 2);
-        assert_eq!(registry.waiting(PoolId::DEFAULT).collect::<Vec<_>>(), [b]);
-        registry.update(b, |runner| Arc::make_mut(&mut runner.row).cordoned = Some("why".into()));
-        assert_eq!(registry.waiting_len(), 0);
-        assert_eq!(registry.parked_len(), 2);
-    }
-
-    #[test]
-    fn a_runner_with_room_and_no_poll_is_absent_until_it_misses_what_was_kept_for_it() {
-        let mut registry = RunnerRegistry::default();
-        let [a, b] = [1, 2].map(|id| registry.insert(runner(id, 2), 0, true));
-        let absent = |registry: &RunnerRegistry| {
-            registry.absent(PoolId::DEFAULT).map(|(_, slot)| slot).collect::<Vec<_>>()
-        };
-        registry.update(a, |runner| runner.foreign_jobs = 1);
-        assert_eq!(absent(&registry), [b, a]);
-        registry.park(b, PollId(1), 10, 9);
-        assert_eq!(absent(&registry), [a]);
-        registry.update(a, |runner| runner.missed = true);
-        assert_eq!(absent(&registry), []);
-    }
-
-    #[test]
-    fn a_runner_on_probation_has_room_for_one_job() {
-        let mut registry = RunnerRegistry::default();
-        let a = registry.insert(runner(1, 4), 0, true);
-        registry.park(a, PollId(1), 10, 9);
-        registry.update(a, |runner| runner.on_probation = true);
-        assert_eq!(registry.at(a).unwrap().room(), 1);
-        registry.update(a, |runner| runner.leases.push(LeaseToken(1)));
-        registry.update(a, |runner| runner.unhealthy = true);
-        assert_eq!((registry.waiting_len(), registry.running_in(PoolId::DEFAULT)), (0, 1));
-    }
-
-    #[test]
-    fn a_second_poll_supersedes_the_first() {
-        let mut registry = RunnerRegistry::default();
-        let slot = registry.insert(runner(1, 1), 0, true);
-        assert_eq!(registry.park(slot, PollId(1), 10, 1), None);
-        assert_eq!(registry.park(slot, PollId(2), 10, 1), Some(PollId(1)));
-        assert_eq!(registry.by_poll(PollId(1)), None);
-        assert_eq!(registry.by_poll(PollId(2)), Some(slot));
-        assert_eq!(registry.waiting_len(), 1);
-    }
-
-    #[test]
-    fn a_place_is_reused_and_the_old_runner_is_gone() {
-        let mut registry = RunnerRegistry::default();
-        let slot = registry.insert(runner(1, 1), 0, true);
-        registry.park(slot, PollId(1), 10, 1);
-        registry.remove(RunnerId(1));
-        assert_eq!(registry.waiting_len() + registry.parked_len() + registry.len(), 0);
-        assert_eq!(registry.insert(runner(2, 1), 0, true), slot);
-        assert_eq!(registry.get(RunnerId(1)).map(|runner| runner.row.id), None);
     }
 }

@@ -12,7 +12,7 @@ use super::files::BodyFolder;
 use super::flock::FileLock;
 use super::lock::DatabaseLock;
 use super::options::{Location, StoreOptions};
-use super::planted::Point;
+use super::planted::{Planted, Point};
 use super::postgres::{BodyTable, Intake, LogRows, Server, SessionLock};
 use super::read::Readers;
 use super::{schema, sqlite};
@@ -94,10 +94,10 @@ impl Database {
     }
 
     /// Logs as rows.
-    pub(super) fn open_logs(&self) -> Option<LogRows> {
+    pub(super) fn open_logs(&self, planted: &Planted) -> Option<LogRows> {
         match self {
             Self::Sqlite(..) => None,
-            Self::Postgres(server) => Some(LogRows::open(server)),
+            Self::Postgres(server) => Some(LogRows::open(server, planted.clone())),
         }
     }
 

@@ -74,7 +74,7 @@ async fn leader(connection: &mut Connection) -> Result<(i64, Marks), StoreError>
     Ok((epoch, marks))
 }
 
-fn no_leader() -> StoreError {
+pub(super) fn no_leader() -> StoreError {
     let what = "the row is missing".into();
     StoreError::Corrupt { table: "leader", column: "id", row: "1".into(), what }
 }

@@ -118,7 +118,7 @@ impl Store {
         let (database, lock) = (Arc::new(database), Arc::new(lock));
         let readers = database.open_readers();
         let intake = Seat::of(&lock).and_then(|_| database.open_intake());
-        let logs = database.open_logs();
+        let logs = database.open_logs(&planted);
         let writer = Writer::new(database, Arc::clone(&lock), planted.clone());
         Ok((Self { readers, read_timeout, bodies, intake, logs, planted, lock }, writer))
     }

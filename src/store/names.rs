@@ -56,6 +56,21 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Tells this database from others, for as long as it is there: eight hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn installation(&self) -> Result<Box<str>, StoreError> {
+        let mut connection = self.database.open_writer().await?;
+        let row = connection.session().first(sql::LEADER_INSTALLATION, |to| to).await?;
+        let row = row.ok_or_else(super::load::no_leader)?;
+        let installation = Columns::new("leader", &row).text("installation");
+        connection.close().await?;
+        installation
+    }
+}
+
 /// A row of `tenant_load`.
 ///
 /// # Errors

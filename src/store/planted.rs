@@ -58,6 +58,12 @@ pub enum Point {
     BodyKept,
     /// A large body, before it is removed.
     BodyRemoved,
+    /// A piece of a log that is rows, before it is added.
+    Log,
+    /// A piece of a log that is rows: it is durable. An error here is an answer that is lost.
+    LogKept,
+    /// A log that is rows: it is sealed. The same.
+    LogSealed,
     /// Before the writer's connection is closed.
     Closing,
     /// The writer's connection is closed.
@@ -66,7 +72,7 @@ pub enum Point {
 
 impl Point {
     /// All of them, in the order of a server's life.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Locked,
         Self::Migrated,
         Self::Opened,
@@ -83,9 +89,17 @@ impl Point {
         Self::Body,
         Self::BodyKept,
         Self::BodyRemoved,
+        Self::Log,
+        Self::LogKept,
+        Self::LogSealed,
         Self::Closing,
         Self::Closed,
     ];
+
+    /// Whether a server comes by it where logs are files.
+    pub fn is_on_sqlite(self) -> bool {
+        !matches!(self, Self::Log | Self::LogKept | Self::LogSealed)
+    }
 }
 
 impl Planted {

@@ -104,6 +104,7 @@ statements! { SINGLE:
     JOB_SPEC_SELECT = "job_spec_select";
     LEADER_FENCE = "leader_fence";
     LEADER_JUMP = "leader_jump";
+    LEADER_INSTALLATION = "leader_installation";
     LEADER_RAISE = "leader_raise" two;
     LEADER_SELECT = "leader_select";
     PAUSE_LOAD = "pause_load";
@@ -155,7 +156,7 @@ statements! { POSTGRES_ONLY:
 // What a batch writes, many rows at a time; the letters are the types of the columns of one row:
 // `i` a number, `t` a text, `b` bytes.
 bulk_statements! {
-    ATTEMPT_INSERT = "attempt_insert", "iiiiiiiiiiiiittiii";
+    ATTEMPT_INSERT = "attempt_insert", "iiiiiiiiiiiiittiiii";
     ATTEMPT_PRUNE = "attempt_prune", "ii";
     CLASS_INSERT = "class_insert", "it";
     DELIVERY_BODY_PRUNE = "delivery_body_prune", "tb";
@@ -180,8 +181,8 @@ bulk_statements! {
     RECORD_PRUNE = "record_prune", "i";
     RECORD_PRUNE_BY_WORKLOAD = "record_prune_by_workload", "ii";
     RUNNER_DELETE = "runner_delete", "i";
-    RUNNER_INSERT = "runner_insert", "itttitttiti";
-    RUNNER_UPDATE = "runner_update", "itttitttiti";
+    RUNNER_INSERT = "runner_insert", "itttitttitit";
+    RUNNER_UPDATE = "runner_update", "itttitttitit";
     SOFT_STATE_UPSERT = "soft_state_upsert", "tti";
     UNIQUE_KEY_CLAIM = "unique_key_claim", "itti";
     UNIQUE_KEY_FIND = "unique_key_find" two, "it";

@@ -70,6 +70,8 @@ pub struct FleetMetrics {
     pub runners: Family<PoolStateLabels, Gauge>,
     /// `dispatchyard_pool_slots`.
     pub slots: Family<PoolLabels, Gauge>,
+    /// `dispatchyard_pool_desired_runners`.
+    pub desired: Family<PoolLabels, Gauge>,
     /// `dispatchyard_pool_slots_used`.
     pub slots_used: Family<PoolLabels, Gauge>,
     /// `dispatchyard_pool_busy_ratio`.
@@ -117,6 +119,12 @@ impl FleetMetrics {
             &["pool"],
             "Jobs that they have, from elsewhere too",
             self.slots_used.clone(),
+        );
+        table.add(
+            "pool_desired_runners",
+            &["pool"],
+            "Runners that there should be, for the jobs that run, wait for nothing but a runner, or come",
+            self.desired.clone(),
         );
         table.add(
             "pool_busy_ratio",

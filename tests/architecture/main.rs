@@ -23,7 +23,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("queue", &[]),
     ("runner", &[]),
     ("executor::router", &[]),
-    ("executor", &[]),
+    ("executor", &[
+        "api::wire", "runner", "dispatch", "executor::router", "store", "driver", "log", "clock",
+        // What is local is a local runner: there is one implementation of running steps.
+        "agent_runner",
+    ]),
     ("dispatch", &["queue", "runner", "executor::router"]),
     ("store", &[]),
     ("clock", &[]),
@@ -38,7 +42,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api::wire", &["ask"]),
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "executor::router", "store", "driver", "log", "clock", "telemetry", "config", "retention",
+        "executor", "executor::router", "store", "driver", "log", "clock", "telemetry", "config",
+        "retention",
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -114,7 +119,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("axum", &["api", "app"]),
-    ("reqwest", &["agent_runner", "cli", "app", "api"]),
+    ("reqwest", &["agent_runner", "cli", "app", "api", "executor"]),
     ("clap", &["cli", "main"]),
 ];
 

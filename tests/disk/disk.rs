@@ -1,11 +1,13 @@
-//! A disk that fails when it is told to, and remembers what was done to it.
+//! A disk that fails or takes its time when it is told to, and remembers what was done to it.
 //!
 //! Operations are counted over all files. A trouble begins with the n-th of them and lasts for one, or
 //! until the disk has failed so often, so that it is over without anybody's clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
-use std::sync::{Mutex, MutexGuard};
+use std::ops::Range;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use dispatchyard::clock::{Clock as _, SystemClock};
 use libsqlite3_sys as ffi;
@@ -122,6 +124,27 @@ pub(crate) struct Trouble {
     pub(crate) failures: u64,
 }
 
+/// How long a slow disk takes for each of them, in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    pub(crate) write_ms: Range<u64>,
+    pub(crate) flush_ms: Range<u64>,
+}
+
+/// A flush that takes as long as somebody wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Hold {
+    #[default]
+    None,
+    /// The next one is held.
+    Next,
+    /// One is.
+    Held,
+}
+
+/// The longest that a flush is held, should nobody let it go.
+const HELD_MAX: Duration = Duration::from_secs(60);
+
 /// What was done, as far as a power loss makes a difference to it.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
@@ -143,6 +166,8 @@ struct State {
     /// The same by kind.
     of_kind: BTreeMap<&'static str, u64>,
     trouble: Option<Trouble>,
+    pace: Option<Pace>,
+    hold: Hold,
     /// Operations that failed.
     failures: u64,
     /// Their kinds.
@@ -162,12 +187,14 @@ struct State {
 
 pub(crate) struct Disk {
     state: Mutex<State>,
+    /// A flush is held no more.
+    released: Condvar,
     clock: SystemClock,
 }
 
 impl Disk {
     fn with(state: State) -> Self {
-        Self { state: Mutex::new(state), clock: SystemClock::new() }
+        Self { state: Mutex::new(state), released: Condvar::new(), clock: SystemClock::new() }
     }
 
     /// Never fails, and remembers nothing.
@@ -207,6 +234,50 @@ impl Disk {
         let mut state = self.state();
         if state.trouble.take().is_some() && state.failures > 0 {
             state.healed_at = Some(self.clock.seconds());
+        }
+    }
+
+    /// Takes so long for everything from now on, or no time.
+    pub(crate) fn slow(&self, pace: Option<Pace>) {
+        self.state().pace = pace;
+    }
+
+    /// Lets the next flush take until it is released.
+    pub(crate) fn hold_flush(&self) {
+        self.state().hold = Hold::Next;
+    }
+
+    /// Whether a flush is held.
+    pub(crate) fn is_held(&self) -> bool {
+        self.state().hold == Hold::Held
+    }
+
+    /// Lets the flush go on.
+    pub(crate) fn release_flush(&self) {
+        self.state().hold = Hold::None;
+        self.released.notify_all();
+    }
+
+    /// Takes the time that this operation takes.
+    fn take_time(&self, op: Op) {
+        let mut state = self.state();
+        let wait_ms = match (&state.pace, op) {
+            (Some(pace), Op::Write { .. }) => Some(pace.write_ms.clone()),
+            (Some(pace), Op::Sync) => Some(pace.flush_ms.clone()),
+            _ => None,
+        };
+        if let Some(Range { start, end }) = wait_ms {
+            // Evenly spread, by the golden ratio, and the same each time.
+            let dice = state.operations.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            drop(state);
+            #[expect(clippy::disallowed_methods, reason = "a slow disk keeps its caller waiting")]
+            std::thread::sleep(Duration::from_millis(start + dice % (end - start)));
+            state = self.state();
+        }
+        if matches!(op, Op::Sync) && state.hold == Hold::Next {
+            state.hold = Hold::Held;
+            let is_held = |state: &mut State| state.hold == Hold::Held;
+            drop(self.released.wait_timeout_while(state, HELD_MAX, is_held).unwrap());
         }
     }
 
@@ -251,6 +322,7 @@ impl Disk {
 
     /// Counts an operation and says what becomes of it.
     pub(crate) fn ask(&self, op: Op) -> Verdict {
+        self.take_time(op);
         let mut state = self.state();
         let number = state.operations;
         state.operations += 1;

@@ -1,9 +1,10 @@
-//! What was answered survives the disk: one that is full, one that fails, and a loss of power.
+//! What was answered survives the disk: one that is full, one that fails, one that is slow, and a loss of
+//! power.
 //!
 //! The real writer and the real driver on SQLite, whose files go through a layer of ours (`vfs`) to a
 //! `disk` that fails at the n-th operation, or remembers what was done to it. `story` plays those who
 //! use the server and writes down what they were told; `power` rebuilds from the record what a disk may
-//! show after the power was lost; `rows` looks with a plain SQLite whether everything told is there.
+//! show after the power was lost; `slow` asks a whole server over HTTP; `rows` looks with a plain SQLite whether everything told is there.
 //!
 //! - `DISK_RUNS=n` plays so many stories on a failing disk, `DISK_RUN=n` only that one.
 //! - `DISK_STATES=n` looks at so many states after a power loss.
@@ -17,6 +18,7 @@ mod order;
 mod power;
 mod rows;
 mod server;
+mod slow;
 mod story;
 mod vfs;
 

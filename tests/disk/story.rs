@@ -217,6 +217,7 @@ impl<'a> Story<'a> {
                 ..RunnerCapabilities::default()
             },
             version: "test".into(),
+            ordered: None,
         };
         let answered = self.insist(Command::Register(Box::new(hello))).await?;
         let Ok(Reply::Registered(id)) = answered.reply else { return Err(answered.odd()) };

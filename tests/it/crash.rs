@@ -5,6 +5,7 @@
 //! The runner here is the test's own, so that it may misbehave: it completes twice, hangs up, and
 //! forgets. `DISPATCHYARD_IT_SEED` chooses the moments.
 
+mod instances;
 mod load;
 mod points;
 mod restarts;
@@ -22,7 +23,7 @@ use rustix::process::Signal;
 use tokio::task::JoinSet;
 
 use crate::support::wait::{until_for, within};
-use crate::support::{Api, RunnerSetup, ServerProcess, Setup, until};
+use crate::support::{Api, RunnerSetup, ServerProcess, Setup};
 use load::Load;
 
 const CRASHES: usize = 20;
@@ -122,62 +123,6 @@ async fn all_ended(api: &Api, load: &Load) -> StatusView {
 
 /// How long what was begun may take to its end on a machine that is busy with other work.
 const ENDED_WITHIN: Duration = Duration::from_secs(120);
-/// How many times one of several instances is killed, put to sleep for longer than its term, or stopped.
-const TROUBLES: usize = 6;
-/// The term of their leader.
-const TTL_MS: u64 = 1_500;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn instances_in_trouble_lose_nothing_and_do_nothing_twice() {
-    let seed = std::env::var("DISPATCHYARD_IT_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut random = StdRng::seed_from_u64(seed.unwrap_or(7));
-    let instances = format!("\n[instances]\nleader_ttl_ms = {TTL_MS}\nlook_interval_ms = 50\n");
-    let mut setup = Setup::default().on_postgres().await.workflow("ci", WORKFLOW);
-    setup = setup.scheduler("retry_max_attempts", 100).more(&instances);
-    let (mut homes, mut servers) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        setup = setup.own_port();
-        let home = setup.build();
-        servers.push(ServerProcess::start(&home).await);
-        homes.push(home);
-    }
-    let apis: Vec<_> = servers.iter().map(|server| server.api.clone()).collect();
-    let load = Arc::new(Load::new(apis.clone()));
-    let mut tasks = begin(&load, RUNNERS);
-    for trouble in 0..TROUBLES {
-        tokio::time::sleep(Duration::from_millis(random.random_range(ALIVE_MS))).await;
-        // Mostly the one that leads.
-        let leader = until("one leads", async || {
-            for (at, api) in apis.iter().enumerate() {
-                let answer = api.request(Method::GET, "/readyz").send().await.ok()?;
-                if answer.text().await.ok()?.trim() == "running" {
-                    return Some(at);
-                }
-            }
-            None
-        })
-        .await;
-        let at = if random.random_range(0..4) == 0 { (leader + 1) % 3 } else { leader };
-        match trouble % 3 {
-            0 => servers[at].kill().await,
-            1 => {
-                servers[at].signal(Signal::STOP);
-                tokio::time::sleep(Duration::from_millis(TTL_MS + 700)).await;
-                servers[at].signal(Signal::CONT);
-                continue;
-            }
-            _ => {
-                servers[at].signal(Signal::TERM);
-                assert!(servers[at].ended().await.success(), "{}", servers[at].told());
-            }
-        }
-        servers[at] = ServerProcess::start(&homes[at]).await;
-    }
-    let checked = conclude_at(&apis[0], &load, &mut tasks).await;
-    println!("{checked}, {}", load.counters());
-    load.assert_reached();
-}
-
 /// The same where deliveries may wait for a leader.
 async fn conclude_at(api: &Api, load: &Load, tasks: &mut JoinSet<()>) -> Checked {
     all_ended(api, load).await;
@@ -194,6 +139,17 @@ struct Checked {
     deliveries: usize,
     jobs: usize,
     attempts: usize,
+    /// When each attempt was given out (wall).
+    assigned_at_ms: Vec<i64>,
+}
+
+impl Checked {
+    /// The longest time in which nothing was given out.
+    fn longest_gap_ms(&self) -> i64 {
+        let mut times = self.assigned_at_ms.clone();
+        times.sort_unstable();
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    }
 }
 
 impl std::fmt::Display for Checked {
@@ -217,7 +173,8 @@ async fn check(api: &Api, load: &Load) -> Checked {
     }
     for row in rows {
         checked.deliveries += 1;
-        let workload = row.triggers[0].workload_id.unwrap_or_else(|| panic!("no work: {row:?}"));
+        let verdict = row.triggers.first().unwrap_or_else(|| panic!("undecided: {row:?}"));
+        let workload = verdict.workload_id.unwrap_or_else(|| panic!("no work: {row:?}"));
         let jobs = api.workload(workload).await.jobs;
         assert_eq!(jobs.len(), 2, "{row:?}");
         for job in jobs {
@@ -229,8 +186,12 @@ async fn check(api: &Api, load: &Load) -> Checked {
             let tokens: BTreeSet<_> = job.attempts.iter().map(|it| it.lease).collect();
             assert_eq!(tokens.len(), job.attempts.len(), "no lease was given twice: {job:?}");
             load.assert_told(job.job.id, &job.attempts);
+            for attempt in &job.attempts {
+                load.assert_logged(api, job.job.id, attempt.number).await;
+            }
             checked.jobs += 1;
             checked.attempts += job.attempts.len();
+            checked.assigned_at_ms.extend(job.attempts.iter().map(|it| it.assigned_at_ms));
         }
     }
     checked

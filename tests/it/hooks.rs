@@ -1,16 +1,20 @@
 //! What gets bad input at the webhook.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dispatchyard::api::wire::DeliveryAccepted;
+use dispatchyard::app::AppOptions;
+use dispatchyard::dispatch::Command;
 use dispatchyard::model::WorkloadState;
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::json;
 
+use crate::support::fake_runner::job;
 use crate::support::hook::{answer, fixture, push_with, signature};
 use crate::support::raw::Raw;
-use crate::support::wait::Stopwatch;
+use crate::support::wait::{Stopwatch, within};
 use crate::support::{FakeRunner, Hook, Server, Setup, on_both};
 
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -243,3 +247,54 @@ async fn bad_deliveries_do_not_hold_up_good_ones(setup: Setup) {
 }
 
 on_both!(a_nul_in_a_ref_is_stored_and_does_no_harm, bad_deliveries_do_not_hold_up_good_ones,);
+
+/// A delivery that had to wait for room in memory has so much less patience left for a scheduler that does
+/// not answer: all together is one `store_wait_ms`.
+#[tokio::test]
+async fn the_wait_for_room_and_the_wait_for_the_store_are_one_patience() {
+    const PATIENCE_MS: i64 = 3_000;
+    const FOR_ROOM: Duration = Duration::from_millis(1_500);
+    let (held_up, mut is_held_up) = tokio::sync::mpsc::unbounded_channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let options = AppOptions {
+        apply_probe: Some(Arc::new(move |command| {
+            if matches!(command, Command::Submit { .. }) {
+                held_up.send(()).unwrap();
+                let _ = may_go.lock().unwrap().recv();
+            }
+        })),
+        ..AppOptions::default()
+    };
+    let push = fixture("push");
+    let room = i64::try_from(push.len()).unwrap();
+    let setup = Setup::default().patient().scheduler("store_wait_ms", PATIENCE_MS);
+    let server = Server::with(&setup.limit("hook_bytes_in_flight_max", room), options).await;
+    let gate = tokio::spawn({
+        let api = server.api.clone();
+        async move { api.post("/workloads", json!({ "name": "gate", "jobs": [job("a")] })).await }
+    });
+    within("the scheduler is held up", is_held_up.recv()).await.unwrap();
+    // All of the room, for a body that is announced and does not come: it is asked for when it has its room.
+    let mut first = Raw::connect(server.address()).await;
+    let head = format!(
+        "POST /hooks/github HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\
+         Content-Type: application/json\r\n{SIGNATURE}: {}\r\nContent-Length: {room}\r\n\r\n",
+        signature(&push)
+    );
+    assert!(first.send(head).await);
+    assert_eq!(first.status().await, 100);
+
+    let watch = Stopwatch::start();
+    let hook = server.hook();
+    let (answer, ()) = tokio::join!(hook.send("push", "d-2", push), async {
+        tokio::time::sleep(FOR_ROOM).await;
+        drop(first);
+    });
+    let waited = watch.elapsed();
+    assert_eq!(answer.problem().0, 503, "{answer:?}");
+    assert!(waited >= FOR_ROOM + Duration::from_millis(500), "it waited for the store: {waited:?}");
+    assert!(waited < FOR_ROOM + Duration::from_millis(2_500), "one after the other: {waited:?}");
+    go.send(()).unwrap();
+    within("the gate's answer", gate).await.unwrap();
+}

@@ -58,6 +58,12 @@ async fn what_is_over_goes_after_its_time_and_nothing_else(setup: Setup) {
         (2, 0),
         "one body may still be asked for"
     );
+    // Whoever was not listened to for that long gets a term to speak, which goes by as time does.
+    assert_eq!(would.went.runners, 0);
+    for _ in 0..20 {
+        clock.advance(4_000);
+        prune(&server, true).await;
+    }
     let went = prune(&server, false).await.went;
     assert_eq!((went.bodies, went.deliveries, went.logs), (1, 0, 0));
     assert_eq!(went.runners, 1, "nothing was heard of it for 20 days");

@@ -135,7 +135,8 @@ async fn parked(api: &Api) -> Option<usize> {
 
 fn setup(setup: Setup) -> Setup {
     let instances = "\n[instances]\nleader_ttl_ms = 1500\nlook_interval_ms = 50\n";
-    setup.patient().own_port().tokens().server("connections_max", 20_000).more(instances)
+    let setup = setup.patient().own_port().tokens().server("connections_max", 20_000);
+    setup.scheduler("max_global_concurrency", 20_000).more(instances)
 }
 
 fn size() -> usize {

@@ -9,6 +9,7 @@ use dispatchyard::model::{DeliveryId, RunnerId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::backend::Backend;
 use crate::support::fake_runner::{job, registration};
 use crate::support::home::{ADMIN_TOKEN, REGISTRATION_TOKEN, token};
 use crate::support::{Api, FakeRunner, Server, Setup};
@@ -58,7 +59,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             "GET",
             path @ ("/status" | "/instances" | "/queue" | "/advice" | "/explain" | "/report"
             | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
-            | "/resources" | "/groups" | "/model" | "/routes"),
+            | "/resources" | "/groups" | "/model" | "/routes" | "/executors" | "/pools"),
         ) => (path.to_owned(), None),
         ("GET", "/deliveries/{id}" | "/deliveries/{id}/body") => (fill(route, delivery), None),
         ("GET", "/workloads/{id}") => (fill(route, workload), None),
@@ -67,7 +68,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         }
         ("GET", "/runners/{id}") => (fill(route, runner), None),
         ("GET", "/resources/{name}") => (fill(route, &"printer"), None),
-        ("GET", "/leases/{token}/event") => (fill(route, lease), None),
+        ("GET", "/leases/{token}/context" | "/leases/{token}/event") => (fill(route, lease), None),
         ("POST", "/events") => {
             ("/events".into(), Some(json!({ "kind": format!("{whose}_event") })))
         }
@@ -100,9 +101,11 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             ("/pauses".into(), Some(json!({ "scope": "pool:acme-pool", "reason": "sweep" })))
         }
         ("DELETE", "/pauses/{scope}") => (fill(route, &"pool:acme-pool"), None),
+        ("GET", "/pools/{name}/scale") => (fill(route, &"acme-pool"), None),
         ("PATCH", "/pools/{name}") => {
             (fill(route, &"acme-pool"), Some(json!({ "cordoned": false })))
         }
+        ("POST", "/executors/{name}/reset") => (fill(route, &"cloud"), None),
         ("POST", path @ ("/model/train" | "/model/reset" | "/prune")) => (path.to_owned(), None),
         ("POST", "/runners/register") => (route.path.into(), Some(registration("new", &["z"], 1))),
         ("POST", "/runners/poll") => {
@@ -114,10 +117,14 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             (route.path.into(), Some(json!({ "items": [item] })))
         }
         ("POST", "/runners/{id}/poll") => (fill(route, runner), Some(json!({ "wait_ms": 0 }))),
+        ("POST", "/runners/{id}/stream") => (fill(route, runner), Some(json!({}))),
         ("POST" | "PATCH", "/runners/{id}/heartbeat" | "/runners/{id}") => {
             (fill(route, runner), Some(json!({})))
         }
         ("DELETE", "/runners/{id}") => (fill(route, runner), None),
+        ("POST", "/callbacks/{token}") => {
+            (fill(route, lease), Some(json!({ "status": "running" })))
+        }
         ("POST", "/leases/{token}/logs") => {
             (fill(route, lease) + &format!("?offset=0&nonce={nonce}"), None)
         }
@@ -143,13 +150,14 @@ fn fill(route: &Listed, value: &impl ToString) -> String {
 fn is_about_a_thing(route: &Listed) -> bool {
     let is_change = route.method != Method::GET;
     route.path.contains("{id}")
-        || route.path == "/pools/{name}"
+        || route.path.starts_with("/pools/{name}")
         || (is_change && route.path.starts_with("/pauses"))
 }
 
 /// Whether a route is about what all tenants share, and for admins of all.
 fn is_of_all(route: &Listed) -> bool {
-    route.path.starts_with("/model") || route.path == "/prune"
+    let of_all = ["/model", "/executors", "/prune"];
+    of_all.iter().any(|path| route.path.starts_with(path))
 }
 
 /// What must come of a call.
@@ -171,7 +179,7 @@ fn expected(caller: &Caller, route: &Listed) -> Must {
         }
         (Caller::OtherRunner, Who::Runner | Who::RunnerOr(_)) => return Must::Be(403),
         // These routes know tokens of one kind alone.
-        (_, Who::Registration | Who::Runner) => return Must::Be(401),
+        (_, Who::Registration | Who::Runner | Who::Callback) => return Must::Be(401),
         (Caller::Registration | Caller::OwnRunner | Caller::OtherRunner, _) => {
             return Must::Be(403);
         }
@@ -179,7 +187,7 @@ fn expected(caller: &Caller, route: &Listed) -> Must {
     };
     let right = match route.who {
         Who::Caller(right) | Who::RunnerOr(right) => right,
-        Who::Registration | Who::Runner => return Must::Be(401),
+        Who::Registration | Who::Runner | Who::Callback => return Must::Be(401),
     };
     let has_it = match right {
         Right::Read => true,
@@ -275,7 +283,10 @@ async fn things_of(server: &Server, tenant: &str, runner: &FakeRunner, lease: St
 
 #[tokio::test]
 async fn every_route_serves_whom_it_should_and_changes_nothing_for_anybody_else() {
-    let server = Server::start(&setup()).await;
+    // An executor to which no route leads.
+    let mut options = Backend::options(&[("cloud", &Backend::default())], vec![]);
+    options.routing = None;
+    let server = Server::with(&setup(), options).await;
     let admin = server.api.with_token(ADMIN_TOKEN);
     let registrar = server.api.with_token(REGISTRATION_TOKEN);
     let own = runner_of(&server, "acme", "acme-runner").await;
@@ -335,9 +346,9 @@ async fn ask(
     }
     let response = request.send().await.unwrap();
     let mut status = response.status().as_u16();
-    // A stream never ends; it has a test of its own.
+    // A stream never ends; they have tests of their own.
     let text = match route.path {
-        "/stream" => String::new(),
+        "/stream" | "/runners/{id}/stream" => String::new(),
         _ => response.text().await.unwrap(),
     };
     // A batch is answered item by item.

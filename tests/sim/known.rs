@@ -31,6 +31,13 @@ impl Health {
     }
 }
 
+impl KnownRunner {
+    /// Whether that poll of it waits.
+    pub(crate) fn is_parked(&self, poll: u64) -> bool {
+        self.parked.is_some() && self.poll == poll
+    }
+}
+
 /// A runner, beside its row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownRunner {
@@ -43,8 +50,13 @@ pub(crate) struct KnownRunner {
     pub(crate) seen_at_ms: i64,
     /// When its last poll was over (mono).
     pub(crate) unparked_at_ms: i64,
-    /// Of the parked poll: its number, which grows, and the most jobs that it takes.
+    /// Of the parked poll: its place, which grows, and the most jobs that it takes. A stream that was
+    /// told of jobs has a new place.
     pub(crate) parked: Option<(u64, u32)>,
+    /// The number of the last poll.
+    pub(crate) poll: u64,
+    /// Whether that is a stream.
+    pub(crate) streams: bool,
     /// Jobs that the parked poll is to be told of.
     pub(crate) given: BTreeSet<JobId>,
     /// It did not come for a job that was kept for it.

@@ -3,7 +3,7 @@
 //! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a
 //! database in memory, written from the meaning of each change; `known` is what the checker
 //! remembers by itself; `naive` is a matcher that looks at everything. After each batch the world
-//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `soak` has long worlds about fair shares and aging.
+//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `started` has worlds of runners and jobs that are started outside. `soak` has long worlds about fair shares and aging.
 //!
 //! `SIM_SEEDS=n` plays so many worlds, `SIM_SEED=n` only that one. Worlds that found bugs are in
 //! `regressions`.
@@ -22,6 +22,7 @@ mod rows;
 mod setup;
 mod shapes;
 mod soak;
+mod started;
 mod world;
 
 use std::sync::Mutex;

@@ -91,6 +91,8 @@ impl Reached {
         "skipped, as nothing failed",
         "stale lease refused",
         "stopped at capacity",
+        "stream ended",
+        "stream told of jobs",
         "too little left",
         "wait cycle broken",
         "waited for a group",

@@ -45,6 +45,7 @@ impl Shop {
                 ..RunnerCapabilities::default()
             },
             version: "sim".into(),
+            ordered: None,
         };
         let command = Command::Register(Box::new(register));
         let reply = scheduler.apply(now, command, Verdict::New, &mut dice);

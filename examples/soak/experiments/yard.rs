@@ -187,6 +187,7 @@ impl Yard {
                 ..RunnerCapabilities::default()
             },
             version: "soak".into(),
+            ordered: None,
         };
         let reply = self.apply(Command::Register(Box::new(register)));
         let Reply::Registered(id) = reply else { panic!("{reply:?}") };

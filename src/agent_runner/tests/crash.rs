@@ -7,7 +7,7 @@ use crate::model::JobId;
 
 use super::super::attempt_folder::{AttemptFolder, MARKER};
 use super::super::procfs::Process;
-use super::super::{RunnerError, RunnerStop, run};
+use super::super::{RunnerError, RunnerStop, TokenSource, run};
 use super::fake::Fake;
 use super::{Runner, options};
 
@@ -19,7 +19,7 @@ async fn a_starting_runner_kills_what_a_killed_one_left_and_cleans_its_folders()
     let jobs = options.work_dir.join("jobs");
     std::fs::create_dir_all(&jobs).expect("made");
     let key = format!("crash-test-{}", std::process::id());
-    let left = AttemptFolder::create(&jobs, JobId(5), 1, key.clone()).await.expect("made");
+    let left = AttemptFolder::create(&jobs, JobId(5), 1, key.clone(), None).await.expect("made");
     // Deaf to TERM, as only KILL is sure.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' TERM; sleep 600 & wait; sleep 600"]).process_group(0);
@@ -81,10 +81,10 @@ async fn a_refused_or_missing_registration_token_is_told() {
     let fake = Fake::start();
     let folder = tempfile::tempdir().expect("tempdir");
     let mut wrong = options(&fake, folder.path());
-    std::fs::write(&wrong.token_file, "wrong").expect("written");
+    wrong.token = TokenSource::Value("wrong".into());
     let refused = run(wrong.clone(), RunnerStop::new()).await.expect_err("refused");
     assert!(matches!(refused, RunnerError::Refused(_)), "{refused}");
-    wrong.token_file = folder.path().join("absent");
+    wrong.token = TokenSource::File(folder.path().join("absent"));
     let absent = run(wrong, RunnerStop::new()).await.expect_err("absent");
     assert!(absent.to_string().contains("absent"), "{absent}");
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::watch;
 
 use crate::api::wire::*;
+use crate::clock::SystemClock;
 use crate::model::*;
 
 use super::BOUND;
@@ -32,8 +33,20 @@ pub(super) struct World {
     /// How many answers of that name are lost after everything was done.
     pub(super) lose_answer: BTreeMap<&'static str, u32>,
     pub(super) runner_token: String,
+    /// Nobody registers any more.
+    pub(super) is_closed: bool,
     pub(super) registrations: Vec<RegisterRequest>,
     pub(super) polls: Vec<PollRequest>,
+    /// When each poll came, in seconds of the server's clock.
+    pub(super) polled_at: Vec<f64>,
+    /// There is a route for streams.
+    pub(super) has_streams: bool,
+    /// Requests for streams, answered or not.
+    pub(super) streams: Vec<StreamRequest>,
+    /// So many of the first streams are over.
+    pub(super) streams_cut: usize,
+    /// Streams say nothing, not even that they are alive.
+    pub(super) streams_are_mute: bool,
     pub(super) heartbeats: usize,
     /// 50 ms when 0.
     pub(super) heartbeat_interval_ms: i64,
@@ -72,6 +85,7 @@ impl Lease {
 /// The server; it can be killed and started again with what it knows.
 pub(super) struct Fake {
     world: Mutex<World>,
+    pub(super) clock: SystemClock,
     pub(super) changed: watch::Sender<u64>,
     port: Mutex<u16>,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
@@ -90,6 +104,7 @@ impl Fake {
         let port = probe.local_addr().expect("bound").port();
         Arc::new(Self {
             world: Mutex::default(),
+            clock: SystemClock::new(),
             changed: watch::Sender::new(0),
             port: Mutex::new(port),
             runtime: Mutex::default(),

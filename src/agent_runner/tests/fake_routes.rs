@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::api::wire::*;
+use crate::clock::Clock as _;
 use crate::model::{JobStateKind, LeaseToken, RunnerId};
 
 use super::fake::{Fake, Lease, REGISTRATION_TOKEN, World, take};
@@ -23,6 +24,7 @@ pub(super) fn router(fake: Arc<Fake>) -> Router {
         .route("/api/v1/runners/register", post(register))
         .route("/api/v1/runners/{id}", delete(deregister))
         .route("/api/v1/runners/{id}/poll", post(poll))
+        .route("/api/v1/runners/{id}/stream", post(super::fake_stream::stream))
         .route("/api/v1/runners/{id}/heartbeat", post(heartbeat))
         .route("/api/v1/leases/{lease}/start", post(start))
         .route("/api/v1/leases/{lease}/event", get(event))
@@ -38,7 +40,8 @@ async fn register(
     Json(request): Json<RegisterRequest>,
 ) -> Response {
     let expected = format!("Bearer {REGISTRATION_TOKEN}");
-    if headers.get("authorization").is_none_or(|value| value != expected.as_str()) {
+    let is_known = headers.get("authorization").is_some_and(|value| value == expected.as_str());
+    if !is_known || fake.world().is_closed {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     fake.change(|world| {
@@ -76,7 +79,11 @@ async fn poll(
     Json(request): Json<PollRequest>,
 ) -> Response {
     let mut changed = fake.changed.subscribe();
-    fake.change(|world| world.polls.push(request.clone()));
+    let at = fake.clock.seconds();
+    fake.change(|world| {
+        world.polls.push(request.clone());
+        world.polled_at.push(at);
+    });
     let wait = std::time::Duration::from_millis(request.wait_ms.try_into().expect("positive"));
     let over = tokio::time::sleep(wait);
     tokio::pin!(over);

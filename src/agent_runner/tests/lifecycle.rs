@@ -38,13 +38,16 @@ async fn the_first_failing_step_ends_the_job_and_is_named() {
     let runner = Runner::start(&fake, |_| {});
     let lease = fake.submit(&["true", "false | true", "echo never"]);
     let killed = fake.submit(&["kill -9 $$"]);
+    let told_of = fake.submit(&["sh -c 'kill -9 $$'"]);
     let (end, seen) = fake.completed(lease).await;
     assert_eq!((end.outcome, end.exit_code), (AttemptOutcome::Failed, Some(1)));
     assert_eq!(end.error.as_deref(), Some("step `false | true` failed with exit code 1"));
     assert!(!seen.text().contains("never"));
     let (end, _) = fake.completed(killed).await;
-    assert_eq!((end.outcome, end.exit_code), (AttemptOutcome::Failed, None));
-    assert!(end.error.is_some_and(|error| error.contains("signal 9")));
+    assert_eq!((end.outcome, end.exit_code, end.signal), (AttemptOutcome::Failed, None, Some(9)));
+    assert!(end.error.is_some_and(|error| error.contains("signal 9 (SIGKILL)")));
+    let (end, _) = fake.completed(told_of).await;
+    assert_eq!((end.exit_code, end.signal), (Some(137), None));
     runner.drain().await;
 }
 
@@ -94,7 +97,8 @@ async fn event_text_reaches_a_step_as_data_and_nothing_of_the_runners_secrets_do
     );
     let commands = lines.iter().rev().take_while(|line| !line.contains('='));
     assert!(commands.into_iter().all(|argument| !argument.contains("pwned")));
-    for secret in ["registration-secret", "runner-secret", "CARGO"] {
+    // A mask would mean that a secret was there to be masked.
+    for secret in ["registration-secret", "runner-secret", "CARGO", "***"] {
         assert!(!seen.text().contains(secret), "{secret}");
     }
     runner.drain().await;

@@ -1,14 +1,18 @@
 //! The runner against a server that speaks the wire, over real sockets and with real processes.
 //!
-//! `fake.rs` is the server, which a test scripts, `fake_routes.rs` its endpoints; `lifecycle.rs`, `stopping.rs`, `outage.rs` and
-//! `crash.rs` are the behaviours.
+//! `fake.rs` is the server, which a test scripts, `fake_routes.rs` and `fake_stream.rs` its endpoints; `lifecycle.rs`, `stopping.rs`,
+//! `outage.rs`, `streaming.rs`, `crash.rs`, `secrets.rs` and `limits.rs` are the behaviours. It has no streams unless a test says so.
 
 mod crash;
 mod fake;
 mod fake_routes;
+mod fake_stream;
 mod lifecycle;
+mod limits;
 mod outage;
+mod secrets;
 mod stopping;
+mod streaming;
 
 use std::path::Path;
 use std::sync::Arc;

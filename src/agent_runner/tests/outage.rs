@@ -2,8 +2,9 @@
 
 use crate::model::{AttemptOutcome, LeaseToken};
 
-use super::Runner;
-use super::fake::Fake;
+use super::super::{RunnerError, TokenSource};
+use super::fake::{Fake, REGISTRATION_TOKEN};
+use super::{BOUND, Runner};
 
 #[tokio::test]
 async fn a_job_outlives_a_server_restart_and_its_whole_log_arrives() {
@@ -75,6 +76,20 @@ async fn a_token_that_is_no_longer_accepted_is_replaced_and_the_work_goes_on() {
     };
     assert_eq!(identity(0), identity(1), "the same process of the same runner");
     runner.drain().await;
+}
+
+/// One that has a token and no file with it: nobody can give it another one.
+#[tokio::test]
+async fn a_runner_whose_one_registration_is_refused_ends_and_takes_its_work_along() {
+    let fake = Fake::start();
+    let token = TokenSource::Value(REGISTRATION_TOKEN.to_owned());
+    let runner = Runner::start(&fake, |options| options.token = token);
+    let lease = fake.submit(&["echo up; sleep 600"]);
+    fake.logged(lease, "up").await;
+    fake.change(|world| (world.is_closed, world.runner_token) = (true, "revoked".into()));
+    let ended = tokio::time::timeout(BOUND, runner.task).await.expect("it ends in time");
+    let why = ended.expect("no panic").expect_err("it was refused");
+    assert!(matches!(why, RunnerError::Refused(_)), "{why}");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn a_step_that_takes_too_long_is_stopped_and_named() {
     };
     let lease = fake.submit_with(JobWork::Steps(vec![step]), |_| {});
     let (end, _) = fake.completed(lease).await;
-    assert_eq!(end.outcome, AttemptOutcome::TimedOut);
+    assert_eq!((end.outcome, end.signal), (AttemptOutcome::TimedOut, Some(15)));
     assert_eq!(end.error.as_deref(), Some("step `slow` ran longer than its 100 ms"));
     runner.drain().await;
 }
@@ -35,7 +35,7 @@ async fn a_job_that_ignores_the_polite_signal_is_killed_when_its_time_is_up() {
         lease.assignment.timeout_ms = 1_000;
     });
     let (end, seen) = fake.completed(lease).await;
-    assert_eq!(end.outcome, AttemptOutcome::TimedOut);
+    assert_eq!((end.outcome, end.signal), (AttemptOutcome::TimedOut, Some(9)));
     assert!(end.error.is_some_and(|error| error.contains("the job ran longer than 1000 ms")));
     assert!(seen.lines().contains(&"no".to_owned()), "it was asked first: {}", seen.text());
     runner.drain().await;
@@ -55,7 +55,8 @@ async fn a_cancel_is_heard_while_all_slots_are_full_and_leaves_time_to_tidy_up()
         .await;
         fake.change(|world| world.cancel.insert(lease));
         let (end, seen) = fake.completed(lease).await;
-        assert_eq!(end.outcome, AttemptOutcome::Cancelled, "{:?}", end.error);
+        let ended = (end.outcome, end.exit_code, end.signal);
+        assert_eq!(ended, (AttemptOutcome::Cancelled, Some(3), None), "{:?}", end.error);
         assert!(seen.lines().contains(&"tidy".to_owned()), "{}", seen.text());
         runner.drain().await;
     }

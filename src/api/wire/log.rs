@@ -17,9 +17,12 @@ pub struct LogChunk {
     pub text: String,
 }
 
-/// The job has ended and its log is complete: the data of the last SSE event, `end`.
+/// The job has ended and its log was told: the data of the last SSE event, `end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogEnd {
     /// How the job ended.
     pub state: JobStateKind,
+    /// Whether the log was removed before all of it was told, because its time was over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }

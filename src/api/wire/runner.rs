@@ -3,6 +3,7 @@
 //! ```text
 //! POST   /api/v1/runners/register              RegisterRequest    -> RegisterResponse   (registration token)
 //! POST   /api/v1/runners/{id}/poll             PollRequest        -> PollResponse       (runner token from here on)
+//! POST   /api/v1/runners/{id}/stream           StreamRequest      -> server-sent events, see below
 //! POST   /api/v1/runners/{id}/heartbeat        HeartbeatRequest   -> HeartbeatResponse
 //! POST   /api/v1/leases/{token}/start          LeaseBody          -> JobContext
 //! GET    /api/v1/leases/{token}/event          (nonce in header)  -> the delivery's raw body
@@ -15,6 +16,32 @@
 //!
 //! A stale lease is answered 409 with the problem `lease-lost`: stop the work and forget it.
 //! While the store is not writable every call is answered 503 with `Retry-After`: try again.
+//!
+//! # Polls and streams
+//!
+//! A runner asks for work by polls or by a stream, and may change from one to the other at any time:
+//! of all that it has open the last one counts, and the one before is ended. A stream is a `POST`
+//! because it takes the place of another, and is answered `text/event-stream`:
+//!
+//! ```text
+//! event: hello        data: StreamHello     always first
+//! event: assignment   data: Assignment      start it within its ack_window_ms
+//! event: cancel       data: StreamLease     stop the work and complete it as cancelled
+//! event: lost         data: StreamLease     it is no longer yours: stop the work and forget it
+//! event: drain        data: {}              finish what you have and leave
+//! : (a line that begins so)                 nothing happened for keep_alive_ms
+//! ```
+//!
+//! - Jobs come while the runner has free slots, and a slot is free as soon as its lease has ended: the
+//!   next assignment can overtake the answer to `complete`.
+//! - When nothing comes for three times `keep_alive_ms`, the stream is broken even if it looks open.
+//! - Send a heartbeat at least every `silent_max_ms`, with or without leases: a stream whose runner is
+//!   silent for longer ends. So does one whose job was not started in time.
+//! - When a stream ends, for whatever reason, poll, or open it again and name the `leases` that you
+//!   know: those that you were given and have not named are told again. That is how it resumes.
+//! - Cancels and lost leases are in the answers to heartbeats too, so each may be heard twice.
+//! - Events with other names may be added: leave them out.
+//! - A server that answers 404 or 405 has no streams.
 
 use std::collections::BTreeMap;
 
@@ -80,6 +107,52 @@ pub struct PollRequest {
     /// How many jobs it has now, ours and others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_jobs: Option<u32>,
+}
+
+/// A runner asks for work as it comes.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamRequest {
+    /// Leases that the runner knows of. Those it was given and has not named are told again.
+    pub leases: Vec<LeaseToken>,
+    /// What it offers now, if that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<RunnerCapabilities>,
+    /// How many jobs it has now, ours and others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_jobs: Option<u32>,
+}
+
+/// The names of the events of a runner's stream.
+pub mod stream_event {
+    /// The stream is open; a [`super::StreamHello`].
+    pub const HELLO: &str = "hello";
+    /// A job to start; an [`super::Assignment`].
+    pub const ASSIGNMENT: &str = "assignment";
+    /// Work to stop; a [`super::StreamLease`].
+    pub const CANCEL: &str = "cancel";
+    /// A lease that is no longer the runner's; a [`super::StreamLease`].
+    pub const LOST: &str = "lost";
+    /// Finish and leave; no data.
+    pub const DRAIN: &str = "drain";
+}
+
+/// The first event of a runner's stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StreamHello {
+    /// The epoch of the scheduler that feeds it.
+    pub epoch: i64,
+    /// How often something comes at least, if only an empty line.
+    pub keep_alive_ms: i64,
+    /// How long the runner may say nothing before the stream ends.
+    pub silent_max_ms: i64,
+}
+
+/// Which lease an event of a runner's stream is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StreamLease {
+    /// The lease.
+    pub lease: LeaseToken,
 }
 
 /// Work, cancels, or nothing yet.
@@ -213,6 +286,9 @@ pub struct CompleteRequest {
     /// The exit code of the last process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// The signal that killed the last process, 1 to 64; not together with an exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// What went wrong, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -238,6 +314,9 @@ pub struct ReleaseRequest {
     pub nonce: Nonce,
     /// `drained`, `runner_lost`, `evicted`, `executor_unavailable` or `preempted`.
     pub reason: RequeueReason,
+    /// The same for people, where there is more to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// How much of a log the server has.

@@ -279,6 +279,9 @@ pub struct AttemptView {
     /// The exit code of the last process.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// The signal that killed the last process; then there is no exit code.
+    #[serde(default)]
+    pub signal: Option<i32>,
     /// What went wrong.
     #[serde(default)]
     pub error: Option<String>,
@@ -327,8 +330,11 @@ pub struct RunnerView {
     pub utilization: RunnerUtilization,
     /// Jobs that it has from this server.
     pub jobs: Vec<JobId>,
-    /// Whether it has a poll parked.
+    /// Whether it has a poll parked, or a stream open.
     pub waiting: bool,
+    /// Whether that is a stream.
+    #[serde(default)]
+    pub streaming: bool,
     /// Milliseconds since it was heard of; absent when not since this server started.
     #[serde(default)]
     pub last_seen_ms_ago: Option<i64>,

@@ -56,6 +56,7 @@ fn runner(size: Size, number: usize) -> (Runner, Vec<usize>) {
         draining: false,
         version: "bench".into(),
         registered_at_ms: NOW.wall_ms,
+        order: None,
     };
     (row, offered)
 }

@@ -142,6 +142,7 @@ impl Registered {
             nonce: job.nonce,
             outcome: AttemptOutcome::Completed,
             exit_code: Some(0),
+            signal: None,
             error: None,
             outputs: Default::default(),
         };

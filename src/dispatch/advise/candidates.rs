@@ -295,6 +295,7 @@ impl Rows {
             draining: false,
             version: "".into(),
             registered_at_ms: self.now.wall_ms,
+            order: None,
         };
         Suggestion::AddRunner { runner: Box::new(runner), like, pool: self.pool_name(pool_id) }
     }

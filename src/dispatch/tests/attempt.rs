@@ -101,7 +101,7 @@ fn nobody_but_the_owner_of_a_lease_can_use_it() {
         for command in [
             Command::Start(lease),
             complete(lease),
-            Command::Release { lease, reason: RequeueReason::Drained },
+            Command::Release { lease, reason: RequeueReason::Drained, why: None },
         ] {
             assert_eq!(yard.refused(command), Refusal::LeaseLost(lease.token));
         }
@@ -146,7 +146,8 @@ fn a_job_that_is_given_back_waits_for_anyone_unless_infrastructure_failed() {
     let id = yard.submit(vec![job("a")])[0];
     let runner = yard.register("r", slots(1));
     let given = yard.run(runner);
-    let release = |job: &AssignedJob, reason| Command::Release { lease: lease(job), reason };
+    let release =
+        |job: &AssignedJob, reason| Command::Release { lease: lease(job), reason, why: None };
     yard.apply(release(&given, RequeueReason::Drained)).unwrap();
     let row = &yard.jobs[&id];
     assert_eq!((row.extras.infra_failures, row.extras.avoid_runner_id), (0, None));
@@ -164,7 +165,7 @@ fn only_the_reasons_of_a_runner_give_a_job_back() {
     let runner = yard.register("r", slots(1));
     let given = yard.run(runner);
     for reason in [RequeueReason::Failed, RequeueReason::Manual, RequeueReason::LeaseLost] {
-        let refusal = yard.refused(Command::Release { lease: lease(&given), reason });
+        let refusal = yard.refused(Command::Release { lease: lease(&given), reason, why: None });
         assert!(refusal.to_string().contains(reason.as_str()), "{refusal}");
     }
     let result = Box::new(JobResult { outcome: AttemptOutcome::Requeued, ..JobResult::success() });

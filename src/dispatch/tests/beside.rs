@@ -114,7 +114,7 @@ fn nobody_waits_to_be_near_to_a_runner_that_will_not_have_it() {
     yard.submit(vec![near("a", true)]);
     let given = yard.run(r);
     let (lease, reason) = (super::yard::lease(&given), RequeueReason::RunnerLost);
-    yard.apply(Command::Release { lease, reason }).unwrap();
+    yard.apply(Command::Release { lease, reason, why: None }).unwrap();
     assert_eq!(names(&yard.take(s)), ["a"]);
 }
 
@@ -180,7 +180,7 @@ fn an_avoided_runner_that_is_alone_is_not_said_to_be_away() {
     let id = yard.submit(vec![job("a")])[0];
     let given = yard.run(r);
     let (lease, reason) = (super::yard::lease(&given), RequeueReason::RunnerLost);
-    yard.apply(Command::Release { lease, reason }).unwrap();
+    yard.apply(Command::Release { lease, reason, why: None }).unwrap();
     yard.patch(s, Some(Some("disk")), None);
     let reasons = yard.scheduler.explain(yard.now, id).unwrap().reasons;
     assert!(reasons.contains(&Reason::AwaitingPoll { runners: 1 }), "{reasons:?}");

@@ -87,7 +87,8 @@ fn after_a_cancel_a_failure_and_a_loss_end_as_cancelled_and_are_not_retried() {
         yard.cancel(job.job_id).unwrap();
     }
     assert_eq!(yard.fail(&given[0]), Cancelled);
-    let release = Command::Release { lease: lease(&given[1]), reason: RequeueReason::RunnerLost };
+    let release =
+        Command::Release { lease: lease(&given[1]), reason: RequeueReason::RunnerLost, why: None };
     yard.apply(release).unwrap();
     assert_eq!(yard.states(&ids), [Cancelled, Cancelled]);
 }

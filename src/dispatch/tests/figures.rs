@@ -39,7 +39,7 @@ fn each_assignment_is_counted_with_what_became_of_it() {
     let other = yard.register("other", slots(1));
     let again = yard.take(other).remove(0);
     let reason = RequeueReason::Drained;
-    yard.apply(Command::Release { lease: lease(&again), reason }).unwrap();
+    yard.apply(Command::Release { lease: lease(&again), reason, why: None }).unwrap();
     yard.take(other);
     let (author, reason) = ("me".into(), "".into());
     yard.apply(Command::CancelJob { job_id: ids[0], author, reason }).unwrap();

@@ -85,7 +85,8 @@ fn a_job_enters_its_group_when_its_needs_are_met_and_stays_over_retries() {
     yard.pass(2_000);
     let given = yard.run(runner);
     assert_eq!(&*given.name, "b");
-    let release = Command::Release { lease: lease(&given), reason: RequeueReason::Drained };
+    let release =
+        Command::Release { lease: lease(&given), reason: RequeueReason::Drained, why: None };
     yard.apply(release).unwrap();
     assert_eq!(in_group(&yard), [false, false, true, false], "nor does a loss let others in");
     let given = yard.run(runner);

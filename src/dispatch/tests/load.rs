@@ -54,7 +54,7 @@ fn a_cancel_request_and_a_runner_to_avoid_survive_a_restart() {
     }
     yard.cancel(ids[0]).unwrap();
     let reason = RequeueReason::Evicted;
-    yard.apply(Command::Release { lease: lease(&given[1]), reason }).unwrap();
+    yard.apply(Command::Release { lease: lease(&given[1]), reason, why: None }).unwrap();
     yard.restart();
     yard.beat(other, &[]);
     let poll = yard.poll(runner);

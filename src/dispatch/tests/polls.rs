@@ -118,8 +118,12 @@ fn a_lease_that_is_no_longer_the_runners_is_named_by_its_next_poll() {
     yard.submit(vec![job("a")]);
     let runner = yard.register("r", slots(1));
     let given = yard.run(runner);
-    yard.apply(Command::Release { lease: lease(&given), reason: RequeueReason::Preempted })
-        .unwrap();
+    yard.apply(Command::Release {
+        lease: lease(&given),
+        reason: RequeueReason::Preempted,
+        why: None,
+    })
+    .unwrap();
     let mut poll = yard.poll_of(runner);
     poll.known = vec![given.lease.token];
     let poll = yard.poll_with(poll);

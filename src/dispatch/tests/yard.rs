@@ -229,6 +229,7 @@ impl Yard {
             token_hash: "hash".into(),
             capabilities,
             version: "1".into(),
+            ordered: None,
         }
     }
 
@@ -263,6 +264,18 @@ impl Yard {
     pub(crate) fn poll_with(&mut self, poll: Poll) -> PollId {
         let poll_id = poll.poll_id;
         assert_eq!(self.apply(Command::Poll(Box::new(poll))), Ok(Reply::Parked));
+        poll_id
+    }
+
+    /// Opens a stream.
+    pub(crate) fn stream(&mut self, runner_id: RunnerId) -> PollId {
+        let poll = self.poll_of(runner_id);
+        self.stream_with(poll)
+    }
+
+    pub(crate) fn stream_with(&mut self, poll: Poll) -> PollId {
+        let poll_id = poll.poll_id;
+        assert_eq!(self.apply(Command::Stream(Box::new(poll))), Ok(Reply::Parked));
         poll_id
     }
 

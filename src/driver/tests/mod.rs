@@ -7,3 +7,4 @@ mod keys;
 mod lifecycle;
 mod polls;
 mod rig;
+mod streams;

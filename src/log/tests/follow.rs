@@ -109,7 +109,27 @@ async fn a_removed_log_is_empty_and_whoever_followed_it_ends(on: On) {
     assert_eq!(logs.read(JobId(8), 1, 0, 100).await.unwrap().bytes, "stays");
 }
 
+async fn a_follower_that_has_not_read_all_of_a_removed_log_is_told(on: On) {
+    let home = Home::new(on).await;
+    let logs = home.logs(LogLimits { log_bytes_max: 1 << 20, ..polling() });
+    let large = Bytes::from(vec![b'x'; 200_000]);
+    logs.append(JOB, 1, 0, large).await.unwrap();
+    let other = restarted(&logs);
+    let mut here = Box::pin(logs.follow(JOB, 1, 0));
+    let mut there = Box::pin(other.follow(JOB, 1, 0));
+    for stream in [&mut here as &mut (dyn Stream<Item = _> + Unpin), &mut there] {
+        assert!(stream.next().await.unwrap().unwrap().bytes.len() < 200_000);
+    }
+    logs.remove(&[JOB]).await.unwrap();
+    for stream in [&mut here as &mut (dyn Stream<Item = _> + Unpin), &mut there] {
+        let told = tokio::time::timeout(BOUND, stream.next()).await.unwrap();
+        assert!(matches!(told, Some(Err(LogError::Removed { offset: 1.. }))), "{told:?}");
+        assert!(stream.next().await.is_none());
+    }
+}
+
 on_both!(
+    a_follower_that_has_not_read_all_of_a_removed_log_is_told,
     a_follower_of_a_log_without_a_byte_ends_when_it_is_sealed,
     a_follower_resumes_in_the_middle_and_behind_the_end,
     followers_get_every_byte_while_writers_repeat_themselves,

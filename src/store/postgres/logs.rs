@@ -18,6 +18,7 @@ use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::connection::Session;
 use crate::store::error::StoreError;
+use crate::store::planted::{Planted, Point};
 use crate::store::row::Row;
 use crate::store::statement::{self as sql, Sql};
 use turns::Turns;
@@ -47,13 +48,14 @@ pub struct LogRows {
     turns: Arc<Turns>,
     /// How long an answer may take before nobody is taken to be there.
     patience: Duration,
+    planted: Planted,
 }
 
 impl LogRows {
     /// Connects when it is first needed.
-    pub(in crate::store) fn open(server: &Server) -> Self {
+    pub(in crate::store) fn open(server: &Server, planted: Planted) -> Self {
         let turns = Turns::new(server.open_logs(), LOG_CONNECTIONS_MAX, LOG_TIMEOUT_MS);
-        Self { turns: Arc::new(turns), patience: server.silence(LOG_TIMEOUT_MS) }
+        Self { turns: Arc::new(turns), patience: server.silence(LOG_TIMEOUT_MS), planted }
     }
 
     /// Where a log ends; nothing when there is none.
@@ -79,10 +81,12 @@ impl LogRows {
         kept_bytes: u64,
         bytes: &[u8],
     ) -> Result<bool, StoreError> {
+        self.planted.at(Point::Log)?;
         let mut lent = self.turns.lend().await?;
         let session = Session::postgres_writer(lent.connection()?, self.patience);
         let added = add(session, (job, attempt), log_bytes, kept_bytes, bytes).await?;
         lent.is_well();
+        self.planted.at(Point::LogKept)?;
         Ok(added)
     }
 
@@ -92,6 +96,7 @@ impl LogRows {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     pub async fn seal(&self, job: JobId, attempt: u32) -> Result<LogRow, StoreError> {
         let rows = self.all(sql::JOB_LOG_SEAL, |to| to.int(job.0).int(i64::from(attempt))).await?;
+        self.planted.at(Point::LogSealed)?;
         let none = || StoreError::Corrupt {
             table: "job_log",
             column: "job_id",

@@ -31,7 +31,8 @@ pub(in crate::store) fn bind(attempt: &Attempt, to: &mut Bind) {
     to.opt_json(Some(&attempt.outputs).filter(|outputs| !outputs.is_empty()))
         .int(attempt.pool_id.0)
         .int(attempt.waited_ms)
-        .int(i64::try_from(attempt.cost_micros_per_hour).unwrap_or(i64::MAX));
+        .int(i64::try_from(attempt.cost_micros_per_hour).unwrap_or(i64::MAX))
+        .int(attempt.signal.map(i64::from));
 }
 
 /// A row of `attempt`.
@@ -60,5 +61,6 @@ pub(in crate::store) fn read(row: &Row) -> Result<Attempt, StoreError> {
         waited_ms: columns.int("waited_ms")?,
         cost_micros_per_hour: columns
             .code("cost_micros_per_hour", |cost| u64::try_from(cost).ok())?,
+        signal: columns.opt_code("signal", |number| i32::try_from(number).ok())?,
     })
 }

@@ -18,7 +18,8 @@ pub(in crate::store) fn bind(runner: &Runner, to: &mut Bind) {
         .text(runner.cordoned.as_deref())
         .int(i64::from(runner.draining))
         .text(&*runner.version)
-        .int(runner.registered_at_ms);
+        .int(runner.registered_at_ms)
+        .opt_json(runner.order.as_deref());
 }
 
 /// A row of `runner`.
@@ -39,5 +40,6 @@ pub(in crate::store) fn read(row: &Row) -> Result<Runner, StoreError> {
         draining: columns.flag("draining")?,
         version: columns.text("version")?,
         registered_at_ms: columns.int("registered_at_ms")?,
+        order: columns.opt_json("start_order")?,
     })
 }

@@ -14,8 +14,8 @@ use crate::model::{
     Attempt, AttemptOutcome, Body, Change, Class, ClassId, Delivery, DeliveryId, DeliveryState,
     Edge, EndReason, Job, JobId, JobPriority, JobSpec, JobState, JobStateKind, JobWork, Lease,
     LeaseToken, Marks, Nonce, PoolId, Rare, Runner, RunnerCapabilities, RunnerId,
-    RunnerRequirements, Snapshot, TenantId, Trust, TrustLevel, Workload, WorkloadId, WorkloadKind,
-    WorkloadState,
+    RunnerRequirements, Snapshot, StartOrder, TenantId, Trust, TrustLevel, Workload, WorkloadId,
+    WorkloadKind, WorkloadState,
 };
 use crate::store::connection::{Connection, Kind};
 use crate::store::{Batch, Location, Store, StoreError, StoreOptions, Writer};
@@ -340,6 +340,7 @@ pub(in crate::store) fn attempt(token: i64, job_id: i64) -> Attempt {
         requeue_reason: None,
         job_state: JobStateKind::Completed,
         exit_code: Some(0),
+        signal: None,
         error: None,
         pool_id: PoolId::DEFAULT,
         waited_ms: 0,
@@ -361,5 +362,14 @@ pub(in crate::store) fn runner(id: i64) -> Runner {
         draining: false,
         version: "0.1.0".into(),
         registered_at_ms: 10,
+        order: (id % 2 == 1).then(|| {
+            Box::new(StartOrder {
+                fleet: "pool/linux".into(),
+                token_hash: "beef".into(),
+                ordered_at_ms: 3,
+                registered: true,
+                leaving: Some("it is old".into()),
+            })
+        }),
     }
 }

@@ -195,7 +195,7 @@ async fn attempts_and_kept_records_are_history(on: Kind) {
     first.outcome = crate::model::AttemptOutcome::Requeued;
     first.requeue_reason = Some(crate::model::RequeueReason::LeaseLost);
     first.job_state = JobStateKind::Pending;
-    (first.started_at_ms, first.exit_code) = (None, None);
+    (first.started_at_ms, first.exit_code, first.signal) = (None, None, Some(9));
     first.error = Some("gone".into());
     first.outputs.clear();
     let second = fixture::attempt(101, 1);

@@ -1,7 +1,7 @@
 //! Servers that share a PostgreSQL: the seat, and deliveries beside the batches.
 
 use super::fixture::{self, Home, Opened, on_both};
-use crate::model::{Change, DeliveryState, KeyScope, UniqueKey};
+use crate::model::{Change, DeliveryState, KeyScope, Marks, UniqueKey};
 use crate::store::connection::Kind;
 use crate::store::{Instance, Look, News, Store, StoreError, StoreOptions, Writer};
 
@@ -133,7 +133,26 @@ async fn a_delivery_is_accepted_once_beside_the_batches_and_taken_up_by_the_lead
     assert_eq!(store.take_up(10, epoch - 1).await.unwrap(), []);
     let taken = store.take_up(10, epoch).await.unwrap();
     assert_eq!((taken.len(), taken[0].head.id, taken[0].head.attempts), (1, first.id, 1));
-    assert_eq!(store.take_up(10, epoch).await.unwrap()[0].head.attempts, 2);
+    // It ended the process, as it seems: it is tried again alone, and those that came later are not counted
+    // with it.
+    for number in 2..=3 {
+        let key = UniqueKey { scope: KeyScope::Delivery, key: format!("github/{number}").into() };
+        store.accept(&accepted(number), &key).await.unwrap();
+    }
+    for attempts in 2..=3 {
+        let taken = store.take_up(10, epoch).await.unwrap();
+        assert_eq!((taken.len(), taken[0].head.id), (1, first.id));
+        assert_eq!(taken[0].head.attempts, attempts);
+    }
+    let mut failed = first.clone();
+    failed.state = DeliveryState::Failed;
+    let decided = [Change::DeliveryDecided(Box::new(failed))];
+    let batch = writer.lend().unwrap().begin().await.unwrap();
+    let lent = batch.commit(epoch, &decided, Marks::default(), 1).await.unwrap();
+    writer.take_back(lent);
+    let taken = store.take_up(10, epoch).await.unwrap();
+    let attempts: Vec<_> = taken.iter().map(|row| row.head.attempts).collect();
+    assert_eq!(attempts, [1, 1]);
 }
 
 async fn a_delivery_is_decided_once(on: Kind) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dispatchyard::api::wire::{
-    Assignment, AttemptView, DeliveryAccepted, PollResponse, RegisterResponse,
+    Assignment, AttemptView, DeliveryAccepted, LogAck, PollResponse, RegisterResponse,
 };
 use dispatchyard::model::{AttemptOutcome, DeliveryId, JobId, LeaseToken, RunnerId};
 use rand::RngExt as _;
@@ -30,11 +30,15 @@ pub(super) struct Load {
     next: AtomicUsize,
     sending: AtomicBool,
     working: AtomicBool,
+    /// Senders wait: there is enough to do.
+    held_back: AtomicBool,
     senders_left: AtomicU64,
     /// Deliveries that were answered with a 2xx, by their provider's id.
     acknowledged: Mutex<BTreeMap<String, DeliveryId>>,
     /// Completions that were answered with a 200.
     told: Mutex<BTreeMap<LeaseToken, JobId>>,
+    /// What of logs was answered with a 200, by job and attempt.
+    logged: Mutex<BTreeMap<(JobId, u32), String>>,
     duplicates: AtomicU64,
     unanswered: AtomicU64,
     repeated: AtomicU64,
@@ -52,9 +56,11 @@ impl Load {
             next: AtomicUsize::new(0),
             sending: AtomicBool::new(true),
             working: AtomicBool::new(true),
+            held_back: AtomicBool::new(false),
             senders_left: AtomicU64::new(super::SENDERS),
             acknowledged: Mutex::default(),
             told: Mutex::default(),
+            logged: Mutex::default(),
             duplicates: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
@@ -69,6 +75,10 @@ impl Load {
 
     pub(super) fn stop_sending(&self) {
         self.sending.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn hold_back(&self, whether: bool) {
+        self.held_back.store(whether, Ordering::Relaxed);
     }
 
     pub(super) fn is_sending(&self) -> bool {
@@ -92,6 +102,10 @@ impl Load {
         for number in 0.. {
             if !self.sending.load(Ordering::Relaxed) {
                 break;
+            }
+            if self.held_back.load(Ordering::Relaxed) {
+                tokio::time::sleep(PAUSE).await;
+                continue;
             }
             let name = format!("{sender}-{number}");
             let accepted = self.deliver(&name).await;
@@ -163,6 +177,7 @@ impl Load {
         if self.say(token, job, "start", json!({})).await.status == 409 {
             return add(&self.lost);
         }
+        self.write(token, job, twice).await;
         let outcome = json!({ "outcome": AttemptOutcome::Completed });
         let answer = self.say(token, job, "complete", outcome.clone()).await;
         if answer.status == 409 {
@@ -174,6 +189,32 @@ impl Load {
             let again = self.say(token, job, "complete", outcome).await;
             assert_eq!((again.status, &again.text), (200, &answer.text), "the same answer twice");
             add(&self.repeated);
+        }
+    }
+
+    /// Writes to the log, one piece after the other, each until it is answered.
+    async fn write(&self, token: &str, job: &Assignment, twice: bool) {
+        let mut text = String::new();
+        for number in 0..1 + u8::from(twice) {
+            let piece = format!("piece {number} of lease {}\n", job.lease);
+            let query = format!("?offset={}&nonce={}", text.len(), job.nonce);
+            let path = format!("/api/v1{}{query}", lease(job, "logs"));
+            let answer = loop {
+                let api = self.api().with_token(token);
+                let answer = try_answer(api.request(Method::POST, &path).body(piece.clone())).await;
+                if let Some(answer) = answer.filter(|answer| answer.status != 503) {
+                    break answer;
+                }
+                add(&self.unanswered);
+                tokio::time::sleep(PAUSE).await;
+            };
+            if answer.status == 409 {
+                return add(&self.lost);
+            }
+            text += &piece;
+            let acknowledged: LogAck = answer.json();
+            assert_eq!(acknowledged.next_offset, text.len() as u64, "{answer:?}");
+            self.logged.lock().unwrap().insert((job.job_id, job.attempt), text.clone());
         }
     }
 
@@ -201,15 +242,27 @@ impl Load {
         }
     }
 
+    /// What was answered of the log of an attempt is there.
+    pub(super) async fn assert_logged(&self, api: &Api, job: JobId, attempt: u32) {
+        let logged = self.logged.lock().unwrap().get(&(job, attempt)).cloned();
+        let Some(logged) = logged else { return };
+        let path = format!("/jobs/{job}/logs?attempt={attempt}");
+        let there = api.try_ask(Method::GET, &path, None).await.unwrap();
+        // More than that where the answer to the last piece was lost, and then the lease.
+        let is_there = there.status == 200 && there.text.starts_with(&logged);
+        assert!(is_there, "attempt {attempt} of job {job}: {logged:?} was answered, and {there:?}");
+    }
+
     pub(super) fn counters(&self) -> String {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         format!(
-            "acknowledged {}, duplicates {}, completions answered {}, repeated {}, calls without \
-             an answer {}, leases lost {}",
+            "acknowledged {}, duplicates {}, completions answered {}, repeated {}, logs of {} \
+             attempts, calls without an answer {}, leases lost {}",
             self.acknowledged.lock().unwrap().len(),
             get(&self.duplicates),
             self.told.lock().unwrap().len(),
             get(&self.repeated),
+            self.logged.lock().unwrap().len(),
             get(&self.unanswered),
             get(&self.lost)
         )

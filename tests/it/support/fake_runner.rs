@@ -2,11 +2,14 @@
 
 use dispatchyard::api::wire::{
     Assignment, CompleteResponse, HeartbeatResponse, JobContext, PollResponse, RegisterResponse,
+    StreamHello,
 };
 use dispatchyard::model::{AttemptOutcome, RunnerId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::sse::Stream;
+use super::wait::within;
 use super::{Answer, Api};
 
 /// A registered runner.
@@ -74,6 +77,18 @@ impl FakeRunner {
         self.api.done(&format!("/runners/{}/heartbeat", self.id), request).await
     }
 
+    /// Opens its stream, as one that knows these leases.
+    pub(crate) async fn stream(&self, known: &[&Assignment]) -> WorkStream {
+        let leases: Vec<_> = known.iter().map(|job| job.lease).collect();
+        let path = format!("/api/v1/runners/{}/stream", self.id);
+        let request = self.api.request(Method::POST, &path).json(&json!({ "leases": leases }));
+        let mut events = Stream::of(within("the stream opens", request.send()).await.unwrap());
+        let hello = events.next().await.unwrap();
+        assert_eq!(hello.event, "hello");
+        let hello = serde_json::from_str(&hello.data).unwrap();
+        WorkStream { hello, events }
+    }
+
     /// Completes, whatever the answer.
     pub(crate) async fn end(&self, job: &Assignment, outcome: AttemptOutcome) -> Answer {
         let request = json!({ "nonce": job.nonce, "outcome": outcome });
@@ -97,6 +112,35 @@ impl FakeRunner {
         let path = format!("/api/v1{}?offset={offset}&nonce={}", lease(job, "logs"), job.nonce);
         let request = self.api.request(Method::POST, &path).body(text.to_owned());
         Answer::of(request.send().await.unwrap()).await.unwrap()
+    }
+}
+
+/// An open stream of work.
+pub(crate) struct WorkStream {
+    pub(crate) hello: StreamHello,
+    events: Stream,
+}
+
+impl WorkStream {
+    /// The next event's name and data; nothing when the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        let event = self.events.next().await?;
+        Some((event.event, serde_json::from_str(&event.data).unwrap()))
+    }
+
+    /// The next job, which must be what comes next.
+    pub(crate) async fn job(&mut self) -> Assignment {
+        match self.next().await {
+            Some((name, data)) if name == "assignment" => serde_json::from_value(data).unwrap(),
+            other => panic!("no job but {other:?}"),
+        }
+    }
+
+    /// What comes next, about a lease.
+    pub(crate) async fn about(&mut self, job: &Assignment) -> String {
+        let (name, data) = self.next().await.expect("more");
+        assert_eq!(data, json!({ "lease": job.lease }), "{name}");
+        name
     }
 }
 

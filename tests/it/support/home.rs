@@ -140,7 +140,8 @@ impl Setup {
     /// port 0, so that no other test can be given it while the server is away.
     pub(crate) fn own_port(self) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+        // Tests are processes with numbers beside each other: their ports are not.
+        let first = 20_000 + u16::try_from(std::process::id().wrapping_mul(37) % 10_000).unwrap();
         let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
         let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
         let port = ports.find(is_free).unwrap();

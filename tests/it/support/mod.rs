@@ -2,12 +2,18 @@
 //! levels.
 
 pub(crate) mod api;
+pub(crate) mod backend;
 pub(crate) mod clock;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod daemon;
 pub(crate) mod fake_runner;
 pub(crate) mod home;
 pub(crate) mod hook;
 pub(crate) mod instances;
+#[cfg(feature = "lambda")]
+pub(crate) mod lambda;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;

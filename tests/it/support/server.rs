@@ -28,7 +28,12 @@ impl Server {
 
     /// In a folder that an earlier one has left.
     pub(crate) async fn again(home: Home) -> Self {
-        Self::of(home, AppOptions::default()).await
+        Self::again_with(home, AppOptions::default()).await
+    }
+
+    /// The same, with faults planted or executors of the test's own.
+    pub(crate) async fn again_with(home: Home, options: AppOptions) -> Self {
+        Self::of(home, options).await
     }
 
     async fn of(home: Home, options: AppOptions) -> Self {
@@ -90,6 +95,10 @@ impl ServerProcess {
 
     pub(crate) fn hook(&self) -> Hook {
         Hook::new(&self.api)
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid().as_raw_pid()
     }
 
     pub(crate) fn told(&self) -> String {

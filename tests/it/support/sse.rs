@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dispatchyard::cli::sse::{SseEvent, SseParser};
+use dispatchyard::api::wire::sse::{SseEvent, SseParser};
 use reqwest::{Method, Response};
 
 use super::Api;
@@ -24,14 +24,21 @@ impl Stream {
             request = request.header("last-event-id", id);
         }
         let response = within("the stream opens", request.send()).await.unwrap();
+        Self::of(response)
+    }
+
+    /// What is answered with events.
+    pub(crate) fn of(response: Response) -> Self {
         assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, parser: SseParser::new(), ready: VecDeque::new() }
     }
 
     /// The next event; nothing when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<SseEvent> {
         while self.ready.is_empty() {
-            let chunk = within("the next event", self.response.chunk()).await.unwrap()?;
+            // A connection that breaks is an end as well.
+            let chunk = within("the next event", self.response.chunk()).await.ok()??;
             self.ready.extend(self.parser.push(&chunk).unwrap());
         }
         self.ready.pop_front()

@@ -123,6 +123,7 @@ impl World {
                 ..RunnerCapabilities::default()
             },
             version: "sim".into(),
+            ordered: None,
         };
         let Ok(Reply::Registered(runner_id)) = apply(Command::Register(Box::new(register))) else {
             return;

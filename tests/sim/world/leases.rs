@@ -100,6 +100,10 @@ impl World {
             let silent_ms = self.now.mono_ms - seen_ms;
             let there = runner.parked.is_some() || silent_ms < self.settings.heartbeat_timeout_ms;
             assert!(there || runner.offline, "runner {id} is silent for {silent_ms} ms");
+            let streams = runner.parked.is_some() && runner.streams;
+            let silent_ms = self.now.mono_ms - runner.seen_at_ms;
+            let kept = silent_ms < self.settings.poll_wait_max_ms;
+            assert!(!streams || kept, "the stream of runner {id} is dead for {silent_ms} ms");
         }
     }
 }

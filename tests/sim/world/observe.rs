@@ -26,10 +26,11 @@ impl World {
                     self.known.runners.get_mut(id).unwrap().foreign_jobs = 0;
                 }
             }
-            Command::Poll(poll) => self.learn_poll(poll, before),
+            Command::Poll(poll) => self.learn_poll(poll, false, before),
+            Command::Stream(poll) => self.learn_poll(poll, true, before),
             Command::PollGone(poll_id) => {
                 let parked = self.known.runners.iter();
-                let mut of = parked.filter(|(_, it)| it.parked.is_some_and(|it| it.0 == poll_id.0));
+                let mut of = parked.filter(|(_, it)| it.is_parked(poll_id.0));
                 if let Some(id) = of.next().map(|(id, _)| *id) {
                     self.known.unpark(id, now);
                 }
@@ -62,7 +63,7 @@ impl World {
         }
     }
 
-    fn learn_poll(&mut self, poll: &Poll, before: &Durable) {
+    fn learn_poll(&mut self, poll: &Poll, streams: bool, before: &Durable) {
         let again = before.leases.iter().filter(|(token, (job, id))| {
             *id == poll.runner_id
                 && !poll.known.contains(token)
@@ -81,7 +82,9 @@ impl World {
         if known.parked.is_some() {
             self.reached.mark("poll superseded");
         }
-        known.parked = Some((poll.poll_id.0, poll.jobs_max.unwrap_or(u32::MAX)));
+        let jobs_max = poll.jobs_max.filter(|_| !streams).unwrap_or(u32::MAX);
+        known.parked = Some((poll.poll_id.0, jobs_max));
+        (known.poll, known.streams) = (poll.poll_id.0, streams);
         known.given = again;
         known.missed = false;
     }
@@ -115,6 +118,19 @@ impl World {
                 let due = &self.dues[&attempt.job_id];
                 let early = due.at_ms() > self.now.mono_ms;
                 assert!(!early, "job {} was taken back too soon: {due:?}", attempt.job_id);
+            }
+        }
+        for change in &output.changes {
+            // What a stream gave was not begun: it is not trusted with more.
+            if let Change::AttemptEnded(attempt) = change
+                && attempt.requeue_reason == Some(RequeueReason::LeaseLost)
+                && attempt.started_at_ms.is_none()
+                && let Some(known) = self.known.runners.get(&attempt.runner_id)
+                && known.parked.is_some()
+                && known.streams
+            {
+                let ended = |it: &Answer| it.poll_id.0 == known.poll && it.ends;
+                assert!(output.answers.iter().any(ended), "a deaf stream goes on");
             }
         }
         self.follow_health(output);
@@ -242,13 +258,32 @@ impl World {
                 let token = lease.map(|lease| lease.token);
                 assert_eq!(token, Some(job.lease.token), "a runner hears of what is not written");
             }
-            let Some((process, id)) = self.polls.remove(&answer.poll_id) else { continue };
-            if let Some(known) = self.known.runners.get(&id)
-                && known.parked.is_some_and(|(poll, _)| poll == answer.poll_id.0)
+            let Some(&(process, id)) = self.polls.get(&answer.poll_id) else { continue };
+            if answer.ends {
+                self.polls.remove(&answer.poll_id);
+            }
+            if let Some(known) = self.known.runners.get_mut(&id)
+                && known.is_parked(answer.poll_id.0)
             {
                 let told: BTreeSet<_> = answer.jobs.iter().map(|job| job.job_id).collect();
                 assert_eq!(told, known.given, "runner {id} is told of (left) what it has");
-                self.known.unpark(id, self.now);
+                if answer.ends {
+                    if known.streams {
+                        self.reached.mark("stream ended");
+                    }
+                    self.known.unpark(id, self.now);
+                } else {
+                    assert!(known.streams, "a poll of runner {id} has two answers");
+                    known.given.clear();
+                    if let Some(parked) = known.parked.as_mut().filter(|_| !told.is_empty()) {
+                        parked.0 = self.next_poll;
+                        self.next_poll += 1;
+                        self.reached.mark("stream told of jobs");
+                    }
+                }
+            }
+            for token in &answer.lost {
+                assert!(!self.live.values().any(|live| live == token), "{token} was not lost");
             }
             for job in &answer.jobs {
                 let held = &mut self.processes[process].held;

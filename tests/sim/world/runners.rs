@@ -43,6 +43,7 @@ impl World {
             token_hash: format!("{process}").into(),
             capabilities,
             version: "sim".into(),
+            ordered: None,
         };
         if let Ok(Reply::Registered(id)) = self.send(Command::Register(Box::new(register))) {
             self.processes[process].id = Some(id);
@@ -88,7 +89,7 @@ impl World {
     pub(super) fn poll_with(&mut self, process: usize, poll: Poll) {
         let poll_id = poll.poll_id;
         self.polls.insert(poll_id, (process, poll.runner_id));
-        if self.send(Command::Poll(Box::new(poll))).is_err() {
+        if self.send(asks(process, poll)).is_err() {
             self.polls.remove(&poll_id);
             self.processes[process].id = None;
         }
@@ -101,7 +102,7 @@ impl World {
             let Some(poll) = self.poll_of(process) else { continue };
             let poll_id = poll.poll_id;
             self.polls.insert(poll_id, (process, poll.runner_id));
-            if self.apply(Command::Poll(Box::new(poll))).is_err() {
+            if self.apply(asks(process, poll)).is_err() {
                 self.polls.remove(&poll_id);
                 self.processes[process].id = None;
             }
@@ -168,7 +169,7 @@ impl World {
     pub(super) fn release(&mut self, process: usize) {
         let Some(job) = self.held(process) else { return };
         let reason = self.dice.pick(&[RequeueReason::Drained, RequeueReason::RunnerLost]);
-        self.about(process, &job, Command::Release { lease: reference(&job), reason });
+        self.about(process, &job, Command::Release { lease: reference(&job), reason, why: None });
         self.drop_held(process, job.lease.token);
     }
 
@@ -246,6 +247,14 @@ impl World {
             .partition(|job: &AssignedJob| job.lease.token == token);
         it.held = held;
         it.stale.extend(gone);
+    }
+}
+
+/// Every third process holds streams open, the others poll.
+fn asks(process: usize, poll: Poll) -> Command {
+    match process % 3 {
+        2 => Command::Stream(Box::new(poll)),
+        _ => Command::Poll(Box::new(poll)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Server-sent events, parsed from chunks as they arrive:
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 //!
-//! Deliberately absent: `retry`, because how long to wait is decided by [`super::follow`].
+//! Deliberately absent: `retry`, because how long to wait is for whoever reads to decide.
 
 /// The longest line, and the longest event, that is kept; a server that sends more is not ours.
 const EVENT_BYTES_MAX: usize = 16 << 20;

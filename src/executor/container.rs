@@ -1,0 +1,227 @@
+//! Jobs as containers of a Docker or Podman daemon, over the Docker Engine API.
+//!
+//! ```text
+//! create NAME (409: it is there) -> put the bundle -> start -> wait, logs -> report -> end stored -> remove
+//!    404: pull                                          ^        |
+//!                                          adopt: look -+--------+ broken: look again
+//! ```
+//!
+//! The name follows from the attempt, so whoever asks twice has one container; one that was never started
+//! runs nothing. Until a container is started, trouble says that nothing began. From then on only what the
+//! daemon says of it counts, and a daemon that cannot be reached is waited for.
+
+mod attempt;
+mod daemon;
+mod images;
+mod logs;
+mod pack;
+mod provisioner;
+mod removals;
+mod spec;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::context::TaskContext;
+use super::event::{DispatchError, ExecutionResult, TaskReadyEvent};
+use super::metrics::{ExecutorMetrics, Tally};
+use super::task_executor::{Adopted, DurableExecutor};
+use crate::clock::Clock;
+use attempt::{Abandoned, Run, Stop};
+use daemon::Daemon;
+use images::Images;
+use removals::Removals;
+use state::Listed;
+
+pub use daemon::{DaemonAddress, RegistryAuth};
+pub use images::Pull;
+pub use provisioner::ContainerProvisioner;
+pub use spec::{ContainerTemplate, Mount};
+
+/// How often leftovers are looked for, where the daemon does not answer.
+const TIDY_TRIES: u32 = 20;
+/// How long to rest between two of them.
+const TIDY_REST: Duration = Duration::from_secs(15);
+
+/// What an executor or a provisioner of this kind is told.
+#[derive(Clone)]
+pub struct ContainerOptions {
+    /// Where the daemon is.
+    pub daemon: DaemonAddress,
+    /// How long an answer may take, but for pulls and waits.
+    pub timeout: Duration,
+    /// What containers are made of.
+    pub template: ContainerTemplate,
+    /// When the image is pulled.
+    pub pull: Pull,
+    /// How long that may take.
+    pub pull_timeout: Duration,
+    /// By whose right.
+    pub registry_auth: Option<RegistryAuth>,
+    /// Whose containers they are, in a label: no other server that uses the daemon has the same.
+    pub owner: String,
+    /// What the names of containers begin with.
+    pub name_prefix: String,
+    /// How long work may take to stop before it is killed.
+    pub stop_grace: Duration,
+    /// Whether a container stays after its end, for people to look at.
+    pub keep_ended: bool,
+    /// Command lines of agents, by their profiles.
+    pub agents: BTreeMap<String, String>,
+    /// How many jobs it has at once.
+    pub max_concurrent: u64,
+}
+
+/// Why there can be no such executor.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerSetupError {
+    /// The client cannot be made.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
+
+/// Carries jobs out in containers.
+pub struct ContainerExecutor {
+    name: String,
+    options: ContainerOptions,
+    images: Images,
+    removals: Removals,
+    /// Keys of attempts that this process has.
+    begun: Mutex<BTreeSet<String>>,
+    tally: Tally,
+}
+
+impl ContainerExecutor {
+    /// An executor that is called so.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerSetupError`].
+    pub fn new(
+        name: impl Into<String>,
+        options: ContainerOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ContainerSetupError> {
+        let images = Images::new(&options)?;
+        let removals = Removals::new(images.daemon().clone());
+        let (name, begun, tally) = (name.into(), Mutex::default(), Tally::new(clock));
+        Ok(Self { name, options, images, removals, begun, tally })
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.images.daemon()
+    }
+
+    fn begun<R>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> R) -> R {
+        change(&mut self.begun.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn name_of(&self, event: &TaskReadyEvent) -> String {
+        spec::name_of(&self.options.name_prefix, event)
+    }
+
+    /// Takes away what is nobody's of these containers, which are its owner's.
+    fn remove_leftovers(&self, all: Vec<Listed>, live: &BTreeSet<String>) {
+        let is_live = |key: &String| live.contains(key) || self.begun(|begun| begun.contains(key));
+        for container in all {
+            let key = container.labels.as_ref().and_then(|labels| labels.get(spec::ATTEMPT));
+            let is_kept = self.options.keep_ended && container.has_ended();
+            if !key.is_some_and(is_live) && !is_kept {
+                tracing::info!(id = container.id, attempt = key, "a leftover container is removed");
+                self.removals.add(&container.id);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl DurableExecutor for ContainerExecutor {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn metrics(&self) -> ExecutorMetrics {
+        self.tally.metrics(self.options.max_concurrent)
+    }
+
+    async fn probe(&self) -> Result<(), DispatchError> {
+        let pinged = self.daemon().ping().await;
+        pinged.map_err(|trouble| DispatchError::unavailable(trouble.to_string()))
+    }
+
+    /// Nothing is begun yet: an image may have to be pulled, and a job whose time is over must be able to
+    /// stop that.
+    async fn start(
+        &self,
+        event: &TaskReadyEvent,
+        _ctx: &TaskContext,
+    ) -> Result<String, DispatchError> {
+        self.begun(|begun| begun.insert(event.attempt_key.clone()));
+        Ok(String::new())
+    }
+
+    async fn watch(
+        &self,
+        external_ref: &str,
+        event: &TaskReadyEvent,
+        ctx: &TaskContext,
+    ) -> Result<ExecutionResult, DispatchError> {
+        let busy = self.tally.begin();
+        let run = Run { name: self.name_of(event), event, ctx };
+        let abandoned = Abandoned { removals: &self.removals, run: &run };
+        let ended = self.carry_out(&run, !external_ref.is_empty()).await;
+        // It is not: its end will be stored, and the container is not wanted after that.
+        std::mem::forget(abandoned);
+        match ended {
+            Ok(result) | Err(Stop::End(result)) => {
+                busy.ended(result.status);
+                Ok(result)
+            }
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    async fn adopt(
+        &self,
+        _external_ref: Option<&str>,
+        event: &TaskReadyEvent,
+        _ctx: &TaskContext,
+    ) -> Adopted {
+        let name = self.name_of(event);
+        match self.daemon().inspect(&name).await {
+            Ok(Some(_)) => {
+                self.begun(|begun| begun.insert(event.attempt_key.clone()));
+                Adopted::Running
+            }
+            Ok(None) => Adopted::Gone,
+            Err(trouble) => {
+                tracing::warn!(name, %trouble, "cannot look at a container");
+                Adopted::Unknown
+            }
+        }
+    }
+
+    async fn settled(&self, event: &TaskReadyEvent) {
+        self.begun(|begun| begun.remove(&event.attempt_key));
+        if !self.options.keep_ended {
+            self.removals.add(&self.name_of(event));
+        }
+    }
+
+    async fn tidy(&self, live: &BTreeSet<String>) {
+        let labels = [(spec::OWNER, self.options.owner.as_str()), (spec::EXECUTOR, &self.name)];
+        for _ in 0..TIDY_TRIES {
+            match self.daemon().list(&labels).await {
+                Ok(all) => return self.remove_leftovers(all, live),
+                Err(trouble) => {
+                    tracing::warn!(executor = self.name, %trouble, "cannot look for leftovers");
+                }
+            }
+            tokio::time::sleep(TIDY_REST).await;
+        }
+    }
+}
