@@ -10,6 +10,7 @@
 //!         -> listener stops accepting, connections finish -> store is closed
 //! ```
 
+mod backfills;
 mod chores;
 mod embedded;
 mod error;
@@ -22,14 +23,15 @@ mod kubernetes;
 #[path = "app/no_kubernetes.rs"]
 mod kubernetes;
 mod options;
+mod rulebook;
 mod rules;
 mod settings;
 pub mod upkeep;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -38,25 +40,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::listen::{ListenLimits, listen};
-use crate::api::state::{AppState, Shared, Source};
+use crate::api::state::{AppState, Shared};
 use crate::clock::OsEntropy;
-use crate::config::{Config, Secrets, SourceConfig};
+use crate::config::{Config, Secrets};
 use crate::dispatch::Settings;
 use crate::driver::{self, DriverOptions, Handle, Limits};
 use crate::executor::{self, Executors, Keeper};
 use crate::log::{JobLogs, LogLimits};
-use crate::model::TenantId;
 use crate::retention::{Pruner, PrunerParts};
 use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
-use crate::webhook;
 
 pub use embedded::{DefaultRunner, DefaultRunnerBuilder};
-pub use error::AppError;
+pub use error::{AppError, ReloadError};
 pub use executors::OwnExecutor;
 pub use options::AppOptions;
 pub use rules::check_rules;
-use rules::rules;
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,6 +72,9 @@ pub struct App {
     router: axum::Router,
     executors: Arc<Executors>,
     keeper: Arc<Keeper>,
+    /// What it was started with.
+    config: Config,
+    common: rulebook::Common,
     /// How long work that lives in this process may take to end when it stops.
     graceful_shutdown: Duration,
     /// Stops the listener.
@@ -97,11 +99,7 @@ impl App {
     ) -> Result<Self, AppError> {
         // What is wrong is said before anything is made; the names get their numbers later.
         check_rules(&config)?;
-        let mut sources = config
-            .sources
-            .iter()
-            .map(|source| Ok((source.name.clone(), source_of(source, &secrets)?)))
-            .collect::<Result<HashMap<_, _>, AppError>>()?;
+        rulebook::sources(&config, &secrets)?;
         let address = config.server.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -114,12 +112,6 @@ impl App {
         let opened = StoreOptions { planted: options.planted, ..opened };
         let (store, writer) = Store::open(opened).await?;
         let names = settings::names(&writer, &config).await?;
-        for source in &config.sources {
-            let tenant = source.tenant.as_ref().map(|name| names.tenants[name.get_ref().as_str()]);
-            if let (Some(tenant), Some(source)) = (tenant, sources.get_mut(&source.name)) {
-                source.tenant_id = tenant;
-            }
-        }
         let mut settings = Settings {
             scheduling_policies: options.scheduling_policies,
             selection_policies: options.selection_policies,
@@ -144,7 +136,14 @@ impl App {
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
         let router = settings.router.clone();
-        let rules = rules(&config, Arc::clone(&catalogue))?;
+        let common = rulebook::Common {
+            names,
+            store: store.clone(),
+            clock: Arc::clone(&options.clock),
+            catalogue: Arc::clone(&catalogue),
+            warning: shared.as_ref().and_then(instance::warning),
+        };
+        let rulebook = common.rulebook(&config, &secrets)?;
         let limits =
             LogLimits { log_bytes_max: config.limits.log_bytes_max, ..LogLimits::default() };
         let logs = match store.log_rows() {
@@ -204,10 +203,6 @@ impl App {
         tokio::spawn(Arc::clone(&keeper).run());
         let graceful_shutdown = millis(config.server.graceful_shutdown_timeout_ms);
         let adopt_interval = millis(config.instances.adopt_interval_ms);
-        let mut warnings = config.warnings();
-        warnings.extend(secrets.warnings.iter().cloned());
-        warnings.extend(shared.as_ref().and_then(instance::warning));
-        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let listen_limits = ListenLimits {
             header_read_timeout: millis(config.server.header_read_timeout_ms),
             connections_max: config.server.connections_max,
@@ -217,9 +212,8 @@ impl App {
             handle: handle.clone(),
             store: store.clone(),
             logs,
-            rules,
-            sources,
-            access: settings::access(&config, &secrets, &names),
+            rulebook: RwLock::new(Arc::new(rulebook)),
+            reload_failed: Mutex::default(),
             catalogue,
             router,
             pool_tenants,
@@ -227,24 +221,23 @@ impl App {
             instance: shared,
             address,
             gone_after_ms: instance::term(&config).gone_after_ms(),
-            trigger_tenants: settings::trigger_tenants(&config, &names),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
             pruner,
             executors: Arc::clone(&executors),
             keeper: Arc::clone(&keeper),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
             reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
-            scheduler: config.scheduler,
-            limits: config.limits,
+            scheduler: config.scheduler.clone(),
+            limits: config.limits.clone(),
             clock: options.clock,
             metrics,
-            warnings,
             advising: tokio::sync::Mutex::new(()),
             stopping: stopping.clone(),
             evaluate_probe: options.evaluate_probe,
             next_poll: AtomicU64::new(1),
         }));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
+        tokio::spawn(backfills::after_a_gap(state.clone(), stopping.clone()));
         let router = crate::api::router(state.clone());
         let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());
         let listener = tokio::spawn(listening);
@@ -257,6 +250,8 @@ impl App {
             router,
             executors,
             keeper,
+            config,
+            common,
             graceful_shutdown,
             stop_listening,
             stopping,
@@ -315,18 +310,6 @@ fn store_options(config: &Config) -> StoreOptions {
         ),
     };
     StoreOptions::at(location, data_dir.join(upkeep::BODIES))
-}
-
-fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppError> {
-    let wrong = |error| AppError::SourceSecret { source_name: source.name.clone(), error };
-    let texts = secrets.sources.get(&source.name).map_or(&[][..], Vec::as_slice);
-    let auth = if source.insecure && texts.is_empty() {
-        webhook::SourceAuth::Insecure
-    } else {
-        webhook::SourceAuth::Signed(webhook::Secrets::new(texts.to_vec()).map_err(wrong)?)
-    };
-    let (trusted_bots, tenant_id) = (source.trusted_bots.clone(), TenantId::DEFAULT);
-    Ok(Source { auth, trusted_bots, tenant_id })
 }
 
 fn millis(ms: i64) -> Duration {

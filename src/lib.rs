@@ -42,6 +42,7 @@
 //! | [`store`] | the database, the only user of sqlx |
 //! | [`bench`] | measurements in process |
 //! | [`log`] | job logs as files or rows |
+//! | [`backfill`] | deliveries that never arrived, asked for again |
 //! | [`clock`] | the only clock and the only source of randomness |
 //! | [`retention`] | what is over goes after its time |
 //! | [`telemetry`] | log lines and metrics, and the one table of their names |
@@ -105,6 +106,7 @@ pub mod agent_runner;
 pub mod api;
 pub mod app;
 pub mod ask;
+pub mod backfill;
 pub mod bench;
 pub mod cli;
 pub mod clock;

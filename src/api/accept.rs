@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ApiError;
 use super::show;
-use super::state::AppState;
+use super::state::{AppState, Rulebook};
 use super::undecided::{as_accepted, keep, undecided};
 use super::wire::DeliveryAccepted;
 use crate::clock::{OsEntropy, uuid_v7};
@@ -187,7 +187,8 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         && let Ok(Ok(Some(first))) = reading.await
     {
         (delivery_state, verdicts) = (first.head.state, first.head.verdicts);
-        verdicts.retain(|verdict| state.knows_trigger(whose.limited_to, &verdict.trigger));
+        let rulebook = state.rulebook();
+        verdicts.retain(|verdict| rulebook.knows_trigger(whose.limited_to, &verdict.trigger));
     }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),
@@ -243,11 +244,12 @@ pub(super) fn decide(
         delivery_state,
         reason: Some(reason),
     };
+    let rulebook = state.rulebook();
     match content {
         Content::Nothing(why) => nothing(None, DeliveryState::Ignored, why),
         Content::Broken(why) => nothing(None, DeliveryState::Failed, why),
         Content::Planned(event, mut plan) => {
-            charge(state, whose, &mut plan);
+            charge(&rulebook, whose, &mut plan);
             Decision {
                 event: Some(event),
                 verdicts: plan.workloads.iter().map(by_hand).collect(),
@@ -261,7 +263,7 @@ pub(super) fn decide(
                 if let Some(probe) = &state.evaluate_probe {
                     probe(&event);
                 }
-                evaluate(&event, &state.rules, arrival)
+                evaluate(&event, &rulebook.rules, arrival)
             }));
             let Ok(Evaluation { mut verdicts, outcome }) = evaluated else {
                 tracing::error!(event = event.kind.as_str(), "a fault while evaluating an event");
@@ -270,11 +272,11 @@ pub(super) fn decide(
                 return nothing(Some(event), DeliveryState::Failed, why.to_owned());
             };
             let all = verdicts.len();
-            verdicts.retain(|verdict| state.knows_trigger(whose.limited_to, &verdict.trigger));
+            verdicts.retain(|verdict| rulebook.knows_trigger(whose.limited_to, &verdict.trigger));
             let nobodys = (verdicts.len() < all).then_some("no trigger of its tenant wants it");
             let (plan, delivery_state, reason) = match outcome {
                 Outcome::Plan(mut plan) => {
-                    charge(state, whose, &mut plan);
+                    charge(&rulebook, whose, &mut plan);
                     match plan.workloads.is_empty() {
                         false => (plan, DeliveryState::Dispatched, None),
                         true => (plan, DeliveryState::Ignored, nobodys.map(str::to_owned)),
@@ -292,10 +294,10 @@ pub(super) fn decide(
 
 /// Says whose each workload is: its trigger's tenant's, or the delivery's. Triggers that the
 /// delivery may not reach start nothing.
-fn charge(state: &AppState, whose: Whose, plan: &mut Plan) {
-    plan.workloads.retain(|it| state.knows_trigger(whose.limited_to, &it.trigger));
+fn charge(rulebook: &Rulebook, whose: Whose, plan: &mut Plan) {
+    plan.workloads.retain(|it| rulebook.knows_trigger(whose.limited_to, &it.trigger));
     for workload in &mut plan.workloads {
-        let own = state.trigger_tenants.get(&workload.trigger);
+        let own = rulebook.trigger_tenants.get(&workload.trigger);
         workload.tenant_id = own.copied().unwrap_or(whose.tenant_id);
     }
 }

@@ -181,14 +181,16 @@ impl<R: Named> FromRequestParts<AppState> for May<R> {
 
 /// Who calls, if the caller's role has the right.
 fn caller(parts: &Parts, state: &AppState, right: Right) -> Result<Caller, ApiError> {
-    if state.access.is_open() {
+    let rulebook = state.rulebook();
+    let access = &rulebook.access;
+    if access.is_open() {
         return Ok(Caller::anybody());
     }
     let token = bearer(parts)?;
-    match known(&state.access.callers, token) {
+    match known(&access.callers, token) {
         Some(caller) if caller.may(right) => Ok(caller.clone()),
         Some(_) => Err(ApiError::Forbidden(right.what())),
-        None if known(&state.access.registrations, token).is_some() => {
+        None if known(&access.registrations, token).is_some() => {
             Err(ApiError::Forbidden(right.what()))
         }
         // One that does not lead knows no runners: their calls are passed on before this is asked.
@@ -204,9 +206,11 @@ impl FromRequestParts<AppState> for Registration {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let token = bearer(parts);
+        let rulebook = state.rulebook();
+        let access = &rulebook.access;
         let views = state.handle.views();
         if let Ok(token) = token {
-            if let Some(known) = known(&state.access.registrations, token) {
+            if let Some(known) = known(&access.registrations, token) {
                 return Ok(known.clone());
             }
             if let Some(id) = views.ordered_by_token_hash(&hash(token)) {
@@ -219,7 +223,7 @@ impl FromRequestParts<AppState> for Registration {
                 return Err(error);
             }
         }
-        match state.access.registrations.is_empty() && state.access.is_open() {
+        match access.registrations.is_empty() && access.is_open() {
             true => Ok(Self::default()),
             false => token.and(Err(ApiError::Unauthorized)),
         }
@@ -286,7 +290,8 @@ pub(super) async fn local_only(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    if state.access.is_open() && !(is_local(headers, HOST) && is_local(headers, ORIGIN)) {
+    if state.rulebook().access.is_open() && !(is_local(headers, HOST) && is_local(headers, ORIGIN))
+    {
         return ApiError::Forbidden("pages and names of elsewhere: set access.admin_tokens")
             .into_response();
     }

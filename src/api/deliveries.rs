@@ -1,4 +1,4 @@
-//! Deliveries: listed, replayed, and made by hand.
+//! Deliveries: listed, and made by hand.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::accept::{Content, Incoming, accept, idempotency_key, traceparent};
-use super::access::{Caller, May, Operate, Read, Submit};
+use super::access::{Caller, May, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
 use super::list::PageParams;
@@ -22,7 +22,7 @@ use crate::model::{DeliveryId, DeliveryState, PlanError, Trust, TrustLevel};
 use crate::store::DeliveryPage;
 use crate::webhook::dedupe_key;
 
-type Accepted = (StatusCode, axum::Json<DeliveryAccepted>);
+pub(super) type Accepted = (StatusCode, axum::Json<DeliveryAccepted>);
 
 /// `GET /deliveries`
 pub(super) async fn list(
@@ -38,8 +38,9 @@ pub(super) async fn list(
         tenant: caller.limited_to(),
     };
     let mut rows = state.store.deliveries(page).await?;
+    let rulebook = state.rulebook();
     for row in &mut rows {
-        row.verdicts.retain(|it| state.knows_trigger(caller.limited_to(), &it.trigger));
+        row.verdicts.retain(|it| rulebook.knows_trigger(caller.limited_to(), &it.trigger));
     }
     let next_before = params.next(&rows, limit, |row| row.id.to_string());
     Ok(axum::Json(List { items: rows.into_iter().map(show::delivery).collect(), next_before }))
@@ -72,43 +73,6 @@ pub(super) async fn body(
     // Never as what the sender calls it: a browser must not run it.
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, Body::from(body)).into_response())
-}
-
-/// `POST /deliveries/{id}/replay`: the same event through the present triggers, as a new delivery
-/// that says what it repeats.
-pub(super) async fn replay(
-    caller: May<Operate>,
-    State(state): State<AppState>,
-    Id(id): Id<DeliveryId>,
-) -> Result<Accepted, ApiError> {
-    let row = state.delivery_of(&caller, id).await?;
-    let event = row.event.ok_or_else(|| {
-        let why = row.head.reason.unwrap_or_default();
-        ApiError::Conflict(format!("delivery {id} has no event that could run again: {why}"))
-    })?;
-    if row.head.body_bytes > 0 && !row.has_body {
-        let text = format!("the body of delivery {id} is kept no longer: it cannot run again");
-        return Err(ApiError::Conflict(text));
-    }
-    let event: Event = serde_json::from_str(&event)
-        .map_err(|error| ApiError::Internal(format!("the event's row: {error}")))?;
-    let incoming = Incoming {
-        source: row.head.source.into(),
-        external_id: row.head.external_id,
-        event_kind: row.head.event_kind,
-        headers: row.headers,
-        body: state.store.delivery_body(id).await?.unwrap_or_default(),
-        key: None,
-        traceparent: None,
-        replay_of: Some(id),
-        tenant_id: row.head.tenant_id,
-        limited_to: caller.limited_to(),
-        content: Content::Event(Box::new(event)),
-        can_wait: false,
-        permit: None,
-        waited: Duration::ZERO,
-    };
-    accepted(&state, incoming).await
 }
 
 /// `POST /events`: an event of one's own.
@@ -167,18 +131,20 @@ pub(super) async fn run(
     let incoming = own_delivery("cli", &caller, &headers, key, &event, body.into());
     let (at_ms, traceparent) = (state.clock.now().wall_ms, incoming.traceparent.as_deref());
     let arrival = Arrival { at_ms, traceparent };
-    let plan = run_by_hand(&name, &event, &state.rules, request.ask, arrival).map_err(|error| {
-        let text = error.to_string();
-        match error {
-            RunByHandError::UnknownWorkflow { name, hint } => {
-                ApiError::NotFound { what: "workflow", id: format!("{name}: {hint}") }
+    let plan = run_by_hand(&name, &event, &state.rulebook().rules, request.ask, arrival).map_err(
+        |error| {
+            let text = error.to_string();
+            match error {
+                RunByHandError::UnknownWorkflow { name, hint } => {
+                    ApiError::NotFound { what: "workflow", id: format!("{name}: {hint}") }
+                }
+                RunByHandError::Unplannable { error: PlanError::Terms(_), .. } => {
+                    ApiError::BadRequest(text)
+                }
+                RunByHandError::Unplannable { .. } => ApiError::Conflict(text),
             }
-            RunByHandError::Unplannable { error: PlanError::Terms(_), .. } => {
-                ApiError::BadRequest(text)
-            }
-            RunByHandError::Unplannable { .. } => ApiError::Conflict(text),
-        }
-    })?;
+        },
+    )?;
     let content = Content::Planned(Box::new(event), plan);
     accepted(&state, Incoming { content, ..incoming }).await
 }
@@ -214,7 +180,8 @@ fn own_delivery(
     }
 }
 
-async fn accepted(state: &AppState, incoming: Incoming) -> Result<Accepted, ApiError> {
+/// Stores it, and says with the status whether it was there already.
+pub(super) async fn accepted(state: &AppState, incoming: Incoming) -> Result<Accepted, ApiError> {
     let accepted = accept(state, incoming).await?;
     let status = if accepted.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, axum::Json(accepted)))

@@ -69,6 +69,9 @@ pub enum ApiError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody else did not do what we asked of them for this.
+    #[error("{0}")]
+    Elsewhere(String),
     /// Our own fault.
     #[error("{0}")]
     Internal(String),
@@ -151,6 +154,7 @@ impl ApiError {
                 Some("restore a backup, or mend the row that is named here"),
             ),
             Self::Store(_) => unavailable(),
+            Self::Elsewhere(_) => (S::BAD_GATEWAY, "elsewhere", "Another service failed", None),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal", "The server failed", None),
         }
     }

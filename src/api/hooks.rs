@@ -32,7 +32,8 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Some(source) = state.sources.get(&name) else {
+    let rulebook = state.rulebook();
+    let Some(source) = rulebook.sources.get(&name) else {
         return ApiError::not_found("source", name).into_response();
     };
     let received = take_in(&state, &name, source, &headers, body).await;

@@ -42,7 +42,7 @@ pub(super) async fn status(
     let mut warnings = Vec::new();
     if limited_to.is_none() {
         let concerns = snapshot.as_ref().map(concerns).unwrap_or_default();
-        warnings = [state.warnings.clone(), concerns].concat();
+        warnings = [state.config_warnings(), concerns].concat();
     }
     let server_state = views.state();
     let instance = super::instances::standing(&state);

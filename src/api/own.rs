@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::access::Caller;
 use super::error::ApiError;
-use super::state::{AppState, Shared};
+use super::state::{AppState, Rulebook, Shared};
 use crate::dispatch::{RunnerSnapshot, Scheduler};
 use crate::model::{
     DeliveryId, Job, JobId, PoolId, Record, RunnerId, TenantId, Workload, WorkloadId,
@@ -17,18 +17,20 @@ use crate::store::{DeliveryDetail, StoreError};
 /// Workloads whose tenant one stream remembers; with more it forgets all and asks again.
 const WORKLOADS_KEPT_MAX: usize = 10_000;
 
+impl Rulebook {
+    /// Whether a caller may know of a trigger: its own, and those that work for everybody.
+    pub(super) fn knows_trigger(&self, limited_to: Option<TenantId>, trigger: &str) -> bool {
+        let Some(tenant) = limited_to else { return true };
+        self.trigger_tenants.get(trigger).is_none_or(|own| *own == tenant)
+    }
+}
+
 impl Shared {
     /// Whether a caller sees the runners of a pool: its own, and those that all tenants share.
     pub(super) fn sees_pool(&self, limited_to: Option<TenantId>, pool: PoolId) -> bool {
         let Some(tenant) = limited_to else { return true };
         // Of a pool that nobody knows nobody is told.
         self.pool_tenants.get(&pool).is_some_and(|own| own.is_none_or(|own| own == tenant))
-    }
-
-    /// Whether a caller may know of a trigger: its own, and those that work for everybody.
-    pub(super) fn knows_trigger(&self, limited_to: Option<TenantId>, trigger: &str) -> bool {
-        let Some(tenant) = limited_to else { return true };
-        self.trigger_tenants.get(trigger).is_none_or(|own| *own == tenant)
     }
 
     /// The committed row of a job that the caller sees.
@@ -79,8 +81,8 @@ impl Shared {
         let row = self.store.delivery(id).await?;
         let mut row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
         caller.must_see(row.head.tenant_id, "delivery", id)?;
-        let limited_to = caller.limited_to();
-        row.head.verdicts.retain(|verdict| self.knows_trigger(limited_to, &verdict.trigger));
+        let (limited_to, rulebook) = (caller.limited_to(), self.rulebook());
+        row.head.verdicts.retain(|verdict| rulebook.knows_trigger(limited_to, &verdict.trigger));
         Ok(row)
     }
 

@@ -142,18 +142,19 @@ impl Shared {
     }
 
     fn trigger(&self, caller: &Caller, name: &str, to: Use) -> Result<PauseScope, ApiError> {
-        let mut names = self.rules.trigger_names();
+        let rulebook = self.rulebook();
+        let mut names = rulebook.rules.trigger_names();
         let is_known = names.any(|known| known == name);
         let may = match caller.limited_to() {
             None => is_known || to == Use::Lift,
-            Some(_) => is_known && self.knows_trigger(caller.limited_to(), name),
+            Some(_) => is_known && rulebook.knows_trigger(caller.limited_to(), name),
         };
         if !may {
-            let seen = self.rules.trigger_names();
-            let seen = seen.filter(|name| self.knows_trigger(caller.limited_to(), name));
+            let seen = rulebook.rules.trigger_names();
+            let seen = seen.filter(|name| rulebook.knows_trigger(caller.limited_to(), name));
             return Err(ApiError::unknown("trigger", name, seen));
         }
-        if caller.limited_to().is_some() && !self.trigger_tenants.contains_key(name) {
+        if caller.limited_to().is_some() && !rulebook.trigger_tenants.contains_key(name) {
             return Err(ApiError::Forbidden("triggers that work for all tenants"));
         }
         Ok(PauseScope::Trigger(name.into()))
@@ -167,8 +168,9 @@ impl Shared {
             PauseScope::Pool(id) => self.sees_pool(limited_to, *id),
             PauseScope::Tenant(id) => caller.sees(*id),
             PauseScope::Trigger(name) if limited_to.is_some() => {
-                let is_known = self.rules.trigger_names().any(|known| known == &**name);
-                is_known && self.knows_trigger(limited_to, name)
+                let rulebook = self.rulebook();
+                let is_known = rulebook.rules.trigger_names().any(|known| known == &**name);
+                is_known && rulebook.knows_trigger(limited_to, name)
             }
             PauseScope::Trigger(_) => true,
         }

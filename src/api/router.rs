@@ -19,8 +19,8 @@ use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
     advice, batch, callbacks, deliveries, executors, hooks, instances, jobs, learned, leases, logs,
-    metrics, overview, pauses, pools, records, report, resources, retention, routing, runners,
-    stream, why, work, workloads,
+    metrics, overview, pauses, pools, records, replay, report, resources, retention, routing,
+    runners, sources, stream, why, work, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -48,7 +48,9 @@ fn api() -> Routes {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))
         .route("/deliveries/{id}/body", get(deliveries::body))
-        .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/deliveries/{id}/replay", post(replay::replay))
+        .route("/deliveries/{id}/evaluation", get(replay::evaluation))
+        .route("/sources/{name}/backfill", post(sources::backfill))
         .route("/workflows/{name}/run", post(deliveries::run))
         .route("/workloads", get(workloads::list).merge(post(workloads::submit)))
         .route("/workloads/batch", post(batch::submit))

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::AccessRules;
 use super::forward::Forwarder;
+use crate::backfill::Backfill;
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SchedulerConfig};
 use crate::driver::Handle;
@@ -41,6 +42,22 @@ pub struct Source {
 /// fault there.
 pub type EvaluateProbe = Arc<dyn Fn(&Event) + Send + Sync>;
 
+/// What the configuration says of events and callers. It can change while the server runs.
+pub struct Rulebook {
+    /// Triggers and workflows.
+    pub rules: Rules,
+    /// Sources by name.
+    pub sources: HashMap<String, Source>,
+    /// How sources are asked for what never arrived, by their names.
+    pub backfills: BTreeMap<String, Backfill>,
+    /// Who may do what.
+    pub access: AccessRules,
+    /// The tenant of each trigger that names one.
+    pub trigger_tenants: BTreeMap<String, TenantId>,
+    /// What an operator should look at.
+    pub warnings: Vec<String>,
+}
+
 /// Everything that handlers share.
 pub struct Shared {
     /// The way to the driver.
@@ -49,20 +66,16 @@ pub struct Shared {
     pub store: Store,
     /// Job logs.
     pub logs: JobLogs,
-    /// Triggers and workflows.
-    pub rules: Rules,
+    /// What the configuration says of events and callers: see [`Shared::rulebook`].
+    pub rulebook: RwLock<Arc<Rulebook>>,
+    /// Why a changed configuration was not taken over.
+    pub reload_failed: Mutex<Option<String>>,
     /// What people call pools, skills and resources.
     pub catalogue: Arc<Catalogue>,
     /// How jobs are carried out, by their names.
     pub router: Router,
-    /// Sources by name.
-    pub sources: HashMap<String, Source>,
-    /// Who may do what.
-    pub access: AccessRules,
     /// The only tenant of each pool that there is or was; `None` where all share it.
     pub pool_tenants: BTreeMap<PoolId, Option<TenantId>>,
-    /// The tenant of each trigger that names one.
-    pub trigger_tenants: BTreeMap<String, TenantId>,
     /// Times that answers carry.
     pub scheduler: SchedulerConfig,
     /// Sizes that are refused.
@@ -91,8 +104,6 @@ pub struct Shared {
     pub pruner: Arc<Pruner>,
     /// Turns to make a report.
     pub reports: Semaphore,
-    /// What an operator should look at, found at the start.
-    pub warnings: Vec<String>,
     /// Held by the one request for advice that is worked on.
     pub advising: tokio::sync::Mutex<()>,
     /// Cancelled when long answers (streams) are to end.
@@ -116,6 +127,27 @@ impl std::ops::Deref for AppState {
 }
 
 impl Shared {
+    /// What holds now. Whoever decides something by it asks once.
+    pub fn rulebook(&self) -> Arc<Rulebook> {
+        Arc::clone(&self.rulebook.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this holds.
+    pub fn replace_rulebook(&self, rulebook: Rulebook) {
+        *self.rulebook.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rulebook);
+    }
+
+    /// Notes why a changed configuration was not taken over, or that one was.
+    pub fn reload_failed(&self, why: Option<String>) {
+        *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// What an operator should look at in the configuration.
+    pub fn config_warnings(&self) -> Vec<String> {
+        let failed = self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.into_iter().chain(self.rulebook().warnings.iter().cloned()).collect()
+    }
+
     /// A name for the next poll.
     pub fn poll_id(&self) -> PollId {
         PollId(self.next_poll.fetch_add(1, Ordering::Relaxed))

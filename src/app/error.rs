@@ -8,6 +8,17 @@ use crate::log::LogError;
 use crate::store::StoreError;
 use crate::webhook;
 
+/// Why a changed configuration is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Something else has changed.
+    #[error("{} changed too, which a server takes over at its start alone", .0.join(", "))]
+    Restart(Vec<String>),
+    /// It is wrong.
+    #[error(transparent)]
+    Wrong(#[from] AppError),
+}
+
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -38,6 +49,14 @@ pub enum AppError {
     Provisioner {
         /// What pools call it.
         name: Box<str>,
+        /// Why.
+        why: String,
+    },
+    /// A source's forge cannot be asked for what never arrived.
+    #[error("backfill of source `{source_name}`: {why}")]
+    Backfill {
+        /// Which source.
+        source_name: String,
         /// Why.
         why: String,
     },

@@ -46,9 +46,11 @@ fn many(list: &List<DeliveryView>, now_ms: i64) -> String {
             delivery.state.clone(),
             joined(started(&delivery.triggers)),
             age(now_ms, delivery.received_at_ms),
+            // Of the others it is in the detail; a failure is what somebody looks for.
+            delivery.reason.clone().filter(|_| delivery.state == "failed").unwrap_or_default(),
         ]
     });
-    let header = ["DELIVERY", "SOURCE", "EVENT", "STATE", "WORKLOADS", "AGE"];
+    let header = ["DELIVERY", "SOURCE", "EVENT", "STATE", "WORKLOADS", "AGE", "ERROR"];
     page([rows(&header, lines, "no deliveries"), how_to_go_on("deliveries", list)])
 }
 
@@ -68,7 +70,8 @@ fn detail(delivery: &DeliveryView) -> String {
     page([about, verdicts(&delivery.triggers)])
 }
 
-fn kind(delivery: &DeliveryView) -> String {
+/// The event with its action.
+pub(super) fn kind(delivery: &DeliveryView) -> String {
     let action = delivery.action.as_ref().map(|action| format!(" {action}"));
     format!("{}{}", delivery.event, action.unwrap_or_default())
 }
@@ -129,7 +132,7 @@ mod tests {
     fn a_list_shows_what_was_started_and_how_to_go_on() {
         let list = List { items: vec![delivery()], next_before: Some("0007".to_owned()) };
         insta::assert_snapshot!(many(&list, 1_763_712_090_000), @r#"
-        DELIVERY                              SOURCE  EVENT                STATE       WORKLOADS  AGE
+        DELIVERY                              SOURCE  EVENT                STATE       WORKLOADS  AGE  ERROR
         00000000-0000-0000-0000-000000000007  github  pull_request opened  dispatched  12         90s
 
         older: dispatchyard deliveries --before 0007

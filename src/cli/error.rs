@@ -87,6 +87,22 @@ pub enum CliError {
         /// Which, and what they have.
         runners: Vec<String>,
     },
+    /// Some deliveries of many could not be replayed; the table says which, and why.
+    #[error("{refused} of {of} deliveries were not replayed")]
+    NotReplayed {
+        /// How many.
+        refused: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// Some of what never arrived was not asked for again; the table says which, and why.
+    #[error("{failed} of {of} deliveries were not asked for again")]
+    NotAsked {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Something cannot be measured.
     #[error(transparent)]
     Bench(#[from] crate::bench::BenchError),
@@ -126,6 +142,8 @@ impl CliError {
             | Self::Runner(_)
             | Self::Logging(_)
             | Self::Bench(_)
+            | Self::NotReplayed { .. }
+            | Self::NotAsked { .. }
             | Self::Ended
             | Self::Output(_) => return None,
         };
@@ -147,6 +165,8 @@ impl CliError {
             | Self::StreamLost { .. }
             | Self::NotUnderstood { .. }
             | Self::StillBusy { .. }
+            | Self::NotReplayed { .. }
+            | Self::NotAsked { .. }
             | Self::Demo(_)
             | Self::Bench(_)
             | Self::Ended

@@ -22,6 +22,7 @@ mod table;
 mod time;
 
 mod advise;
+mod backfill;
 mod backup;
 mod cancel;
 mod check;
@@ -127,8 +128,10 @@ pub enum Verb {
     /// What was learned of run times
     #[command(subcommand)]
     Model(model::ModelVerb),
-    /// Evaluate a delivery again, as a new one that is marked
+    /// Evaluate deliveries again, as new ones that are marked
     Replay(replay::ReplayArgs),
+    /// Ask a source's forge to send again what never arrived
+    Backfill(backfill::BackfillArgs),
     /// Forget what is older than `[retention]` says, now
     Prune(prune::PruneArgs),
     /// What ended lately, how long it took and what it cost
@@ -215,6 +218,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Groups(args) => groups::run(args, &client, console).await,
         Verb::Model(verb) => model::run(verb, &client, console).await,
         Verb::Replay(args) => replay::run(args, &client, console).await,
+        Verb::Backfill(args) => backfill::run(args, &client, console).await,
         Verb::Prune(args) => prune::run(args, &client, console).await,
         Verb::Report(args) => report::run(args, &client, console).await,
         Verb::Explain(args) => explain::run(args, &client, console).await,

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::console::Console;
 use super::list::joined;
 use super::table::{fields, page, rows};
-use super::time::{ago_or_at, precise, rfc3339};
+use super::time::{moment, precise, rfc3339};
 use crate::api::wire::{ReportFigures, ReportRow, ReportView};
 
 /// About what.
@@ -72,13 +72,6 @@ fn query(args: &ReportArgs, now_ms: i64) -> Result<Vec<(&'static str, String)>, 
     query.extend(until.map(|ms| ("until_ms", ms.to_string())));
     query.extend(args.by.map(|by| ("by", by.as_str().to_owned())));
     Ok(query)
-}
-
-fn moment(argument: &str, text: &str, now_ms: i64) -> Result<i64, CliError> {
-    ago_or_at(text, now_ms).ok_or_else(|| CliError::Usage {
-        message: format!("{argument} `{text}` is neither a span like 7d nor a time"),
-        hint: "write it as 90m, 24h, 7d, or 2026-11-21T08:00:00Z".to_owned(),
-    })
 }
 
 fn table(report: &ReportView) -> String {

@@ -8,6 +8,21 @@ pub(super) struct Signals {
     terminate: Signal,
 }
 
+/// SIGHUP.
+pub(super) struct Hangup(Signal);
+
+impl Hangup {
+    /// From now on the signal is ours.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// The exit code of a process that was told twice to end: 128 and the number of SIGINT, as shells
 /// count.
 const ENDED_AT_ONCE: i32 = 130;

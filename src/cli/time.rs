@@ -1,5 +1,7 @@
 //! Times as people read them.
 
+use super::CliError;
+
 /// RFC 3339 in UTC, to the millisecond: `2026-11-21T08:00:00.5Z`.
 pub(super) fn rfc3339(wall_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(wall_ms)
@@ -37,7 +39,7 @@ pub(super) fn precise(ms: u64) -> String {
 }
 
 /// A moment in the past, written as how long ago it was (`90m`, `24h`, `7d`) or as RFC 3339.
-pub(super) fn ago_or_at(text: &str, now_ms: i64) -> Option<i64> {
+fn ago_or_at(text: &str, now_ms: i64) -> Option<i64> {
     let days = text.strip_suffix('d').filter(|days| days.bytes().all(|b| b.is_ascii_digit()));
     let ago_ms = match days {
         Some(days) => Some(days.parse::<i64>().ok()?.checked_mul(86_400_000)?),
@@ -47,6 +49,17 @@ pub(super) fn ago_or_at(text: &str, now_ms: i64) -> Option<i64> {
         Some(ago_ms) => now_ms.checked_sub(ago_ms),
         None => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
     }
+}
+
+/// The same of an argument.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn moment(argument: &str, text: &str, now_ms: i64) -> Result<i64, CliError> {
+    ago_or_at(text, now_ms).ok_or_else(|| CliError::Usage {
+        message: format!("{argument} `{text}` is neither a span like 7d nor a time"),
+        hint: "write it as 90m, 24h, 7d, or 2026-11-21T08:00:00Z".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The configuration as it is in force, each key with who set it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -10,6 +10,20 @@ use super::section::Section;
 use super::{Config, Origin, keys};
 
 impl Config {
+    /// The sections in which this differs from what it was, but for those about events and callers: sources,
+    /// triggers and `[access]`.
+    pub fn sections_changed_since(&self, before: &Self) -> Vec<String> {
+        let table = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
+        let (now, before) = (table(self), table(before));
+        let names: BTreeSet<_> = now.keys().chain(before.keys()).collect();
+        let others =
+            names.into_iter().filter(|name| !["source", "access"].contains(&name.as_str()));
+        others
+            .filter(|name| now.get(*name) != before.get(*name))
+            .map(|name| format!("[{name}]"))
+            .collect()
+    }
+
     /// Every key with its value as TOML; those that are not at their default say who set them.
     ///
     /// Secrets are references here as everywhere. The result is itself a valid configuration,

@@ -12,6 +12,7 @@
 //! [`Config::load_secrets`], so that a file can be checked where the secrets are not), reloading.
 
 mod access;
+mod backfill;
 mod database;
 mod document;
 mod effective;
@@ -52,6 +53,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
+pub use backfill::BackfillConfig;
 pub use database::{DatabaseConfig, DatabaseUrl};
 pub use error::{ConfigError, ConfigErrors};
 pub use executor::{

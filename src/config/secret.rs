@@ -78,6 +78,8 @@ pub struct Secrets {
     pub tokens: BTreeMap<String, Vec<Secret>>,
     /// Secrets of the sources, by their names; a source without any is not in it.
     pub sources: BTreeMap<String, Vec<Secret>>,
+    /// What is shown to forges that are asked for deliveries again, by the names of the sources.
+    pub backfills: BTreeMap<String, Secret>,
     /// What executors show their backends, by their names; one without any is not in it.
     pub executors: BTreeMap<String, Secret>,
     /// What provisioners show their backends, by their names; one without any is not in it.
@@ -109,6 +111,13 @@ impl Config {
             let key = format!("source.{}.secrets", source.name);
             sources.insert(source.name.clone(), loading.all(&key, &source.secrets));
         }
+        let mut backfills = BTreeMap::new();
+        for source in &self.sources {
+            let token = source.backfill.as_ref().and_then(|backfill| {
+                loading.one(&format!("source.{}.backfill.token", source.name), &backfill.token)
+            });
+            backfills.extend(token.map(|token| (source.name.clone(), token)));
+        }
         let mut executors = BTreeMap::new();
         for executor in &self.executors {
             let key = format!("executor.{}.auth", executor.name);
@@ -128,6 +137,7 @@ impl Config {
             runner_tokens,
             tokens,
             sources,
+            backfills,
             executors,
             provisioners,
             warnings,

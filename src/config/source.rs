@@ -4,6 +4,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::backfill::BackfillConfig;
 use super::name;
 use super::secret::{self, SecretRef};
 
@@ -31,6 +32,9 @@ pub struct SourceConfig {
     /// say. Default `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Spanned<String>>,
+    /// `backfill`: how deliveries that never arrived are asked for again. Default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<BackfillConfig>,
 }
 
 /// Which provider sends.

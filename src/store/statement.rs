@@ -85,6 +85,7 @@ statements! { SINGLE:
     CLASS_SELECT = "class_select";
     DATABASE_EXTENT_LOAD = "database_extent_load" two;
     DELIVERY_BODY = "delivery_body";
+    DELIVERY_EXTERNAL_IDS = "delivery_external_ids";
     DELIVERY_BODY_FILES = "delivery_body_files" two;
     DELIVERY_LIST = "delivery_list";
     DELIVERY_LIST_BY_STATE = "delivery_list_by_state";

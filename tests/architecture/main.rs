@@ -38,12 +38,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The rows of logs on PostgreSQL; all that it decides is its own.
     ("log", &["store"]),
     ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
+    ("backfill", &["webhook", "store", "clock"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "executor::router", "store", "driver", "log", "clock", "telemetry", "config",
-        "retention",
+        "retention", "backfill",
     ]),
     ("agent_runner", &["api::wire", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -53,7 +54,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "api",
+        "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill",
+        "api",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];
@@ -119,7 +121,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("axum", &["api", "app"]),
-    ("reqwest", &["agent_runner", "cli", "app", "api", "executor"]),
+    ("reqwest", &["agent_runner", "cli", "app", "api", "executor", "backfill"]),
     ("clap", &["cli", "main"]),
 ];
 

@@ -9,6 +9,7 @@
 mod access;
 mod acting;
 mod asking;
+mod backfill;
 mod batches;
 mod bench;
 mod cancelled;
@@ -39,6 +40,8 @@ mod observing;
 mod partitions;
 mod polls;
 mod push_figures;
+mod reload;
+mod replays;
 mod report;
 mod retention;
 mod roles;

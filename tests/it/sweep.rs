@@ -23,6 +23,10 @@ tenant = "acme"
 tenant = "globex"
 [resources.printer]
 units = 1
+[[source]]
+name = "acme-hook"
+tenant = "acme"
+insecure = true
 "#;
 
 /// A role, and the tenant that it is limited to.
@@ -61,7 +65,9 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
             | "/resources" | "/groups" | "/model" | "/routes" | "/executors" | "/pools"),
         ) => (path.to_owned(), None),
-        ("GET", "/deliveries/{id}" | "/deliveries/{id}/body") => (fill(route, delivery), None),
+        ("GET", "/deliveries/{id}" | "/deliveries/{id}/body" | "/deliveries/{id}/evaluation") => {
+            (fill(route, delivery), None)
+        }
         ("GET", "/workloads/{id}") => (fill(route, workload), None),
         ("GET", "/jobs/{id}" | "/jobs/{id}/explain" | "/jobs/{id}/logs" | "/jobs/{id}/records") => {
             (fill(route, job_id), None)
@@ -106,6 +112,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             (fill(route, &"acme-pool"), Some(json!({ "cordoned": false })))
         }
         ("POST", "/executors/{name}/reset") => (fill(route, &"cloud"), None),
+        ("POST", "/sources/{name}/backfill") => (fill(route, &"acme-hook"), None),
         ("POST", path @ ("/model/train" | "/model/reset" | "/prune")) => (path.to_owned(), None),
         ("POST", "/runners/register") => (route.path.into(), Some(registration("new", &["z"], 1))),
         ("POST", "/runners/poll") => {
@@ -151,6 +158,7 @@ fn is_about_a_thing(route: &Listed) -> bool {
     let is_change = route.method != Method::GET;
     route.path.contains("{id}")
         || route.path.starts_with("/pools/{name}")
+        || route.path.starts_with("/sources/{name}")
         || (is_change && route.path.starts_with("/pauses"))
 }
 

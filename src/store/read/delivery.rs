@@ -1,16 +1,27 @@
 //! Deliveries: heads for lists, the rest of one, and its bytes alone.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::DeliveryPage;
 use crate::model::{Body, DeliveryId};
 use crate::store::Store;
+use crate::store::columns::Columns;
 use crate::store::error::StoreError;
 use crate::store::rows::delivery::{self as rows, DeliveryDetail, DeliveryHead};
 use crate::store::statement as sql;
 
 /// Sorts after every UUID.
 const AFTER_ALL_IDS: &str = "~";
+/// How many ids are read at once.
+const EXTERNAL_IDS_AT_ONCE: i64 = 10_000;
+
+/// Sorts before every id that was made at that time or later: ids begin with their time (RFC 9562, version 7).
+fn first_id_at(wall_ms: i64) -> String {
+    let hex = format!("{:012x}", wall_ms.clamp(0, (1 << 48) - 1));
+    format!("{}-{}", &hex[..8], &hex[8..])
+}
 
 impl Store {
     /// A page of deliveries, newest first.
@@ -50,6 +61,37 @@ impl Store {
         row.as_ref().map(rows::read_detail).transpose()
     }
 
+    /// The provider's ids of all deliveries that a source sent since then, wall milliseconds.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn external_ids_since(
+        &self,
+        source: &str,
+        since_ms: i64,
+    ) -> Result<HashSet<Box<str>>, StoreError> {
+        let first = first_id_at(since_ms);
+        let mut before = AFTER_ALL_IDS.to_owned();
+        let mut found = HashSet::new();
+        loop {
+            let mut reader = self.reader().await?;
+            let rows = reader
+                .all(sql::DELIVERY_EXTERNAL_IDS, |to| {
+                    to.text(&*first).text(&*before).text(source).int(EXTERNAL_IDS_AT_ONCE)
+                })
+                .await?;
+            drop(reader);
+            for row in &rows {
+                let mut columns = Columns::new("delivery", row);
+                before = columns.text("id")?.into();
+                found.insert(columns.text("external_id")?);
+            }
+            if (rows.len() as i64) < EXTERNAL_IDS_AT_ONCE {
+                return Ok(found);
+            }
+        }
+    }
+
     /// The body of a delivery, byte for byte, from its row or its file; `None` when there is no such
     /// delivery, or when its body was pruned.
     ///
@@ -64,5 +106,24 @@ impl Store {
             Some(Body::Inline(bytes)) => Ok(Some(bytes)),
             Some(Body::Spilled { file, .. }) => self.read_body(&file).await.map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_by_their_time() {
+        let id = |wall_ms: i64, random: u8| {
+            let wall_ms = u64::try_from(wall_ms).unwrap();
+            uuid::Builder::from_unix_timestamp_millis(wall_ms, &[random; 10])
+                .into_uuid()
+                .to_string()
+        };
+        let at = 1_763_712_000_000;
+        assert!(first_id_at(at) <= id(at, 0));
+        assert!(first_id_at(at + 1) > id(at, 255));
+        assert!(first_id_at(-5) <= id(0, 0));
     }
 }
