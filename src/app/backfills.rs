@@ -27,6 +27,7 @@ pub(super) fn backfills(
         let (Some(backfill), Some(token)) = (&source.backfill, secrets.backfills.get(name)) else {
             continue;
         };
+        let backfill = backfill.get_ref();
         let wrong = |why: String| AppError::Backfill { source_name: name.clone(), why };
         let options = BackfillOptions {
             api_url: backfill

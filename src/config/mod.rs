@@ -74,7 +74,7 @@ pub use route::RouteConfig;
 pub use scheduler::SchedulerConfig;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
-pub use source::{SourceConfig, SourceKind};
+pub use source::{EncodingName, HeaderText, Pointer, SourceConfig, SourceMapConfig, ToleranceS};
 pub use tenant::TenantConfig;
 pub use warm::WarmConfig;
 pub use weights::WeightsConfig;

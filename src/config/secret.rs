@@ -114,7 +114,10 @@ impl Config {
         let mut backfills = BTreeMap::new();
         for source in &self.sources {
             let token = source.backfill.as_ref().and_then(|backfill| {
-                loading.one(&format!("source.{}.backfill.token", source.name), &backfill.token)
+                loading.one(
+                    &format!("source.{}.backfill.token", source.name),
+                    &backfill.get_ref().token,
+                )
             });
             backfills.extend(token.map(|token| (source.name.clone(), token)));
         }
