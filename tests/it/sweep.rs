@@ -105,6 +105,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("PATCH", "/pools/{name}") => {
             (fill(route, &"acme-pool"), Some(json!({ "cordoned": false })))
         }
+        ("POST", "/pools/{name}/reset") => (fill(route, &"acme-pool"), None),
         ("POST", "/executors/{name}/reset") => (fill(route, &"cloud"), None),
         ("POST", path @ ("/model/train" | "/model/reset" | "/prune")) => (path.to_owned(), None),
         ("POST", "/runners/register") => (route.path.into(), Some(registration("new", &["z"], 1))),
