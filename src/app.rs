@@ -132,7 +132,7 @@ impl App {
         let pools: BTreeMap<_, _> = pools.chain(made.executors.clone()).collect();
         settings.executors = pools.keys().cloned().collect();
         settings.router = executors::router(&config, options.routing, catalogue, pools)?;
-        settings.fleets = made.settings;
+        settings.fleets = made.settings();
         let pool_tenants = settings.pools.iter().map(|(id, pool)| (*id, pool.tenant_id)).collect();
         let catalogue = Arc::new(settings.catalogue.clone());
         let router = settings.router.clone();

@@ -8,6 +8,7 @@
 //!   event.json, payload, needs.json, output, steps/   handed to steps by their paths
 //!   workspace/     where steps run
 //! warm/<resource>-<unit>/   where they run instead, when the job holds a unit whose workspace is kept
+//! warm/<resource>-<unit>.lock   held (flock) by the attempt that uses it
 //! ```
 
 use std::io::{self, Write as _};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::JobId;
 
 use super::procfs::{self, Process};
+use super::workspace_lock::WorkspaceLock;
 
 /// The environment variable that marks every process of an attempt.
 pub(super) const MARKER: &str = "DISPATCHYARD_ATTEMPT";
@@ -41,6 +43,7 @@ pub(super) struct AttemptFolder {
     path: PathBuf,
     key: String,
     workspace: PathBuf,
+    is_kept: bool,
 }
 
 impl AttemptFolder {
@@ -54,8 +57,9 @@ impl AttemptFolder {
     ) -> io::Result<Self> {
         let path = jobs.join(format!("{job}-{attempt}"));
         remove(&path).await?;
+        let is_kept = kept.is_some();
         let workspace = kept.unwrap_or_else(|| path.join("workspace"));
-        let folder = Self { path, key, workspace };
+        let folder = Self { path, key, workspace, is_kept };
         let mut private = std::fs::DirBuilder::new();
         private.mode(0o700).create(&folder.path)?;
         // Before anything is spawned: the marker finds even what the groups do not name yet.
@@ -74,6 +78,11 @@ impl AttemptFolder {
     /// Where steps run.
     pub(super) fn workspace(&self) -> PathBuf {
         self.workspace.clone()
+    }
+
+    /// The lock of the workspace, if that is one which is kept and others may use.
+    pub(super) fn workspace_lock(&self) -> Option<PathBuf> {
+        self.is_kept.then(|| WorkspaceLock::path(&self.workspace))
     }
 
     /// A file of the attempt, outside the workspace.

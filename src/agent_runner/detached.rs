@@ -1,15 +1,21 @@
 //! Runners as processes of their own: they outlive whoever started them, and are found again by their folder.
 //!
 //! ```text
+//! NAME/lock           held (flock) as long as the process lives: it is its standard input, empty
 //! NAME/process.json   which process it is: pid, start time, boot of the machine
-//! NAME/runner.log     what it says
+//! NAME/runner.log     what it says; what was longer than 8 MiB is in runner.log.1
 //! NAME/work/          its work folder
 //! ```
+//!
+//! The lock is taken before the process is started and handed down to it, so there is no moment in which it
+//! runs and nothing says so. Whoever starts it may end before its pid is noted: then the process is found as
+//! the one whose standard input is the lock. Steps have another one.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -25,6 +31,12 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// What the names of folders begin with whose runners have ended, and which could not be removed.
 const ASIDE: &str = ".left-";
+/// How long a process that was killed may take to be gone, at the least.
+const KILLED_WAIT: Duration = Duration::from_secs(5);
+/// How often a lock is tried: somebody may have it for a moment, who only looks whether it is held.
+const LOCK_TRIES_MAX: u32 = 50;
+/// How long a log may become before it is begun anew.
+const LOG_BYTES_MAX: u64 = 8 << 20;
 /// How much of the end of what a runner wrote is looked at.
 const WORDS_BYTES_MAX: u64 = 4_096;
 
@@ -40,6 +52,15 @@ struct ProcessNote {
     pid: i32,
     start_ticks: u64,
     machine_boot: String,
+}
+
+impl ProcessNote {
+    /// The process, if it is still there.
+    fn process(&self) -> Option<Process> {
+        let found = Process::find(self.pid).filter(|process| !process.dead)?;
+        (found.start_ticks == self.start_ticks && self.machine_boot == procfs::machine_boot())
+            .then_some(found)
+    }
 }
 
 impl DetachedRunner {
@@ -58,7 +79,7 @@ impl DetachedRunner {
     ///
     /// # Errors
     /// The folder cannot be made, or the program cannot be started.
-    pub fn start(
+    pub async fn start(
         &self,
         program: &Path,
         arguments: &[String],
@@ -68,39 +89,108 @@ impl DetachedRunner {
             return Ok(());
         }
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let mut log = std::fs::OpenOptions::new();
+        let Some(lock) = self.lock().await? else { return Ok(()) };
+        self.bound_log()?;
+        // A note of an earlier one would say that this one is dead.
+        match std::fs::remove_file(self.folder.join("process.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut log = OpenOptions::new();
         let log = log.create(true).append(true).open(self.folder.join("runner.log"))?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(lock)
             .stdout(log.try_clone()?)
             .stderr(log)
             // Of its own, so that what is sent to the server's group does not reach it.
             .process_group(0);
         let mut child = command.spawn()?;
+        // It has the lock as well, and the process is to be the only one that does.
+        drop(command);
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let process = pid.and_then(Process::find);
         // While the server lives it is the parent, and takes notice of its end.
         tokio::spawn(async move { child.wait().await });
-        let Some(Process { pid, start_ticks, .. }) = process else { return Ok(()) };
+        match process {
+            Some(process) => self.note(process),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes which process it is.
+    fn note(&self, Process { pid, start_ticks, .. }: Process) -> io::Result<()> {
         let note = ProcessNote { pid, start_ticks, machine_boot: procfs::machine_boot() };
         let draft = self.folder.join("process.new");
         std::fs::write(&draft, serde_json::to_vec(&note)?)?;
         std::fs::rename(draft, self.folder.join("process.json"))
     }
 
-    /// Whether its process runs.
+    /// Takes the lock; `None` when somebody has it who keeps it.
+    async fn lock(&self) -> io::Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let lock = options.open(self.folder.join("lock"))?;
+        for _ in 0..LOCK_TRIES_MAX {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Some(lock)),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the lock is held.
+    fn is_locked(&self) -> bool {
+        let Ok(lock) = File::open(self.folder.join("lock")) else { return false };
+        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Whether its process runs, or is about to.
     pub fn is_alive(&self) -> bool {
-        self.process().is_some()
+        match self.noted() {
+            Some(note) => note.process().is_some(),
+            None => self.is_locked(),
+        }
+    }
+
+    /// Keeps its log within bounds: the end of one that is longer than 8 MiB becomes `runner.log.1`, and it is
+    /// begun anew. Its process goes on writing to the same file; what it writes in that moment may be lost.
+    ///
+    /// # Errors
+    /// The files cannot be written. Without a log there is nothing to do.
+    pub fn bound_log(&self) -> io::Result<()> {
+        self.bound_log_to(LOG_BYTES_MAX)
+    }
+
+    fn bound_log_to(&self, bytes_max: u64) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut log = match options.read(true).write(true).open(self.folder.join("runner.log")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            log => log?,
+        };
+        let bytes = log.metadata()?.len();
+        if bytes <= bytes_max {
+            return Ok(());
+        }
+        log.seek(SeekFrom::Start(bytes - bytes_max))?;
+        let mut old = File::create(self.folder.join("runner.log.1"))?;
+        io::copy(&mut (&mut log).take(bytes_max), &mut old)?;
+        log.set_len(0)
     }
 
     /// The last line that it wrote, shortened.
     pub fn last_words(&self) -> Option<String> {
+        self.last_words_in("runner.log").or_else(|| self.last_words_in("runner.log.1"))
+    }
+
+    fn last_words_in(&self, name: &str) -> Option<String> {
         const CHARS_MAX: usize = 300;
-        let mut log = std::fs::File::open(self.folder.join("runner.log")).ok()?;
+        let mut log = File::open(self.folder.join(name)).ok()?;
         let bytes = log.metadata().ok()?.len();
         log.seek(SeekFrom::Start(bytes.saturating_sub(WORDS_BYTES_MAX))).ok()?;
         let mut text = Vec::new();
@@ -110,25 +200,59 @@ impl DetachedRunner {
         Some(line.chars().take(CHARS_MAX).collect())
     }
 
-    /// Its process, if that runs.
-    fn process(&self) -> Option<Process> {
+    fn noted(&self) -> Option<ProcessNote> {
         let text = std::fs::read(self.folder.join("process.json")).ok()?;
-        let note: ProcessNote = serde_json::from_slice(&text).ok()?;
-        let found = Process::find(note.pid).filter(|process| !process.dead)?;
-        (found.start_ticks == note.start_ticks && note.machine_boot == procfs::machine_boot())
-            .then_some(found)
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Its process, if that runs; noted now, if it was not.
+    fn process(&self) -> Option<Process> {
+        match self.noted() {
+            Some(note) => note.process(),
+            None if self.is_locked() => {
+                let holder = self.holder()?;
+                if let Err(error) = self.note(holder) {
+                    tracing::warn!(%error, "a runner's process cannot be noted");
+                }
+                Some(holder)
+            }
+            None => None,
+        }
+    }
+
+    /// Whose standard input is the lock. The leader of a group first: it is what was started, and not what
+    /// that has started.
+    fn holder(&self) -> Option<Process> {
+        let lock = std::fs::metadata(self.folder.join("lock")).ok()?;
+        let mut holders = Process::all_alive();
+        holders.retain(|process| {
+            std::fs::metadata(format!("/proc/{}/fd/0", process.pid))
+                .is_ok_and(|input| (input.dev(), input.ino()) == (lock.dev(), lock.ino()))
+        });
+        let leader = holders.iter().find(|it| it.pid == it.group);
+        leader.or(holders.first()).copied()
     }
 
     /// Ends it: it is told to leave, to leave at once, and killed, with `grace` after each; then what its
     /// jobs left is killed too, and the folder removed. One that is not there is no error.
     ///
     /// # Errors
-    /// The folder can neither be removed nor be put aside.
+    /// It does not end, or the folder can neither be removed nor be put aside.
     pub async fn end(&self, grace: Duration) -> io::Result<()> {
-        for signal in [Signal::TERM, Signal::TERM, Signal::KILL] {
-            if !self.signal(signal) || self.ended_within(grace).await {
+        let killed_grace = grace.max(KILLED_WAIT);
+        for (signal, grace) in
+            [(Signal::TERM, grace), (Signal::TERM, grace), (Signal::KILL, killed_grace)]
+        {
+            if !self.is_alive() {
                 break;
             }
+            self.signal(signal);
+            if self.ended_within(grace).await {
+                break;
+            }
+        }
+        if self.is_alive() {
+            return Err(io::Error::other("its process does not end"));
         }
         leftovers::clean(&self.work_dir().join("jobs"), false).await;
         let Err(error) = remove(&self.folder).await else { return Ok(()) };
@@ -144,16 +268,15 @@ impl DetachedRunner {
         name.starts_with(ASIDE)
     }
 
-    /// Sends a signal to its process and no other; whether there was one.
-    fn signal(&self, signal: Signal) -> bool {
-        let Some(process) = self.process() else { return false };
-        let Some(pid) = Pid::from_raw(process.pid) else { return false };
-        let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
-            return false;
-        };
+    /// Sends a signal to its process, if that is found, and to no other.
+    fn signal(&self, signal: Signal) {
+        let Some(process) = self.process() else { return };
+        let Some(pid) = Pid::from_raw(process.pid) else { return };
+        let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
         // The handle is fixed now: if the process is still that one, so is the handle.
-        self.process() == Some(process)
-            && rustix::process::pidfd_send_signal(handle, signal).is_ok()
+        if self.process() == Some(process) {
+            let _ = rustix::process::pidfd_send_signal(handle, signal);
+        }
     }
 
     async fn ended_within(&self, grace: Duration) -> bool {
@@ -174,27 +297,87 @@ mod tests {
         ["-c".to_owned(), text.to_owned()]
     }
 
+    /// What it has said, once that is something.
+    async fn said(runner: &DetachedRunner) -> String {
+        loop {
+            let text = std::fs::read_to_string(runner.folder.join("runner.log")).expect("a log");
+            if !text.is_empty() {
+                return text;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn it_is_found_by_its_folder_started_once_and_ended() {
         let folder = tempfile::tempdir().expect("tempdir");
         let runner = DetachedRunner::at(folder.path().join("one"));
-        let start = || {
+        let start = async || {
             let marker = ("MARK".to_owned(), "clean".into());
             let wait = script("echo $MARK $HOME >&2; exec sleep 600");
-            runner.start(Path::new("/bin/sh"), &wait, [marker]).expect("it starts");
+            runner.start(Path::new("/bin/sh"), &wait, [marker]).await.expect("it starts");
         };
-        start();
+        start().await;
         let first = runner.process().expect("it runs");
-        start();
+        start().await;
         assert_eq!(DetachedRunner::at(folder.path().join("one")).process(), Some(first));
-        let log = folder.path().join("one/runner.log");
-        while std::fs::read_to_string(&log).expect("a log").is_empty() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(std::fs::read_to_string(&log).expect("a log"), "clean\n", "once, with no HOME");
+        assert_eq!(said(&runner).await, "clean\n", "once, with no HOME");
         runner.end(Duration::from_secs(5)).await.expect("ended");
         assert!(!runner.is_alive() && !folder.path().join("one").exists());
         runner.end(Duration::ZERO).await.expect("one that is not there is no error");
+    }
+
+    /// The server is killed right after the start.
+    #[tokio::test]
+    async fn one_that_was_not_noted_is_neither_doubled_nor_left_behind() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let runner = DetachedRunner::at(folder.path().join("one"));
+        let wait = script("echo up; exec sleep 600");
+        runner.start(Path::new("/bin/sh"), &wait, []).await.expect("it starts");
+        let first = runner.process().expect("it runs");
+        std::fs::remove_file(folder.path().join("one/process.json")).expect("it was noted");
+        let next = DetachedRunner::at(folder.path().join("one"));
+        assert!(next.is_alive());
+        assert_eq!(next.process(), Some(first));
+        next.start(Path::new("/bin/sh"), &wait, []).await.expect("it is there");
+        assert_eq!(said(&runner).await, "up\n", "once");
+        next.end(Duration::from_millis(50)).await.expect("ended");
+        assert!(Process::find(first.pid).is_none_or(|it| it.dead || it != first));
+        assert!(!folder.path().join("one").exists());
+    }
+
+    #[tokio::test]
+    async fn a_folder_whose_process_never_came_is_that_of_none() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let runner = DetachedRunner::at(folder.path().join("one"));
+        let missing = runner.start(Path::new("/no/such/program"), &[], []).await;
+        assert!(missing.is_err() && folder.path().join("one/lock").exists());
+        assert!(!runner.is_alive());
+        runner.end(Duration::ZERO).await.expect("nothing to end");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_too_long_is_begun_anew_and_its_process_goes_on_with_it() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let runner = DetachedRunner::at(folder.path().join("one"));
+        runner.bound_log_to(4).expect("there is none");
+        let gate = folder.path().join("gate");
+        let text = format!(
+            "echo one; while ! test -e {}; do sleep 0.01; done; echo two; \
+             exec sleep 600",
+            gate.display()
+        );
+        runner.start(Path::new("/bin/sh"), &script(&text), []).await.expect("it starts");
+        assert_eq!(said(&runner).await, "one\n");
+        runner.bound_log_to(4).expect("it is no longer than that");
+        assert_eq!(runner.last_words().as_deref(), Some("one"));
+        runner.bound_log_to(3).expect("put aside");
+        let old = std::fs::read_to_string(folder.path().join("one/runner.log.1"));
+        assert_eq!(old.expect("its end"), "ne\n");
+        assert_eq!(runner.last_words().as_deref(), Some("ne"));
+        std::fs::write(&gate, "").expect("written");
+        assert_eq!(said(&runner).await, "two\n");
+        runner.end(Duration::from_secs(5)).await.expect("ended");
     }
 
     #[tokio::test]
@@ -202,11 +385,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("tempdir");
         let runner = DetachedRunner::at(folder.path().join("deaf"));
         let deaf = script("trap '' TERM; echo deaf; while :; do sleep 0.05; done");
-        runner.start(Path::new("/bin/sh"), &deaf, []).expect("it starts");
-        let log = folder.path().join("deaf/runner.log");
-        while std::fs::read_to_string(&log).expect("a log").is_empty() {
-            tokio::task::yield_now().await;
-        }
+        runner.start(Path::new("/bin/sh"), &deaf, []).await.expect("it starts");
+        said(&runner).await;
         runner.end(Duration::from_millis(50)).await.expect("ended");
         assert!(!runner.is_alive());
     }

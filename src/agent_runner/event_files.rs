@@ -1,7 +1,7 @@
 //! The files that a step gets beside its environment: the event, its raw payload, its needs.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -18,6 +18,8 @@ use super::shared::Shared;
 pub(super) enum PrepareError {
     #[error("the attempt's folder cannot be used: {0}")]
     Folder(#[from] io::Error),
+    #[error("another runner still uses the workspace `{}` after {wait_ms} ms", path.display())]
+    WorkspaceTaken { path: PathBuf, wait_ms: u64 },
     #[error("the event's payload cannot be fetched: {0}")]
     Payload(#[from] CallError),
 }

@@ -27,6 +27,7 @@ use super::shared::Shared;
 use super::spool::Spool;
 use super::step::{Steps, WorkEnd, millis};
 use super::table::{Membership, Order, ordered};
+use super::workspace_lock::WorkspaceLock;
 
 /// The attempt and its place in the table, which it leaves last of all.
 pub(super) struct Attempt {
@@ -175,19 +176,24 @@ impl Attempt {
         let mut deadline = Box::pin(tokio::time::sleep(millis(self.job.timeout_ms)));
         let mut own = environment::job_values(&self.job, context, &self.shared.options.name);
         own.insert(MARKER.to_owned(), folder.key().into());
+        let prepare = async {
+            let lock = self.take_workspace(folder, spool).await?;
+            event_files::write(&self.shared, &self.held, context, folder, &mut own).await?;
+            Ok(lock)
+        };
         let prepared = tokio::select! {
-            prepared = event_files::write(&self.shared, &self.held, context, folder, &mut own) => {
-                prepared
-            }
+            prepared = prepare => prepared,
             order = ordered(&mut orders, Order::Cancel) => return stopped(order, cancelled()),
             () = &mut deadline => {
                 let error = "the job's time was over before its first step".to_owned();
                 return End::Finished(timed_out(error));
             }
         };
-        if let Err(error) = prepared {
-            return self.cannot_prepare(&error);
-        }
+        // Until nothing of it runs any more.
+        let _workspace = match prepared {
+            Ok(lock) => lock,
+            Err(error) => return self.cannot_prepare(&error),
+        };
         let mut base = environment::inherited(|name| std::env::var_os(name));
         self.add_secrets(context, &mut base, spool).await;
         for name in environment::overlay(&mut base, &context.env) {
@@ -205,6 +211,25 @@ impl Attempt {
             pump.end().await;
         }
         self.result(end, folder, spool).await
+    }
+
+    /// Has a workspace that is kept to itself: an attempt whose lease was lost may still be stopping there.
+    async fn take_workspace(
+        &self,
+        folder: &AttemptFolder,
+        spool: &Spool,
+    ) -> Result<Option<WorkspaceLock>, PrepareError> {
+        let Some(path) = folder.workspace_lock() else { return Ok(None) };
+        if let Some(lock) = WorkspaceLock::try_take(&path)? {
+            return Ok(Some(lock));
+        }
+        spool.line("##[warning] another runner still uses this workspace: waiting for it").await;
+        let wait_ms = self.shared.options.workspace_wait_ms;
+        let taken = WorkspaceLock::take(&path);
+        match tokio::time::timeout(Duration::from_millis(wait_ms), taken).await {
+            Ok(lock) => Ok(Some(lock?)),
+            Err(_) => Err(PrepareError::WorkspaceTaken { path: folder.workspace(), wait_ms }),
+        }
     }
 
     /// Gives the operator's secrets to a job that may have them.

@@ -57,6 +57,7 @@ mod supervise;
 mod table;
 mod tries;
 mod work_folder;
+mod workspace_lock;
 
 #[cfg(test)]
 mod tests;

@@ -84,6 +84,9 @@ pub struct RunnerOptions {
     pub warm_workspaces: Vec<String>,
     /// `--warm-dir`: where these are. Default: `warm` in the work folder.
     pub warm_dir: Option<PathBuf>,
+    /// How long a job waits for such a workspace while another runner still uses it, which has lost its lease and
+    /// is about to stop; then it is given back. Default 60 s.
+    pub workspace_wait_ms: u64,
     /// `--step-.._max`: what each process of a step may use. Default: no core files, else the
     /// runner's own limits.
     pub step_limits: StepLimits,
@@ -141,6 +144,7 @@ impl RunnerOptions {
             secrets_for_untrusted: false,
             warm_workspaces: Vec::new(),
             warm_dir: None,
+            workspace_wait_ms: 60_000,
             step_limits: StepLimits::default(),
             grace_ms: 10_000,
             drain_timeout_ms: 300_000,

@@ -1,9 +1,9 @@
-//! Pools: how large each is and should be. For people, and for autoscalers (KEDA's `metrics-api` scaler reads
+//! Pools: how large each is and should be, and a word that its runners can be started again. For people, and for autoscalers (KEDA's `metrics-api` scaler reads
 //! `desired` of one pool: <https://keda.sh/docs/latest/scalers/metrics-api/>).
 
 use axum::extract::State;
 
-use super::access::{Caller, May, Read};
+use super::access::{Caller, May, Operate, Read};
 use super::body::Id;
 use super::error::ApiError;
 use super::state::{AppState, Shared};
@@ -29,12 +29,37 @@ pub(super) async fn scale(
     State(state): State<AppState>,
     Id(name): Id<String>,
 ) -> Result<axum::Json<PoolScaleView>, ApiError> {
-    let found = seen(&state, &caller).find(|(known, _)| **known == *name);
-    let Some((_, id)) = found else {
-        return Err(ApiError::unknown("pool", &name, seen(&state, &caller).map(|(name, _)| name)));
-    };
+    let id = find(&state, &caller, &name)?;
+    current(&state, &name, id).await.map(axum::Json)
+}
+
+/// `POST /pools/{name}/reset`
+pub(super) async fn reset(
+    caller: May<Operate>,
+    State(state): State<AppState>,
+    Id(name): Id<String>,
+) -> Result<axum::Json<PoolScaleView>, ApiError> {
+    let id = find(&state, &caller, &name)?;
+    if !state.keeper.reset_pool(&name).await {
+        let why = "the server starts none of its runners: no `warm` in its table";
+        return Err(ApiError::Conflict(format!("pool {name}: {why}")));
+    }
+    tracing::info!(pool = name, author = &*caller.author(), "a pool starts runners again");
+    current(&state, &name, id).await.map(axum::Json)
+}
+
+/// The pool of that name, if the caller sees it.
+fn find(state: &Shared, caller: &Caller, name: &str) -> Result<PoolId, ApiError> {
+    let found = seen(state, caller).find(|(known, _)| *known == name);
+    let (_, id) = found.ok_or_else(|| {
+        ApiError::unknown("pool", name, seen(state, caller).map(|(name, _)| name))
+    })?;
+    Ok(id)
+}
+
+async fn current(state: &Shared, name: &str, id: PoolId) -> Result<PoolScaleView, ApiError> {
     let mut scales = state.handle.ask(|scheduler, now| scheduler.pool_scales(now)).await?;
-    Ok(axum::Json(view(&state, &name, scales.remove(&id).unwrap_or_default())))
+    Ok(view(state, name, scales.remove(&id).unwrap_or_default()))
 }
 
 /// The pools that a caller sees: of a tenant's its own, since figures of shared ones tell of others.
@@ -48,10 +73,10 @@ fn seen<'a>(state: &'a Shared, caller: &Caller) -> impl Iterator<Item = (&'a str
 }
 
 fn view(state: &Shared, name: &str, scale: PoolScale) -> PoolScaleView {
-    let warm = state.keeper.pool(name).map(|(setup, size, status)| WarmPoolView {
+    let warm = state.keeper.pool(name).map(|(setup, status)| WarmPoolView {
         provisioner: setup.provisioner.name().to_owned(),
-        min_idle: size.min_idle,
-        max: size.max,
+        min_idle: setup.settings.min_idle,
+        max: setup.settings.max,
         failures: status.failures,
         why: status.why,
         held_until_ms: status.held_until_ms,

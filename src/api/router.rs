@@ -72,6 +72,7 @@ fn api() -> Routes {
         .route("/pauses/{scope}", delete(pauses::resume))
         .route("/pools", get(pools::list))
         .route("/pools/{name}/scale", get(pools::scale))
+        .route("/pools/{name}/reset", post(pools::reset))
         .route("/pools/{name}", patch(pauses::patch_pool))
         .route("/resources", get(resources::list))
         .route("/resources/{name}", get(resources::get))

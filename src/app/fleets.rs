@@ -10,8 +10,8 @@ use super::{executors, millis};
 use crate::clock::Clock;
 use crate::config::{Config, HttpProvisionerConfig, ProcessConfig, ProvisionerConfig, Secrets};
 use crate::executor::{
-    FleetSetup, FleetSize, HttpProvisioner, HttpProvisionerOptions, ProcessOptions,
-    ProcessProvisioner, Provisioner,
+    FleetSetup, HttpProvisioner, HttpProvisionerOptions, ProcessOptions, ProcessProvisioner,
+    Provisioner,
 };
 use crate::model::{Catalogue, PoolId, RunnerCapabilities};
 use crate::runner::{FleetSettings, Fleets};
@@ -29,14 +29,20 @@ const LIST_INTERVAL_MS: i64 = 5_000;
 /// What is set for fleets, and how their runners are started.
 #[derive(Default)]
 pub(super) struct Made {
-    /// For the scheduler.
-    pub(super) settings: Fleets,
-    /// For whoever keeps them.
+    /// Each with what is set for it.
     pub(super) setups: BTreeMap<Box<str>, FleetSetup>,
     /// Executors that are one runner, with their pools.
     pub(super) executors: BTreeMap<Box<str>, PoolId>,
     /// How often provisioners are asked what runs.
     pub(super) list_interval_ms: i64,
+}
+
+impl Made {
+    /// What the scheduler goes by.
+    pub(super) fn settings(&self) -> Fleets {
+        let each = |(name, setup): (&Box<str>, &FleetSetup)| (name.clone(), setup.settings.clone());
+        self.setups.iter().map(each).collect()
+    }
 }
 
 /// All fleets; `own` are provisioners of a program, by the names that pools have for them, and `installation`
@@ -65,7 +71,7 @@ pub(super) async fn fleets(
             return Err(AppError::Provisioner { name: warm.provisioner.as_str().into(), why });
         };
         let name: Box<str> = format!("pool {pool}").into();
-        let fleet = FleetSettings {
+        let settings = FleetSettings {
             pool_id: catalogue.pools[pool.as_str()],
             offers: warm.offers(),
             min_idle: warm.min_idle,
@@ -82,10 +88,9 @@ pub(super) async fn fleets(
             labels: warm.labels.clone(),
             slots: warm.slots,
             ephemeral: !warm.reusable,
-            size: FleetSize { min_idle: warm.min_idle, max: warm.max },
+            settings,
             executor: None,
         };
-        made.settings.insert(name.clone(), fleet);
         made.setups.insert(name, setup);
     }
     for executor in &config.executors {
@@ -101,7 +106,7 @@ pub(super) async fn fleets(
             &format!("executor-{key}"),
             None,
         )?);
-        let fleet = FleetSettings {
+        let settings = FleetSettings {
             pool_id,
             offers: RunnerCapabilities::of_executor(&key, executor.max_concurrent),
             min_idle: 0,
@@ -118,10 +123,9 @@ pub(super) async fn fleets(
             labels: process.labels.clone(),
             slots: executor.max_concurrent,
             ephemeral: false,
-            size: FleetSize { min_idle: 0, max: 1 },
+            settings,
             executor: Some(key.clone()),
         };
-        made.settings.insert(name.clone(), fleet);
         made.setups.insert(name, setup);
         made.executors.insert(key, pool_id);
     }

@@ -143,7 +143,7 @@ pub enum Verb {
     /// The rules by which a job's name says how it is carried out
     Routes,
     /// How large each pool is, and how large it should be
-    Pools,
+    Pools(pools::PoolsArgs),
     /// Those that jobs are pushed to, and whether they can be reached
     Executors(executors::ExecutorsArgs),
     /// Ask what would be, without doing it
@@ -226,7 +226,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
             matching::run(args, &client, console).await
         }
         Verb::Executors(args) => executors::run(args, &client, console).await,
-        Verb::Pools => pools::run(&client, console).await,
+        Verb::Pools(args) => pools::run(args, &client, console).await,
         Verb::Routes => routes::run(&client, console).await,
         Verb::Try(TryVerb::Route(args)) => routes::decide(args, &client, console).await,
         Verb::Run(args) => run::run(args, &client, console).await,

@@ -1,4 +1,7 @@
-//! `pools`: how large each pool is, and how large it should be.
+//! `pools`: how large each pool is, and how large it should be; `pools reset NAME`: runners of one are started
+//! again before its time.
+
+use clap::{Args, Subcommand};
 
 use super::CliError;
 use super::client::Client;
@@ -7,9 +10,40 @@ use super::table::{rows, visible};
 use super::time::span;
 use crate::api::wire::{List, PoolScaleView};
 
-pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
-    let answer = client.get(&["pools"], &[]).await?;
-    console.show(&answer, table)
+/// What to do with pools.
+#[derive(Clone, Debug, Args)]
+pub struct PoolsArgs {
+    #[command(subcommand)]
+    verb: Option<PoolsVerb>,
+}
+
+/// What to do with one.
+#[derive(Clone, Debug, Subcommand)]
+enum PoolsVerb {
+    /// Start runners of a warm pool again, before its time, where starts have failed
+    Reset {
+        /// The pool's name
+        name: String,
+    },
+}
+
+pub(super) async fn run(
+    args: PoolsArgs,
+    client: &Client,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    match args.verb {
+        None => {
+            let answer = client.get(&["pools"], &[]).await?;
+            console.show(&answer, table)
+        }
+        Some(PoolsVerb::Reset { name }) => {
+            let answer = client.post(&["pools", &name, "reset"], &()).await?;
+            console.show(&answer, |pool: &PoolScaleView, _| {
+                format!("runners of {} are started again", visible(&pool.pool))
+            })
+        }
+    }
 }
 
 fn table(list: &List<PoolScaleView>, now_ms: i64) -> String {

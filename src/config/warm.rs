@@ -24,7 +24,7 @@ pub struct WarmConfig {
     #[serde(default = "five_minutes", deserialize_with = "number::millis_or_zero")]
     pub idle_ttl_ms: i64,
     /// `max_age_ms`: how old one becomes before another one takes its place; one with jobs is let alone.
-    /// Default: as old as it likes.
+    /// More than `start_timeout_ms`, since its age counts from its order. Default: as old as it likes.
     #[serde(
         default,
         deserialize_with = "number::optional_millis",
@@ -121,10 +121,9 @@ pub(super) fn check(
 ) {
     for (pool, warm) in pools.iter().filter_map(|(name, pool)| Some((name, pool.warm.as_ref()?))) {
         let table = format!("agent_pools.{pool}");
-        let origin = reading.origin(&format!("{table}.warm"));
         let mut report = |key: &str, message: String, hint: String| {
-            let mut error =
-                ConfigError::new(origin.clone(), format!("{table}.warm.{key}"), message);
+            let key = format!("{table}.warm.{key}");
+            let mut error = ConfigError::new(reading.origin(&key), key, message);
             error.hint = Some(hint);
             reading.errors.push(error);
         };
@@ -141,6 +140,14 @@ pub(super) fn check(
             let message = format!("{} is more than max, {}", warm.min_idle, warm.max);
             report("min_idle", message, "raise max".to_owned());
         }
+        if let Some(max_age_ms) = warm.max_age_ms
+            && max_age_ms <= warm.start_timeout_ms
+        {
+            // Its age counts from its order: it would be let go before, or just when, it is there.
+            let start_ms = warm.start_timeout_ms;
+            let message = format!("{max_age_ms} is not more than start_timeout_ms, {start_ms}");
+            report("max_age_ms", message, "raise it, or lower start_timeout_ms".to_owned());
+        }
         if warm.slots > 1 && !warm.reusable {
             let message = format!("a runner for one job has {} slots", warm.slots);
             report("slots", message, "say `reusable = true`, or leave it out".to_owned());
@@ -150,5 +157,35 @@ pub(super) fn check(
                 format!("{} is more than {}", warm.slots, RunnerCapabilities::PARALLEL_JOBS_MAX);
             report("slots", message, "start more runners".to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tenancy_tests::refusal;
+
+    #[test]
+    fn what_cannot_be_kept_warm_is_refused_with_its_line() {
+        let text = r#"
+[[provisioner]]
+name = "local"
+[provisioner.process]
+[agent_pools.a.warm]
+provisioner = "local"
+max = 2
+min_idle = 3
+max_age_ms = 60000
+start_timeout_ms = 60000
+[agent_pools.b.warm]
+provisioner = "local"
+max = 2
+max_age_ms = 300001
+"#;
+        insta::assert_snapshot!(refusal(text), @r"
+        d.toml:5:16: `agent_pools.a.warm.min_idle`: 3 is more than max, 2
+          hint: raise max
+        d.toml:5:16: `agent_pools.a.warm.max_age_ms`: 60000 is not more than start_timeout_ms, 60000
+          hint: raise it, or lower start_timeout_ms
+        ");
     }
 }

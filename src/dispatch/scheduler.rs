@@ -91,7 +91,7 @@ pub struct Scheduler {
     pub(super) trouble: Trouble,
     /// Fleets that cannot start runners.
     pub(super) fleet_trouble: FleetTrouble,
-    /// What the last runner of each fleet offered that registered. Soft, and not kept over a load.
+    /// What the last runner of each fleet offered that registered. Soft.
     pub(super) fleet_offers: BTreeMap<Box<str>, RunnerCapabilities>,
     pub(super) leases: Leases,
     /// Since when runners could be heard without a break (mono).

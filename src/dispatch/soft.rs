@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::forecast::PredictionScore;
 use super::leases::Timer;
 use super::scheduler::Scheduler;
-use crate::model::{Change, Now, PoolId, RunnerId, SoftState};
+use crate::model::{Change, Now, PoolId, RunnerCapabilities, RunnerId, SoftState};
 use crate::runner::{HealthGate, RunTimes, RunTimesSettings, RunnerHealth, SavedHealth};
 
 /// Virtual time and usage of tenants.
@@ -18,6 +20,15 @@ const RUN_TIMES: &str = "run_times";
 const PREDICTIONS: &str = "predictions";
 /// How far runners are trusted.
 const HEALTH: &str = "health";
+/// What runners of fleets offered, beside what was configured then.
+const FLEET_OFFERS: &str = "fleet_offers";
+
+/// What the last runner of a fleet offered that registered.
+#[derive(Serialize, Deserialize)]
+struct FleetOffer {
+    configured: RunnerCapabilities,
+    seen: RunnerCapabilities,
+}
 
 impl Scheduler {
     /// Takes over what was kept. What cannot be read is as good as lost.
@@ -39,6 +50,10 @@ impl Scheduler {
                     let _ = serde_json::from_str(&soft.value)
                         .map(|it: BTreeMap<i64, SavedHealth>| self.restore_health(now, &it));
                 }
+                FLEET_OFFERS => {
+                    let _ = serde_json::from_str(&soft.value)
+                        .map(|it: BTreeMap<Box<str>, FleetOffer>| self.restore_offers(it));
+                }
                 PREDICTIONS => {
                     self.score = serde_json::from_str(&soft.value).unwrap_or_default();
                 }
@@ -46,6 +61,15 @@ impl Scheduler {
                     self.forgotten.until_ms = soft.value.parse().unwrap_or(0);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Whatever a fleet was before: where something else is configured now, its next runner is another one.
+    fn restore_offers(&mut self, kept: BTreeMap<Box<str>, FleetOffer>) {
+        for (fleet, FleetOffer { configured, seen }) in kept {
+            if self.settings.fleets.get(&fleet).is_some_and(|it| it.offers == configured) {
+                self.fleet_offers.insert(fleet, seen);
             }
         }
     }
@@ -84,6 +108,16 @@ impl Scheduler {
             && let Ok(score) = serde_json::to_string(&self.score)
         {
             keep(PREDICTIONS, score);
+        }
+        let offer = |(fleet, seen): (&Box<str>, &RunnerCapabilities)| {
+            let configured = self.settings.fleets.get(fleet)?.offers.clone();
+            Some((fleet.clone(), FleetOffer { configured, seen: seen.clone() }))
+        };
+        let offers: BTreeMap<_, _> = self.fleet_offers.iter().filter_map(offer).collect();
+        if !offers.is_empty()
+            && let Ok(offers) = serde_json::to_string(&offers)
+        {
+            keep(FLEET_OFFERS, offers);
         }
         self.out.changes.extend(kept.into_iter().map(Change::SoftSaved));
         // The largest of them: only when something was learned.

@@ -4,7 +4,7 @@
 //! that has jobs in lanes and no runner for `unschedulable_after_ms` has its jobs marked, and one
 //! that has a runner again has the marks taken away, a few jobs with each tick. The mark is a bit of
 //! the job's row: a restart neither forgets it nor tells of it twice. It ends nothing; the queue
-//! timeout does that.
+//! timeout does that. A runner that the server is starting counts, until a start of its fleet fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ impl Scheduler {
     pub(super) fn watch_class(&mut self, now: Now, id: JobId) {
         let row = &self.jobs[&id].row;
         let (class, marked) = (row.class_id, row.unschedulable);
-        if marked || self.index.has_runner(class) {
+        if marked || self.is_served(class) {
             return;
         }
         let watch = Watch { since_ms: now.mono_ms, todo: None };
@@ -122,14 +122,29 @@ impl Scheduler {
         if std::mem::replace(&mut self.unschedulable.looked_at, version) == version {
             return;
         }
-        let (index, marks) = (&self.index, &mut self.unschedulable);
-        marks.watched.retain(|class, _| !index.has_runner(*class));
-        let fits = marks.marked.keys().filter(|class| index.has_runner(**class));
+        let mut marks = std::mem::take(&mut self.unschedulable);
+        marks.watched.retain(|class, _| !self.is_served(*class));
+        let fits = marks.marked.keys().filter(|class| self.is_served(**class));
         marks.clearing = fits.copied().collect();
-        for class in self.queue.classes().filter(|class| !index.has_runner(*class)) {
+        for class in self.queue.classes().filter(|class| !self.is_served(*class)) {
             let watch = Watch { since_ms: now.mono_ms, todo: None };
             marks.watched.entry(class).or_insert(watch);
         }
+        self.unschedulable = marks;
+    }
+
+    /// Whether somebody could take jobs of a class, or may soon: one that is being started counts as what it
+    /// was ordered as, but not where the last start failed, since then nobody may ever come.
+    fn is_served(&self, class: ClassId) -> bool {
+        self.index.runners(class).any(|slot| {
+            let Some(runner) = self.runners.at(slot) else { return false };
+            match &runner.row.order {
+                Some(order) if !order.registered => {
+                    order.leaving.is_none() && !self.fleet_trouble.contains_key(&order.fleet)
+                }
+                _ => true,
+            }
+        })
     }
 
     fn mark_class(&mut self, now: Now, class: ClassId, room: &mut usize) {

@@ -10,7 +10,8 @@
 //!   other 5xx, 408, time-outs   perhaps: tried again with a backoff, then given back
 //!   other 4xx, 3xx that are not followed   the work failed
 //!   refused, reset, no such host     away, at once
-//! DELETE Location  it is to stop: somebody asked for it, its time is over, or its lease is lost
+//! DELETE Location  it is to stop: somebody asked for it, its time is over, or its lease is lost. An answer
+//!                  that is under way then is waited for, for two seconds
 //! ```
 //!
 //! Whoever answers late may have begun, so each request of an attempt carries the same `Idempotency-Key`.
@@ -20,6 +21,8 @@ mod provisioner;
 mod sign;
 mod verdict;
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +45,8 @@ pub use sign::SigningSecret;
 
 /// How long an answer to a cancel may take: whoever cancels waits for it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer that is under way is waited for after a cancel: it may say where to delete what it began.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// The name of an attempt that goes on there, at no place that can be told to stop.
 const CALLS_BACK: &str = "calls-back";
 
@@ -149,9 +154,10 @@ impl HttpExecutor {
         let mut tries = self.pace().tries();
         let mut may_have_begun = false;
         loop {
+            let mut posting = pin!(self.post(event, body.clone()));
             let tried = tokio::select! {
-                tried = self.post(event, body.clone()) => tried,
-                () = ctx.cancelled() => return Outcome::End(ExecutionResult::cancelled()),
+                tried = &mut posting => tried,
+                () = ctx.cancelled() => return self.stopped_early(posting, ctx).await,
             };
             ctx.tried(tried.to_string()).await;
             let verdict = verdict(&tried.answered, &options.url, options.retry_after_max);
@@ -168,6 +174,24 @@ impl HttpExecutor {
                     }
                 }
             }
+        }
+    }
+
+    /// It is to stop, and has not answered. Whoever accepts it in this moment is to be told so, and only the
+    /// answer says where. Whoever answers with the end sees the connection close, when it is not there soon.
+    async fn stopped_early(
+        &self,
+        posting: impl Future<Output = Tried>,
+        ctx: &TaskContext,
+    ) -> Outcome {
+        let Ok(tried) = tokio::time::timeout(ANSWER_GRACE, posting).await else {
+            return Outcome::End(ExecutionResult::cancelled());
+        };
+        ctx.tried(tried.to_string()).await;
+        match verdict(&tried.answered, &self.options.url, self.options.retry_after_max) {
+            Verdict::End(result) => Outcome::End(result),
+            Verdict::Accepted(place) => Outcome::Accepted(place),
+            Verdict::Error(_) | Verdict::Perhaps(_) => Outcome::End(ExecutionResult::cancelled()),
         }
     }
 

@@ -11,6 +11,7 @@
 //! one retires, or a runner that is to leave, which the next one takes down.
 
 mod backend;
+mod bounded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,7 @@ use crate::clock::{OsEntropy, secret_token, token_hash};
 use crate::dispatch::{Absence, Command, ExecutorState, FleetsPlan, OrderedRunner, Reply};
 use crate::driver::ServerState;
 use crate::model::{Entropy as _, RunnerId};
-use crate::runner::MemberState;
+use crate::runner::{FleetSettings, MemberState};
 
 /// Runners that are ordered of one fleet at a time; the rest follows with the next look.
 const ORDERS_AT_ONCE: u32 = 20;
@@ -51,19 +52,10 @@ pub struct FleetSetup {
     pub slots: u32,
     /// Each takes one job and leaves.
     pub ephemeral: bool,
-    /// How many stand by, and how many there are at most.
-    pub size: FleetSize,
+    /// How many there are to be, and how long each is kept: what the scheduler goes by.
+    pub settings: FleetSettings,
     /// The executor that they are, if they are one.
     pub executor: Option<Box<str>>,
-}
-
-/// How many runners a fleet has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FleetSize {
-    /// Those that stand by.
-    pub min_idle: u32,
-    /// The most.
-    pub max: u32,
 }
 
 /// How a fleet fares, for people.
@@ -143,12 +135,16 @@ impl Keeper {
         }
     }
 
-    /// The fleet of a pool that is kept warm: how its runners are started, how many there are to be, and how
-    /// it fares.
-    pub fn pool(&self, pool: &str) -> Option<(&FleetSetup, FleetSize, FleetStatus)> {
+    /// The fleet of a pool that is kept warm: how its runners are started, and how it fares.
+    pub fn pool(&self, pool: &str) -> Option<(&FleetSetup, FleetStatus)> {
+        let (name, setup) = self.fleet_of(pool)?;
+        Some((setup, self.status(name)))
+    }
+
+    fn fleet_of(&self, pool: &str) -> Option<(&str, &FleetSetup)> {
         let is_it = |setup: &FleetSetup| setup.executor.is_none() && setup.pool == *pool;
         let (name, setup) = self.fleets.iter().find(|(_, setup)| is_it(setup))?;
-        Some((setup, setup.size, self.status(name)))
+        Some((name, setup))
     }
 
     /// Executors that are one runner, each with its fleet.
@@ -161,6 +157,13 @@ impl Keeper {
     /// Lets a fleet start runners again before its time.
     pub async fn reset(&self, fleet: &str) {
         self.went_well(fleet).await;
+    }
+
+    /// The same for a pool; `false` when no fleet is its.
+    pub async fn reset_pool(&self, pool: &str) -> bool {
+        let Some((fleet, _)) = self.fleet_of(pool) else { return false };
+        self.reset(fleet).await;
+        true
     }
 
     /// How a fleet fares.
@@ -279,7 +282,8 @@ impl Keeper {
         work.creating.insert(runner_id);
         let fleet = Box::from(fleet);
         work.tasks.spawn(async move {
-            Outcome::Created(runner_id, fleet, setup.provisioner.create(&order).await)
+            let created = bounded::create(&*setup.provisioner, &order).await;
+            Outcome::Created(runner_id, fleet, created)
         });
     }
 

@@ -48,7 +48,7 @@ pub use function::FunctionExecutor;
 pub use http::{
     HttpAuth, HttpExecutor, HttpOptions, HttpProvisioner, HttpProvisionerOptions, SigningSecret,
 };
-pub use keeper::{FleetSetup, FleetSize, FleetStatus, Keeper};
+pub use keeper::{FleetSetup, FleetStatus, Keeper};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{
     ClusterError, ClusterOptions, JobTemplate, KubernetesExecutor, KubernetesOptions,

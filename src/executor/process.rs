@@ -68,6 +68,11 @@ impl Provisioner for ProcessProvisioner {
         &self.name
     }
 
+    /// Three graces, and what a large folder takes to be removed.
+    fn call_max(&self) -> Duration {
+        self.options.stop_grace.saturating_mul(3).saturating_add(Duration::from_secs(300))
+    }
+
     async fn create(&self, order: &RunnerOrder) -> Result<(), ProvisionError> {
         let runner = self.runner(&order.name);
         let server_url = self.options.server_url.as_ref().unwrap_or(&order.server_url);
@@ -78,7 +83,7 @@ impl Provisioner for ProcessProvisioner {
         let token = (TOKEN_VARIABLE.to_owned(), order.token.clone().into());
         let environment = self.options.environment.clone().into_iter().chain([token]);
         let program = &self.options.program;
-        let started = runner.start(program, &arguments, environment);
+        let started = runner.start(program, &arguments, environment).await;
         started.map_err(|error| ProvisionError(format!("{}: {error}", program.display())))
     }
 
@@ -99,6 +104,9 @@ impl Provisioner for ProcessProvisioner {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let found = names.filter(|name| !DetachedRunner::is_aside(name)).map(|name| {
             let runner = self.runner(&name);
+            if let Err(error) = runner.bound_log() {
+                tracing::warn!(%error, name, "a runner's log cannot be kept within bounds");
+            }
             let ended = (!runner.is_alive()).then(|| {
                 let words = runner.last_words().unwrap_or_default();
                 format!("its process has ended: {words}")

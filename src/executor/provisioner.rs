@@ -4,7 +4,12 @@
 //! the scheduler, and a runner is written down before it is started. So whatever a server dies of, the next
 //! one knows each name that may exist, and asks for it again or takes it down.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+
+/// How long a call may take, where a provisioner says nothing else: an image may have to be pulled.
+const CALL_MAX: Duration = Duration::from_secs(600);
 
 /// The variable by which a runner is given its token: an argument could be read by every user of the machine.
 pub const TOKEN_VARIABLE: &str = "DISPATCHYARD_TOKEN";
@@ -69,6 +74,13 @@ pub struct ProvisionError(pub String);
 pub trait Provisioner: Send + Sync + 'static {
     /// What people call it.
     fn name(&self) -> &str;
+
+    /// How long each of the calls below may take. One that takes longer is dropped in the middle and counts as
+    /// failed, so that a backend which never answers stops nothing for ever. Ten minutes, unless it says
+    /// something else.
+    fn call_max(&self) -> Duration {
+        CALL_MAX
+    }
 
     /// Starts a runner and answers when the backend has accepted it; whether it comes up is seen when it
     /// registers. One of that name that is there already is left as it is, and that is no error. A call may be

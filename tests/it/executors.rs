@@ -282,7 +282,57 @@ async fn work_in_the_process_ends_with_it_and_is_done_again(setup: Setup) {
     assert_eq!((view.total_executed, view.total_failed), (1, 0));
 }
 
+/// Leases are kept, and attempts told to stop, by whoever asks it whether it is there.
+async fn an_executor_that_does_not_say_whether_it_is_there_delays_nothing(setup: Setup) {
+    let only = Backend::default();
+    let setup = setup.patient().scheduler("heartbeat_interval_ms", 200);
+    let server = Server::with(&setup, Backend::options(&[("only", &only)], vec![])).await;
+    let api = &server.api;
+    let (_, ids) = api.submit(json!([job("a"), job("b")])).await;
+    let keys = only.has(2).await;
+    for id in &ids {
+        api.job_is(*id, JobStateKind::Running).await;
+    }
+    only.with(|state| state.is_mute = true);
+    only.refuses(Some(DispatchError::unavailable("connection refused")));
+    api.submit(json!([job("c")])).await;
+    until("it is asked", async || only.with(|state| (state.probes.0 == 1).then_some(()))).await;
+    api.post(&format!("/jobs/{}/cancel", ids[0]), json!({ "reason": "enough" })).await;
+    api.job_is(ids[0], JobStateKind::Cancelled).await;
+    assert_eq!(only.with(|state| state.stopped.clone()), [&*keys[0]]);
+    assert_eq!(only.with(|state| state.stopped_beside), 1, "it was still being asked");
+    only.ends(&keys[1], ExecutionResult::success([("a", "b")]));
+    api.job_is(ids[1], JobStateKind::Completed).await;
+}
+
+/// Whoever leads no more leaves to the next one what is left over in a backend.
+async fn tidying_up_ends_with_the_lead(setup: Setup) {
+    let only = Backend::default();
+    only.with(|state| state.tidies_for_ever = true);
+    let mut options = Backend::options(&[("only", &only)], vec![]);
+    // A fault of our own ends the epoch.
+    options.apply_probe = Some(Arc::new(|command: &Command| {
+        let boom = matches!(command, Command::Submit { workload, .. } if workload.name == "boom");
+        assert!(!boom, "as it was told to");
+    }));
+    let server = Server::with(&setup, options).await;
+    let tidied = async |wanted: (usize, usize)| {
+        until(&format!("it tidied up {wanted:?} times"), async || {
+            only.with(|state| (state.tidied == wanted).then_some(()))
+        })
+        .await;
+    };
+    tidied((1, 0)).await;
+    let boom = json!({ "name": "boom", "jobs": [job("b")] });
+    assert_eq!(server.api.post("/workloads", boom).await.status, 422);
+    tidied((2, 1)).await;
+    server.stop().await;
+    tidied((2, 2)).await;
+}
+
 on_both![
+    an_executor_that_does_not_say_whether_it_is_there_delays_nothing,
+    tidying_up_ends_with_the_lead,
     a_job_is_handed_over_once_and_leaves_its_outputs_and_its_log,
     a_job_falls_back_at_once_and_the_first_is_used_again_when_it_is_back,
     work_for_an_executor_that_is_away_waits_and_begins_when_it_is_back,

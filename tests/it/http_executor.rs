@@ -1,104 +1,16 @@
 //! Jobs posted to a URL, with real requests over loopback: each kind of answer, callbacks, and what is kept of it.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, post};
+use axum::http::header;
 use dispatchyard::api::wire::{CallbackStatus, ExecutorView, List};
 use dispatchyard::model::{AttemptOutcome, EndReason, JobStateKind, RequeueReason};
 use serde_json::{Value, json};
 
 use crate::support::backend::{call_back, tries};
 use crate::support::fake_runner::{job, job_with};
+use crate::support::farm::{Farm, setup};
 use crate::support::{Server, ServerProcess, Setup, on_both, until};
-
-/// An answer: status, a header, body.
-type Told = (u16, Option<(&'static str, String)>, String);
-
-/// Somebody who is posted jobs: answers as it was told, then by 202.
-#[derive(Clone, Default)]
-struct Farm {
-    answers: Arc<Mutex<VecDeque<Told>>>,
-    posted: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
-    /// What was told to stop, with the headers, and the answers to that; then 204.
-    stopped: Arc<Mutex<Vec<(String, HeaderMap)>>>,
-    answers_to_stops: Arc<Mutex<VecDeque<u16>>>,
-}
-
-impl Farm {
-    async fn start(&self) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router =
-            axum::Router::new().route("/run", post(run)).route("/runs/{name}", delete(stop));
-        let router = router.with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        address
-    }
-
-    fn answers(&self, status: u16, body: &Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.answers.lock().unwrap().push_back((status, None, body));
-    }
-
-    fn answers_with(&self, status: u16, name: &'static str, value: &str) {
-        let header = Some((name, value.to_owned()));
-        self.answers.lock().unwrap().push_back((status, header, String::new()));
-    }
-
-    /// What was told to stop so far, once there is so much.
-    async fn stopped(&self, many: usize) -> Vec<(String, HeaderMap)> {
-        until("it was told to stop", async || {
-            let stopped = self.stopped.lock().unwrap().clone();
-            (stopped.len() >= many).then_some(stopped)
-        })
-        .await
-    }
-
-    /// The requests so far, once there are so many.
-    async fn posted(&self, many: usize) -> Vec<(HeaderMap, Value)> {
-        until("it was posted to", async || {
-            let posted = self.posted.lock().unwrap().clone();
-            (posted.len() >= many).then_some(posted)
-        })
-        .await
-    }
-}
-
-async fn run(State(farm): State<Farm>, headers: HeaderMap, body: String) -> Response {
-    let body = serde_json::from_str(&body).unwrap();
-    farm.posted.lock().unwrap().push((headers, body));
-    let answer = farm.answers.lock().unwrap().pop_front();
-    let (status, header, body) = answer.unwrap_or((202, None, String::new()));
-    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-    if let Some((name, value)) = header {
-        response.headers_mut().insert(name, value.parse().unwrap());
-    }
-    response
-}
-
-async fn stop(
-    State(farm): State<Farm>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> StatusCode {
-    farm.stopped.lock().unwrap().push((name, headers));
-    let status = farm.answers_to_stops.lock().unwrap().pop_front().unwrap_or(204);
-    StatusCode::from_u16(status).unwrap()
-}
-
-/// An executor `farm` that has all jobs, with more keys of its own.
-fn setup(setup: Setup, address: SocketAddr, more: &str) -> Setup {
-    setup.more(&format!(
-        "[[executor]]\nname = \"farm\"\nmax_concurrent = 8\n[executor.http]\n\
-         url = \"http://{address}/run?key=hunter2\"\nprivate_addresses = true\nbackoff_ms = 1\n{more}\n\
-         [[route]]\nname = \"all\"\nmatch = \"**\"\nexecutors = [\"farm\"]\n"
-    ))
-}
 
 async fn the_end_may_be_in_the_answer(with: Setup) {
     let farm = Farm::default();
@@ -330,7 +242,63 @@ async fn a_lost_lease_stops_what_goes_on_at_its_place(with: Setup) {
     assert_eq!(done.attempts[0].requeue_reason, Some(RequeueReason::LeaseLost));
 }
 
+/// Whoever accepts a job in the moment of its cancel is told to stop it; whoever says nothing is not waited for.
+async fn a_cancel_waits_a_moment_for_the_answer_that_is_under_way(with: Setup) {
+    let farm = Farm::default();
+    // Whoever stops in time says so by itself.
+    let with = with.patient().scheduler("cancel_grace_ms", 60_000);
+    let server = Server::start(&setup(with, farm.start().await, "")).await;
+    let api = &server.api;
+    for answers in [true, false] {
+        farm.posted.lock().unwrap().clear();
+        let (_, ids) = api.submit(json!([job("held")])).await;
+        farm.posted(1).await;
+        api.post(&format!("/jobs/{}/cancel", ids[0]), json!({ "reason": "enough" })).await;
+        // Once another one is there, the executor has heard of the cancel.
+        farm.answers(204, &Value::Null);
+        let (_, next) = api.submit(json!([job("next")])).await;
+        api.job_is(next[0], JobStateKind::Completed).await;
+        if answers {
+            farm.answers_with(202, header::LOCATION.as_str(), "/runs/held");
+            farm.held.add_permits(1);
+        }
+        let done = api.job_is(ids[0], JobStateKind::Cancelled).await;
+        let told: Vec<_> = farm.stopped.lock().unwrap().drain(..).map(|(name, _)| name).collect();
+        assert_eq!(told, if answers { vec!["held"] } else { vec![] }, "{done:?}");
+    }
+}
+
+async fn the_same_request_is_sent_on_within_its_host_and_nothing_else_is(with: Setup) {
+    let farm = Farm::default();
+    let address = farm.start().await;
+    let server = Server::start(&setup(with, address, "")).await;
+    let api = &server.api;
+    for status in [307, 308] {
+        farm.posted.lock().unwrap().clear();
+        farm.answers_with(status, header::LOCATION.as_str(), "/run?moved=1");
+        farm.answers(200, &json!({ "status": "completed", "outputs": { "by": "moved" } }));
+        let (_, ids) = api.submit(json!([job("a")])).await;
+        let done = api.job_is(ids[0], JobStateKind::Completed).await;
+        assert_eq!((done.attempts.len(), &*done.outputs["by"]), (1, "moved"));
+        let posted = farm.posted(2).await;
+        assert_eq!(posted[0].1, posted[1].1, "with its body");
+        assert_eq!(posted[0].0["idempotency-key"], posted[1].0["idempotency-key"]);
+    }
+    let elsewhere = format!("http://localhost:{}/page", address.port());
+    let others = [(301, "/page"), (302, "/page"), (303, "/page"), (307, &elsewhere)];
+    for (status, place) in others {
+        farm.answers_with(status, header::LOCATION.as_str(), place);
+        let (_, ids) = api.submit(json!([job("b")])).await;
+        let done = api.job_is(ids[0], JobStateKind::Failed).await;
+        let error = done.attempts[0].error.as_deref().unwrap();
+        assert!(error.contains("only 307 and 308 to the same host are followed"), "{error}");
+    }
+    assert_eq!(farm.pages.load(Ordering::Relaxed), 0);
+}
+
 on_both![
+    a_cancel_waits_a_moment_for_the_answer_that_is_under_way,
+    the_same_request_is_sent_on_within_its_host_and_nothing_else_is,
     what_goes_on_at_a_place_is_told_to_stop,
     a_lost_lease_stops_what_goes_on_at_its_place,
     the_end_may_be_in_the_answer,

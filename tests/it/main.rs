@@ -58,4 +58,5 @@ mod sweep;
 mod tenants;
 mod upkeep;
 mod warm_http;
+mod warm_own;
 mod warm_pools;

@@ -111,6 +111,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("PATCH", "/pools/{name}") => {
             (fill(route, &"acme-pool"), Some(json!({ "cordoned": false })))
         }
+        ("POST", "/pools/{name}/reset") => (fill(route, &"acme-pool"), None),
         ("POST", "/executors/{name}/reset") => (fill(route, &"cloud"), None),
         ("POST", "/sources/{name}/backfill") => (fill(route, &"acme-hook"), None),
         ("POST", path @ ("/model/train" | "/model/reset" | "/prune")) => (path.to_owned(), None),

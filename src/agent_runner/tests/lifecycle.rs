@@ -2,10 +2,13 @@
 
 use serde_json::json;
 
-use crate::model::{AttemptOutcome, JobWork, Untrusted};
+use crate::agent_runner::workspace_lock::WorkspaceLock;
+use crate::model::{
+    AttemptOutcome, HeldUnits, JobWork, RequeueReason, Step, TrustLevel, Untrusted,
+};
 
 use super::Runner;
-use super::fake::Fake;
+use super::fake::{Fake, World};
 
 #[tokio::test]
 async fn steps_run_in_order_in_one_workspace_and_give_outputs_and_a_log() {
@@ -168,5 +171,42 @@ async fn a_folder_goes_with_its_attempt_unless_it_is_to_be_kept() {
         task.await.expect("no panic").expect("no error");
         assert_eq!(made.exists(), keep, "{}", folder.display());
         drop(temp);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_workspace_is_waited_for_and_then_the_job_is_given_back() {
+    for wait_ms in [60_000, 1] {
+        let fake = Fake::start();
+        let warm = tempfile::tempdir().expect("tempdir");
+        let slot = warm.path().join("slot-0");
+        let other = WorkspaceLock::try_take(&WorkspaceLock::path(&slot)).expect("no error");
+        assert!(other.is_some(), "another runner has it");
+        let runner = Runner::start(&fake, |options| {
+            options.warm_workspaces = vec!["slot".into()];
+            options.warm_dir = Some(warm.path().to_owned());
+            options.workspace_wait_ms = wait_ms;
+        });
+        let (run, env) = ("pwd".to_owned(), Default::default());
+        let work = JobWork::Steps(vec![Step { name: None, run, env, timeout_ms: None }]);
+        let lease = fake.submit_with(work, |lease| {
+            lease.context.trust.level = TrustLevel::Trusted;
+            lease.assignment.units = HeldUnits([("slot".into(), vec![0])].into());
+        });
+        let warned = "##[warning] another runner still uses this workspace: waiting for it";
+        fake.logged(lease, warned).await;
+        if wait_ms > 1 {
+            drop(other);
+            let (end, seen) = fake.completed(lease).await;
+            assert_eq!(end.outcome, AttemptOutcome::Completed, "{:?}", end.error);
+            let slot = slot.canonicalize().expect("made");
+            assert_eq!(seen.lines().last(), Some(&slot.display().to_string()));
+        } else {
+            let given_back = |world: &World| world.leases[&lease].released;
+            let reason = fake.wait("given back", given_back).await;
+            assert_eq!(reason, RequeueReason::ExecutorUnavailable);
+            assert_eq!(fake.world().leases[&lease].lines(), [warned], "no step was run");
+        }
+        runner.drain().await;
     }
 }

@@ -185,6 +185,58 @@ fn after_a_restart_each_is_what_it_was() {
 }
 
 #[test]
+fn what_runners_of_a_fleet_offer_is_known_after_a_restart_while_it_is_configured_the_same() {
+    let mut yard = yard(0, 4);
+    let any = RunnerCapabilities::ANY;
+    let offers = RunnerCapabilities { architecture: any.into(), ..slots(1) };
+    yard.settings.fleets.get_mut("pool a").unwrap().offers = offers.clone();
+    yard.restart();
+    let id = standing(&mut yard);
+    yard.apply(Command::Deregister(id)).unwrap();
+    yard.apply(Command::RunnerGone(id)).unwrap();
+    let now = yard.now;
+    yard.scheduler.save_soft(now);
+    // No runner of it is left that could say it. Before there was one, it was thought to have every architecture.
+    let mut foreign = job("a");
+    foreign.requirements.architecture = Some("riscv64".into());
+    yard.submit(vec![foreign]);
+    assert_eq!(wanted(&yard), 0);
+    yard.restart();
+    assert_eq!(wanted(&yard), 0, "it is still known");
+    yard.settings.fleets.get_mut("pool a").unwrap().offers.memory_gb += 1;
+    yard.restart();
+    assert_eq!(wanted(&yard), 1, "another machine may be it");
+}
+
+#[test]
+fn jobs_whose_runner_never_comes_are_marked() {
+    let mut yard = yard(0, 4);
+    yard.submit(vec![labelled("a", "warm")]);
+    let marked = |yard: &mut Yard| yard.scheduler.status().unschedulable_jobs;
+    let trouble = |yard: &mut Yard, why: Option<&str>| {
+        let until_ms = yard.now.wall_ms;
+        let trouble = why.map(|why| Absence { until_ms, why: why.into() });
+        let stands = Command::FleetStands { fleet: "pool a".into(), trouble };
+        yard.apply(stands).unwrap();
+    };
+    let after_ms = yard.settings.unschedulable_after_ms;
+    let (id, _) = order(&mut yard);
+    yard.pass(after_ms);
+    assert_eq!(marked(&mut yard), 0, "it is on its way");
+    trouble(&mut yard, Some("no such image"));
+    retire(&mut yard, id, false).unwrap();
+    yard.apply(Command::RunnerGone(id)).unwrap();
+    let (id, _) = order(&mut yard);
+    yard.pass(after_ms - 1);
+    assert_eq!(marked(&mut yard), 0);
+    yard.pass(1);
+    assert_eq!(marked(&mut yard), 1, "nobody may ever come");
+    comes(&mut yard, id, "i").unwrap();
+    yard.pass(0);
+    assert_eq!(marked(&mut yard), 0);
+}
+
+#[test]
 fn standby_ends_when_its_time_is_over_and_what_never_came_is_given_up() {
     let mut yard = yard(0, 4);
     let idle = standing(&mut yard);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Death, FleetSetup, Keeper, Outcome, Work};
+use super::{Death, FleetSetup, Keeper, Outcome, Work, bounded};
 use crate::dispatch::{Command, OrderedRunner};
 use crate::executor::provisioner::{Provisioned, Provisioner};
 use crate::model::RunnerId;
@@ -49,7 +49,7 @@ impl Keeper {
         }
         let death = whose.map(|(id, why)| Death { id, why: why.unwrap_or_default() });
         work.tasks.spawn(async move {
-            let destroyed = provisioner.destroy(&name).await;
+            let destroyed = bounded::destroy(&*provisioner, &name).await;
             Outcome::Destroyed(name, death, destroyed)
         });
     }
@@ -66,8 +66,10 @@ impl Keeper {
             }
             let provisioner = Arc::clone(&setup.provisioner);
             let creating = work.creating.clone();
-            work.tasks
-                .spawn(async move { Outcome::Listed(name, creating, provisioner.list().await) });
+            work.tasks.spawn(async move {
+                let listed = bounded::list(&*provisioner).await;
+                Outcome::Listed(name, creating, listed)
+            });
         }
     }
 

@@ -87,7 +87,7 @@ impl Supervisor {
         let external_ref = match starting.await {
             Ok(Ok(external_ref)) => external_ref,
             Ok(Err(error)) => return self.failed(error),
-            Err(panic) => return End::Complete(JobResult::failed(panicked(&panic))),
+            Err(panic) => return End::Complete(JobResult::failed(fault(&panic))),
         };
         // Without a name nothing was begun yet.
         if self.executor.is_durable() && !external_ref.is_empty() {
@@ -150,7 +150,7 @@ impl Supervisor {
         let end = match watched {
             Ok(Ok(result)) => ended(result),
             Ok(Err(error)) => self.failed(error),
-            Err(panic) => End::Complete(JobResult::failed(panicked(&panic))),
+            Err(panic) => End::Complete(JobResult::failed(fault(&panic))),
         };
         match end {
             // What is done is done, even if it came late.
@@ -230,6 +230,7 @@ fn ended(result: ExecutionResult) -> End {
     }
 }
 
-fn panicked(error: &tokio::task::JoinError) -> String {
+/// What is said of code of an executor that panicked.
+pub(super) fn fault(error: &tokio::task::JoinError) -> String {
     format!("a fault in the executor: {error}")
 }

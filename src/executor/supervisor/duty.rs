@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::breaker::BreakerState;
 use super::super::context::TaskContext;
 use super::super::event::{DispatchError, TaskReadyEvent};
 use super::Supervisor;
+use super::attempt::fault;
 use crate::dispatch::{Answer, Command, ExecutorState, Poll, Reply};
 use crate::driver::{CommandError, ServerState};
 use crate::model::{LeaseRef, RunnerId};
@@ -21,10 +23,14 @@ use crate::runner::PollId;
 const POLL_WAIT_MS: i64 = 30_000;
 /// How often an executor that says by itself that it has no room is asked whether it has.
 const ROOM_LOOK: Duration = Duration::from_millis(100);
+/// How long an executor may take to say that it can be reached again.
+const PROBE_MAX: Duration = Duration::from_secs(10);
 /// Polls of executors have numbers of their own, far from those of runners.
 static NEXT_POLL: AtomicU64 = AtomicU64::new(1 << 63);
 
 type Polling = Pin<Box<dyn Future<Output = Result<Answer, CommandError>> + Send>>;
+/// A probe has a task of its own: leases are kept and attempts are told to stop beside it.
+type Probing = AbortOnDropHandle<Result<(), DispatchError>>;
 
 impl Supervisor {
     /// Works until it is stopped.
@@ -82,11 +88,12 @@ impl Supervisor {
         let mut beat = tokio::time::interval(self.options.heartbeat_interval);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut polling: Option<Polling> = None;
+        let mut probing: Option<Probing> = None;
         loop {
             if *state.borrow_and_update() != ServerState::Running || views.epoch() != epoch {
                 return;
             }
-            let wanted = self.wanted().await;
+            let wanted = self.wanted(&mut probing).await;
             match (wanted.jobs_max, &polling) {
                 (Some(0), _) => polling = None,
                 (jobs_max, None) => polling = Some(self.ask(runner_id, jobs_max)),
@@ -98,9 +105,19 @@ impl Supervisor {
                     None => std::future::pending().await,
                 }
             };
+            let probed = async {
+                match &mut probing {
+                    Some(probing) => probing.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = self.stopping.cancelled() => return,
                 _ = state.changed() => {}
+                probed = probed => {
+                    probing = None;
+                    self.was_probed(probed).await;
+                }
                 _ = beat.tick() => self.beat(runner_id).await,
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(wanted.look_again) => {}
@@ -153,8 +170,9 @@ impl Supervisor {
         }
     }
 
-    /// How many jobs to ask for, and when to ask oneself that again at the latest.
-    async fn wanted(&self) -> Wanted {
+    /// How many jobs to ask for, and when to ask oneself that again at the latest. When its time is over, it
+    /// is asked first whether it can be reached.
+    async fn wanted(&self, probing: &mut Option<Probing>) -> Wanted {
         let mono_ms = self.mono_ms();
         let (mut state, is_due, full_until_ms, trial) = {
             let mut duties = self.duties();
@@ -164,7 +182,13 @@ impl Supervisor {
             (duties.breaker.state(), is_due, duties.full_until_ms, trial)
         };
         if is_due {
-            return self.try_again().await;
+            *probing = Some(self.probe());
+        } else if state != BreakerState::HalfOpen {
+            // Somebody else has found out meanwhile.
+            *probing = None;
+        }
+        if probing.is_some() {
+            return Wanted { jobs_max: Some(0), look_again: Wanted::LATEST };
         }
         // It took the work; how that ends is another question.
         if state == BreakerState::HalfOpen && trial.as_ref().is_some_and(TaskContext::was_taken) {
@@ -188,20 +212,28 @@ impl Supervisor {
         }
     }
 
-    /// Its time is over: whether it can be reached, and if so, it is given a job to see.
-    async fn try_again(&self) -> Wanted {
-        // Leases are renewed by the same task: one that does not answer soon does not answer.
-        let patience = self.options.heartbeat_interval / 2;
-        let silent = |_| Err(DispatchError::unavailable("it does not answer"));
-        let probed = tokio::time::timeout(patience, self.executor.probe()).await;
-        let news = match probed.unwrap_or_else(silent) {
+    /// Asks it whether it can be reached.
+    fn probe(&self) -> Probing {
+        let executor = Arc::clone(&self.executor);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let silent = |_| Err(DispatchError::unavailable("it does not answer"));
+            tokio::time::timeout(PROBE_MAX, executor.probe()).await.unwrap_or_else(silent)
+        }))
+    }
+
+    /// If it can be reached, it is given a job to see.
+    async fn was_probed(&self, probed: Result<Result<(), DispatchError>, JoinError>) {
+        if self.duties().breaker.state() != BreakerState::HalfOpen {
+            return;
+        }
+        let answer = probed.unwrap_or_else(|panic| Err(DispatchError::unavailable(fault(&panic))));
+        let news = match answer {
             Ok(()) => Some(self.stands(ExecutorState::Trying)),
             Err(error) => self.is_not_there(true, None, &error.to_string()),
         };
         if let Some(news) = news {
             let _ = self.say(news).await;
         }
-        Wanted { jobs_max: Some(0), look_again: Duration::from_millis(1) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A backend that jobs are pushed to, in this process: what it has outlives the servers of a test. And what
 //! others have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -33,6 +33,16 @@ pub(crate) struct State {
     refuses: Option<DispatchError>,
     /// What became of an attempt is not known just now.
     is_blind: bool,
+    /// It never says whether it can be reached.
+    pub(crate) is_mute: bool,
+    /// Probes that were begun, and those that were given up.
+    pub(crate) probes: (usize, usize),
+    /// How many attempts were told to stop while a probe was waiting.
+    pub(crate) stopped_beside: usize,
+    /// It never comes to the end of tidying up.
+    pub(crate) tidies_for_ever: bool,
+    /// How often it began to tidy up, and how often it was stopped in that.
+    pub(crate) tidied: (usize, usize),
 }
 
 #[derive(Clone, Default)]
@@ -110,6 +120,22 @@ impl Drop for Watcher {
     }
 }
 
+/// Waits for ever, and counts that it did, and that it was dropped.
+struct Forever<'a>(&'a Backend, fn(&mut State) -> &mut (usize, usize));
+
+impl Forever<'_> {
+    async fn wait(self) {
+        self.0.with(|state| (self.1)(state).0 += 1);
+        std::future::pending().await
+    }
+}
+
+impl Drop for Forever<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| (self.1)(state).1 += 1);
+    }
+}
+
 #[async_trait]
 impl DurableExecutor for Backend {
     fn name(&self) -> &str {
@@ -118,6 +144,19 @@ impl DurableExecutor for Backend {
 
     fn metrics(&self) -> ExecutorMetrics {
         ExecutorMetrics::default()
+    }
+
+    async fn probe(&self) -> Result<(), DispatchError> {
+        if self.with(|state| state.is_mute) {
+            Forever(self, |state| &mut state.probes).wait().await;
+        }
+        Ok(())
+    }
+
+    async fn tidy(&self, _live: &BTreeSet<String>) {
+        if self.with(|state| state.tidies_for_ever) {
+            Forever(self, |state| &mut state.tidied).wait().await;
+        }
     }
 
     async fn start(
@@ -153,7 +192,10 @@ impl DurableExecutor for Backend {
             tokio::select! {
                 _ = bell.changed() => {}
                 () = ctx.cancelled() => {
-                    self.with(|state| state.stopped.push(key));
+                    self.with(|state| {
+                        state.stopped.push(key);
+                        state.stopped_beside += state.probes.0 - state.probes.1;
+                    });
                     return Ok(ExecutionResult::cancelled());
                 }
             }

@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod fake_runner;
+pub(crate) mod farm;
 pub(crate) mod home;
 pub(crate) mod hook;
 pub(crate) mod instances;

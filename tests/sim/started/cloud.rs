@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dispatchyard::dispatch::{Absence, Command, ExecutorState, HeldLease, Register};
 use dispatchyard::model::{AssignedJob, PoolId, RequeueReason, RunnerCapabilities, RunnerId};
 
+use super::faults::Fault;
 use super::{CLOUD, World, lease};
 
 /// The supervisor, and the backend, which outlives it.
@@ -100,7 +101,9 @@ impl World {
                 continue;
             }
             let there = self.cloud.runs.contains_key(&key(&held.assigned));
-            if there {
+            if there && self.has(Fault::BegunAgain) {
+                self.hand_over(held.assigned);
+            } else if there {
                 self.mark("adopted");
                 self.cloud.watched.push(held.assigned);
             } else {

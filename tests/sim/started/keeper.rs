@@ -6,6 +6,7 @@ use dispatchyard::dispatch::{Absence, Command, Register, Reply};
 use dispatchyard::model::{AssignedJob, PoolId, RunnerCapabilities, RunnerId};
 use dispatchyard::runner::MemberState;
 
+use super::faults::Fault;
 use super::{FLEET, World, lease};
 
 /// What a keeper knows that dies with it, and what does not.
@@ -29,14 +30,17 @@ struct Machine {
 }
 
 impl Keeper {
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, doubled: bool) {
         self.adrift.append(&mut self.creating);
+        if doubled {
+            self.creating = self.adrift.clone();
+        }
     }
 }
 
 impl World {
     pub(super) fn keeper_looks(&mut self) {
-        let plan = self.scheduler.plan_fleets(self.now);
+        let plan = self.plan();
         let fleet = &plan.fleets[FLEET];
         for (runner_id, why) in &fleet.retire {
             if self.retire(*runner_id, why, false) {
@@ -54,8 +58,12 @@ impl World {
         for runner in leaving {
             let is_asked_for = self.keeper.creating.iter().any(|(id, _)| *id == runner.id);
             if !is_asked_for && !self.fails(4) {
-                self.destroy(&runner.name);
-                self.send(Command::RunnerGone(runner.id)).expect("it is to leave");
+                if !self.has(Fault::RowForgotten) {
+                    self.destroy(&runner.name);
+                }
+                if !self.has(Fault::RowKept) {
+                    self.send(Command::RunnerGone(runner.id)).expect("it is to leave");
+                }
             }
         }
     }
@@ -111,10 +119,13 @@ impl World {
     pub(super) fn keeper_compares(&mut self) {
         let found: Vec<(Box<str>, bool)> =
             self.keeper.machines.iter().map(|(name, it)| (name.clone(), it.ended)).collect();
-        let plan = self.scheduler.plan_fleets(self.now);
+        let plan = self.plan();
         let row = |name: &str| plan.ordered.iter().find(|it| *it.name == *name).cloned();
         for (name, ended) in &found {
             let Some(runner) = row(name) else {
+                if self.has(Fault::LeftoverKept) {
+                    continue;
+                }
                 self.mark("leftover taken down");
                 self.destroy(name);
                 continue;
@@ -215,6 +226,14 @@ impl World {
         machine.ended = true;
         if !machine.held.is_empty() {
             self.mark("killed with a job");
+        }
+    }
+
+    /// Whoever came is known for as long as it is there.
+    pub(super) fn check_machines(&self) {
+        for (name, machine) in self.keeper.machines.iter().filter(|(_, it)| it.registered) {
+            let is_known = self.rows.runners.contains_key(&machine.id);
+            assert!(is_known || machine.ended, "{name} is there, and its row is gone");
         }
     }
 

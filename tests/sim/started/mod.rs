@@ -2,9 +2,11 @@
 //! each of them: starts that fail, answers that are lost, runners that are killed, servers that restart in the
 //! middle of everything.
 //!
-//! `keeper` and `cloud` do what the server's own do, in steps that anything can come between.
+//! `keeper` and `cloud` do what the server's own do, in steps that anything can come between. `faults` plants
+//! faults in them, to see that each is noticed.
 
 mod cloud;
+mod faults;
 mod keeper;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use crate::dice::Dice;
 use crate::rows::Rows;
 use crate::shapes::spec;
 use cloud::Cloud;
+use faults::Fault;
 use keeper::Keeper;
 
 /// Worlds that are played when nobody says how many.
@@ -48,6 +51,8 @@ struct World {
     seen: Seen,
     /// Nothing goes wrong any more.
     calm: bool,
+    /// What is planted.
+    fault: Option<Fault>,
 }
 
 fn settings(dice: &mut Dice) -> Settings {
@@ -86,12 +91,16 @@ fn settings(dice: &mut Dice) -> Settings {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::with_fault(seed, None)
+    }
+
+    fn with_fault(seed: u64, fault: Option<Fault>) -> Self {
         let mut dice = Dice(seed);
         let settings = settings(&mut dice);
         let rows = Rows { epoch: 1, ..Rows::default() };
         let now = Now { mono_ms: 1_000, wall_ms: 1_700_000_000_000 };
         Self {
-            scheduler: Scheduler::load(rows.snapshot(1), settings.clone(), now),
+            scheduler: Scheduler::load(rows.snapshot(1), faults::told(fault, &settings), now),
             settings,
             rows,
             now,
@@ -102,6 +111,7 @@ impl World {
             next_poll: 1,
             seen: Seen::new(),
             calm: false,
+            fault,
         }
     }
 
@@ -142,10 +152,12 @@ impl World {
     fn restart(&mut self) {
         self.rows.epoch += 1;
         let snapshot = self.rows.snapshot(self.rows.epoch);
-        self.scheduler = Scheduler::load(snapshot, self.settings.clone(), self.now);
+        let told = faults::told(self.fault, &self.settings);
+        self.scheduler = Scheduler::load(snapshot, told, self.now);
         drop(self.scheduler.take_output());
         self.answers.clear();
-        self.keeper.restart();
+        let doubled = self.has(Fault::StartDoubled);
+        self.keeper.restart(doubled);
         self.cloud.restart();
         self.mark("restart");
     }
@@ -198,7 +210,11 @@ impl World {
         };
         let poll_id = poll.poll_id;
         self.send(Command::Poll(Box::new(poll))).ok()?;
-        Some(self.answers.remove(&poll_id).unwrap_or_default())
+        let mut jobs = self.answers.remove(&poll_id).unwrap_or_default();
+        if self.has(Fault::BegunTwice) {
+            jobs.extend(jobs.clone());
+        }
+        Some(jobs)
     }
 
     /// Says how an attempt ended; whether the scheduler took it.
@@ -253,14 +269,14 @@ impl World {
         let left = self.rows.jobs.values().filter(|job| !job.kind().is_terminal());
         let why = left.map(|job| (job.id, job.kind(), self.scheduler.explain(self.now, job.id)));
         let why: Vec<_> = why.collect();
-        panic!("not at rest: {why:?}; {:?}", self.scheduler.plan_fleets(self.now));
+        panic!("not at rest: {why:?}; {:?}", self.plan());
     }
 
     /// The laws, after every batch.
     fn check(&self) {
         let live = self.scheduler.durable();
-        let loaded =
-            Scheduler::load(self.rows.snapshot(self.rows.epoch), self.settings.clone(), self.now);
+        let told = faults::told(self.fault, &self.settings);
+        let loaded = Scheduler::load(self.rows.snapshot(self.rows.epoch), told, self.now);
         assert_eq!(loaded.durable(), live, "memory is not an index over the rows");
         let fleet = &self.settings.fleets[FLEET];
         let ordered = live.runners.values().filter(|row| row.order.is_some());
@@ -270,6 +286,7 @@ impl World {
             let has = live.leases.values().any(|(_, runner)| *runner == row.id);
             assert!(!has, "{} is to be taken down and has a job", row.name);
         }
+        self.check_machines();
         self.check_backends();
     }
 
