@@ -11,6 +11,7 @@
 //! ```
 
 mod chores;
+pub mod dry;
 mod embedded;
 mod error;
 mod executors;

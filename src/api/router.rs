@@ -48,6 +48,7 @@ fn api() -> Routes {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))
         .route("/deliveries/{id}/body", get(deliveries::body))
+        .route("/deliveries/{id}/event", get(deliveries::stored_event))
         .route("/deliveries/{id}/replay", post(deliveries::replay))
         .route("/workflows/{name}/run", post(deliveries::run))
         .route("/workloads", get(workloads::list).merge(post(workloads::submit)))

@@ -87,6 +87,9 @@ pub enum CliError {
         /// Which, and what they have.
         runners: Vec<String>,
     },
+    /// `doctor` found something; what, is printed already.
+    #[error("not well: {0}; each line marked BAD says what to do")]
+    Unwell(usize),
     /// Something cannot be measured.
     #[error(transparent)]
     Bench(#[from] crate::bench::BenchError),
@@ -126,6 +129,7 @@ impl CliError {
             | Self::Runner(_)
             | Self::Logging(_)
             | Self::Bench(_)
+            | Self::Unwell(_)
             | Self::Ended
             | Self::Output(_) => return None,
         };
@@ -149,6 +153,7 @@ impl CliError {
             | Self::StillBusy { .. }
             | Self::Demo(_)
             | Self::Bench(_)
+            | Self::Unwell(_)
             | Self::Ended
             | Self::Output(_) => 1,
         }
