@@ -324,10 +324,11 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
     let auth = if source.insecure && texts.is_empty() {
         webhook::SourceAuth::Insecure
     } else {
-        webhook::SourceAuth::Signed(webhook::Secrets::new(texts.to_vec()).map_err(wrong)?)
+        let secrets = webhook::Secrets::new(texts.to_vec()).map_err(wrong)?;
+        let keys = webhook::Keys::new(source.signature_rule(), &secrets);
+        webhook::SourceAuth::Signed(keys.map_err(|error| wrong(error.into()))?)
     };
-    let (trusted_bots, tenant_id) = (source.trusted_bots.clone(), TenantId::DEFAULT);
-    Ok(Source { auth, trusted_bots, tenant_id })
+    Ok(Source { auth, reader: source.reader(), tenant_id: TenantId::DEFAULT })
 }
 
 fn millis(ms: i64) -> Duration {

@@ -2,8 +2,14 @@
 //!
 //! Answers 202 for a new delivery, 200 for a repeated one and for a ping, 400, 401, 413, 415, and
 //! 503 when the store cannot take it in time: never 429, which providers take for a failure of
-//! the hook itself.
+//! the hook itself. Some providers want an answer in a form of their own; the payload's reading
+//! says which (`webhook::Answer`).
+//!
+//! A payload can tell several events. Each is stored as a delivery of its own, with a key of its
+//! own: when one of them cannot be stored, the provider sends all of them again, and those that
+//! are there already are repeated ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,9 +26,11 @@ use super::error::ApiError;
 use super::state::{AppState, Source};
 use super::wire::DeliveryAccepted;
 use crate::driver::CommandError;
+use crate::model::{DeliveryState, UniqueKey};
 use crate::telemetry::{DeliveryLabels, RejectionLabels};
 use crate::webhook::{
-    Head, Proof, REJECTION_ANSWER, Rejection, Verified, Verifier, dedupe_key, github,
+    Answer, Head, Parsed, Provider, REJECTION_ANSWER, Rejection, Verified, Verifier, bounded_id,
+    detect,
 };
 
 /// Takes one delivery in.
@@ -37,29 +45,54 @@ pub(super) async fn receive(
     };
     let received = take_in(&state, &name, source, &headers, body).await;
     let outcome = match &received {
-        Ok((_, accepted)) if accepted.duplicate => "duplicate",
-        Ok((StatusCode::BAD_REQUEST, _)) => "broken",
-        Ok(_) => "accepted",
+        Ok(Received::Asked(_)) => "asked",
+        Ok(Received::Stored { accepted, .. }) if accepted.duplicate => "duplicate",
+        Ok(Received::Stored { status: StatusCode::BAD_REQUEST, .. }) => "broken",
+        Ok(Received::Stored { .. }) => "accepted",
         Err(Refused::Rejected(_)) => "rejected",
         Err(Refused::Api(error)) if is_unavailable(error) => "unavailable",
         Err(Refused::Api(_)) => "refused",
     };
     state.metrics.webhook_deliveries.get_or_create(&DeliveryLabels::new(&*name, outcome)).inc();
     match received {
-        Ok((StatusCode::BAD_REQUEST, accepted)) => {
+        Ok(Received::Asked(answer)) => in_their_form(answer),
+        Ok(Received::Stored { status: StatusCode::BAD_REQUEST, accepted, .. }) => {
             let what = "the body is signed and cannot be understood; it is stored as a failed \
                         delivery:";
             ApiError::BadRequest(format!("{what} {}", accepted.delivery_id)).into_response()
         }
-        Ok((status, accepted)) => (status, axum::Json(accepted)).into_response(),
+        Ok(Received::Stored { answer: Some(answer), .. }) => in_their_form(answer),
+        Ok(Received::Stored { status, accepted, .. }) => {
+            (status, axum::Json(accepted)).into_response()
+        }
         Err(Refused::Api(error)) => error.into_response(),
         Err(Refused::Rejected(rejection)) => {
             let labels = RejectionLabels::new(&*name, rejection.label());
             state.metrics.signature_rejections.get_or_create(&labels).inc();
-            tracing::warn!(source = name, reason = rejection.label(), error = %rejection,
+            let looks_like = detect(&headers).map(Provider::as_str);
+            tracing::warn!(source = name, reason = rejection.label(), error = %rejection, looks_like,
                 "refused a delivery that is not signed by a secret of its source");
             rejected().into_response()
         }
+    }
+}
+
+/// What became of a request.
+enum Received {
+    /// The provider asked whether this is the address of the source, and is told.
+    Asked(Answer),
+    Stored {
+        status: StatusCode,
+        accepted: DeliveryAccepted,
+        /// What the provider wants to hear in place of ours.
+        answer: Option<Answer>,
+    },
+}
+
+fn in_their_form(answer: Answer) -> Response {
+    match answer {
+        Answer::Json(value) => axum::Json(value).into_response(),
+        Answer::Empty => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
@@ -97,71 +130,146 @@ async fn take_in(
     source: &Source,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(StatusCode, DeliveryAccepted), Refused> {
+) -> Result<Received, Refused> {
     let max = state.limits.hook_body_bytes_max;
     let announced: Option<usize> =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max).into());
     }
-    let verifier = Verifier::new(headers, &source.auth)?;
+    let now_unix_s = state.clock.now().wall_ms.div_euclid(1_000);
+    let mut verifier = Verifier::new(headers, &source.auth, Some(now_unix_s))?;
     let mut room = Room::new(state);
-    let (bytes, proof) = read(state, verifier, announced, body, &mut room).await?;
-    let verified = proof
-        .over(&bytes)
-        .ok_or_else(|| ApiError::Internal("the body changed while it was read".into()))?;
-    let head = Head::read(&verified, headers).map_err(|error| match error.is_media_type() {
-        true => ApiError::UnsupportedMediaType(error.to_string()),
-        false => ApiError::BadRequest(error.to_string()),
+    let bytes = read(state, &mut verifier, announced, body, &mut room).await?;
+    let verified = verifier.finish(&bytes)?;
+    let head = Head::read(&source.reader, &verified, headers).map_err(|error| {
+        match error.is_media_type() {
+            true => ApiError::UnsupportedMediaType(error.to_string()),
+            false => ApiError::BadRequest(error.to_string()),
+        }
     })?;
-    let (content, status) = read_content(name, source, &head, &verified);
-    let incoming = Incoming {
-        source: name.to_owned(),
-        key: Some(dedupe_key(name, &head.delivery_id)),
-        external_id: Some(head.delivery_id),
-        event_kind: head.event_kind,
-        headers: head.headers.into(),
-        body: bytes.clone(),
-        traceparent: traceparent(headers),
-        replay_of: None,
-        tenant_id: source.tenant_id,
-        limited_to: None,
-        content,
-        can_wait: true,
-        permit: room.permit,
-        waited: room.waited,
+    let told = match read_content(name, source, head, &verified) {
+        Ok(told) => told,
+        Err(answer) => return Ok(Received::Asked(answer)),
     };
-    let accepted = accept(state, incoming).await?;
-    Ok((if accepted.duplicate { StatusCode::OK } else { status }, accepted))
+    let began = state.clock.now();
+    let mut accepted: Option<DeliveryAccepted> = None;
+    for (content, key) in told.contents {
+        let incoming = Incoming {
+            source: name.to_owned(),
+            key: Some(key),
+            external_id: Some(told.delivery_id.clone()),
+            event_kind: told.event_kind.clone(),
+            headers: Arc::clone(&told.headers),
+            body: bytes.clone(),
+            traceparent: traceparent(headers),
+            replay_of: None,
+            tenant_id: source.tenant_id,
+            limited_to: None,
+            content,
+            can_wait: true,
+            permit: room.permit.take(),
+            waited: room.waited + since(state, began),
+        };
+        let one = accept(state, incoming).await?;
+        match &mut accepted {
+            None => accepted = Some(one),
+            Some(all) => join(all, one),
+        }
+    }
+    let nothing = || ApiError::Internal("a delivery without any content".into());
+    let accepted = accepted.ok_or_else(nothing)?;
+    let status = if accepted.duplicate { StatusCode::OK } else { told.status };
+    Ok(Received::Stored { status, accepted, answer: told.answer })
 }
 
-/// What a verified body says, and the answer when it is stored.
+/// What a verified request tells.
+struct Told {
+    /// At least one, each with the key that keeps it from being accepted twice.
+    contents: Vec<(Content, UniqueKey)>,
+    delivery_id: Box<str>,
+    event_kind: Box<str>,
+    headers: Arc<str>,
+    /// The answer when it is stored.
+    status: StatusCode,
+    answer: Option<Answer>,
+}
+
+/// What a verified body says, or the answer to a question of its provider.
 fn read_content(
     name: &str,
     source: &Source,
-    head: &Head,
+    head: Head,
     verified: &Verified<'_>,
-) -> (Content, StatusCode) {
-    let parsed = head
-        .payload(verified)
-        .and_then(|payload| github::parse(name, head, &payload, &source.trusted_bots));
-    match parsed {
-        Ok(github::Parsed::Event(event)) => (Content::Event(event), StatusCode::ACCEPTED),
-        Ok(github::Parsed::Ping { .. }) => {
-            (Content::Nothing("a ping: the hook is set up".into()), StatusCode::OK)
+) -> Result<Told, Answer> {
+    let payload = head.payload(verified);
+    let parsed = match &payload {
+        Ok(payload) => source.reader.parse(name, &head, payload).map_err(|it| it.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let payload = payload.ok();
+    let key = |id: &str| head.key(name, id, payload.as_ref());
+    let mut told = Told {
+        contents: Vec::new(),
+        status: StatusCode::ACCEPTED,
+        answer: None,
+        delivery_id: head.delivery_id.clone(),
+        event_kind: head.event_kind.clone(),
+        headers: head.headers.clone().into(),
+    };
+    let one = match parsed {
+        Ok(Parsed::Challenge(answer)) => return Err(answer),
+        Ok(Parsed::Events(said)) => {
+            if let Some(id) = said.delivery_id {
+                told.delivery_id = bounded_id(&id).into();
+            }
+            told.event_kind = said.kind.unwrap_or(told.event_kind);
+            told.answer = said.answer;
+            let several = said.events.len() > 1;
+            for (at, event) in said.events.into_iter().enumerate() {
+                let mut key = key(&told.delivery_id);
+                if several {
+                    key.key = format!("{}#{at}", key.key).into();
+                }
+                told.contents.push((Content::Event(Box::new(event)), key));
+            }
+            Content::Nothing("the payload tells of nothing that happened".into())
         }
-        Err(error) => (Content::Broken(error.to_string()), StatusCode::BAD_REQUEST),
+        Ok(Parsed::Ping { .. }) => {
+            told.status = StatusCode::OK;
+            Content::Nothing("a ping: the hook is set up".into())
+        }
+        Err(error) => {
+            told.status = StatusCode::BAD_REQUEST;
+            Content::Broken(error)
+        }
+    };
+    if told.contents.is_empty() {
+        let key = key(&told.delivery_id);
+        told.contents.push((one, key));
     }
+    Ok(told)
+}
+
+/// The answer to several events of one request, under the id of the first.
+fn join(all: &mut DeliveryAccepted, one: DeliveryAccepted) {
+    all.duplicate &= one.duplicate;
+    if one.state == DeliveryState::Dispatched.as_str() {
+        all.state = one.state;
+    }
+    all.workloads.extend(one.workloads);
+    all.triggers.extend(one.triggers);
+    all.outlooks.extend(one.outlooks);
 }
 
 /// Reads the body while counting and checking it, and makes room for its bytes.
 async fn read(
     state: &AppState,
-    mut verifier: Verifier,
+    verifier: &mut Verifier,
     announced: Option<usize>,
     body: Body,
     room: &mut Room<'_>,
-) -> Result<(Bytes, Proof), Refused> {
+) -> Result<Bytes, Refused> {
     let max = state.limits.hook_body_bytes_max;
     let mut chunks = body.into_data_stream();
     let mut bytes = BytesMut::new();
@@ -186,8 +294,7 @@ async fn read(
         verifier.update(&chunk);
         bytes.extend_from_slice(&chunk);
     }
-    let proof = verifier.finish()?;
-    Ok((bytes.freeze(), proof))
+    Ok(bytes.freeze())
 }
 
 /// The room in memory of one body.

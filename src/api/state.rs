@@ -24,15 +24,15 @@ use crate::retention::Pruner;
 use crate::runner::PollId;
 use crate::store::{Instance, Store};
 use crate::telemetry::Metrics;
-use crate::webhook::SourceAuth;
+use crate::webhook::{Reader, SourceAuth};
 
 /// A configured source, ready to check requests.
 #[derive(Debug)]
 pub struct Source {
     /// How its requests are checked.
     pub auth: SourceAuth,
-    /// Bots whose events may start trusted work.
-    pub trusted_bots: Vec<String>,
+    /// How their payloads are read.
+    pub reader: Reader,
     /// Whose deliveries these are.
     pub tenant_id: TenantId,
 }

@@ -146,6 +146,7 @@ fn check_sources(sources: &[Spanned<SourceConfig>], reading: &mut Reading<'_>) {
             let message = format!("a second source has the name `{}`", source.name);
             reading.errors.push(ConfigError::at(place.clone(), "source.name", message));
         }
+        source::check(source, reading);
         if source.secrets.is_empty() && !source.insecure {
             let message = format!(
                 "the source `{}` has no secret: anybody could send it deliveries",

@@ -75,7 +75,7 @@ pub use scheduler::SchedulerConfig;
 pub use schema::schema;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
-pub use source::{SourceConfig, SourceKind};
+pub use source::{EncodingName, HeaderText, Pointer, SourceConfig, SourceMapConfig, ToleranceS};
 pub use tenant::TenantConfig;
 pub use warm::WarmConfig;
 pub use weights::WeightsConfig;

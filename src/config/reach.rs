@@ -1,7 +1,8 @@
 //! Triggers that no event can reach, and what they look at that no event of theirs has.
 
-use super::{Config, SourceKind};
+use super::Config;
 use crate::trigger::{RuleConfig, contradictions};
+use crate::webhook::Provider;
 
 /// The kinds of events that GitHub sends to webhooks:
 /// <https://docs.github.com/webhooks/webhook-events-and-payloads>. `ping` is answered and asks no
@@ -24,6 +25,31 @@ const GITHUB: &[&str] = &[
     "secret_scanning_alert_location", "secret_scanning_scan", "security_advisory",
     "security_and_analysis", "sponsorship", "star", "status", "sub_issues", "team", "team_add",
     "watch", "workflow_dispatch", "workflow_job", "workflow_run",
+];
+
+/// Names of GitHub's that GitLab's deliveries get.
+const GITLAB: [&str; 10] = [
+    "push",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "issues",
+    "issue_comment",
+    "commit_comment",
+    "release",
+    "workflow_run",
+    "workflow_job",
+];
+
+/// Names of GitHub's that Bitbucket's deliveries get.
+const BITBUCKET: [&str; 7] = [
+    "push",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "issues",
+    "issue_comment",
+    "commit_comment",
 ];
 
 /// Kinds that are about an issue or a pull request, which alone have labels.
@@ -63,13 +89,15 @@ impl Config {
         }
         let source = self.sources.iter().find(|known| known.name == source);
         // Events of the API are what their senders call them.
-        let Some(kinds) = source.and_then(|source| sent(source.kind)) else { return Vec::new() };
+        let Some(kind) = source.map(|source| source.kind) else { return Vec::new() };
         let mut found = Vec::new();
         for (event, _) in &rule.on.0 {
-            if !kinds.contains(&event.as_str()) {
-                let kind = source.map_or("", |source| source.kind.as_str());
+            if never_sends(kind, event) {
                 found.push(format!("a source of the kind `{kind}` sends no event `{event}`"));
-            } else if rule.labels.is_some() && !LABELLED.contains(&event.as_str()) {
+            } else if kind == Provider::Github
+                && rule.labels.is_some()
+                && !LABELLED.contains(&event.as_str())
+            {
                 found.push(format!("it wants labels, and `{event}` events have none"));
             }
         }
@@ -77,10 +105,15 @@ impl Config {
     }
 }
 
-/// What a provider sends; `None` where that is not known.
-fn sent(kind: SourceKind) -> Option<&'static [&'static str]> {
+/// Whether events of a provider never have a name. GitHub's names are known, and which of them the
+/// deliveries of GitLab and Bitbucket get (docs/sources.md); what these call their own may come.
+fn never_sends(kind: Provider, event: &str) -> bool {
+    let of_github = GITHUB.contains(&event);
     match kind {
-        SourceKind::Github => Some(GITHUB),
+        Provider::Github => !of_github,
+        Provider::Gitlab => of_github && !GITLAB.contains(&event),
+        Provider::Bitbucket => of_github && !BITBUCKET.contains(&event),
+        _ => false,
     }
 }
 
@@ -90,17 +123,24 @@ mod tests {
 
     fn found(trigger: &str) -> String {
         let text = format!(
-            "[[source]]\nname = 'gh'\ninsecure = true\n[[trigger]]\nname = 't'\nworkflow = 'w'\n{trigger}"
+            "[[source]]\nname = 'gh'\ninsecure = true\n[[source]]\nname = 'gl'\nkind = 'gitlab'\n\
+             insecure = true\n[[trigger]]\nname = 't'\nworkflow = 'w'\n{trigger}"
         );
         Config::from_text("d.toml".as_ref(), text, []).unwrap().unreachable_triggers().join("\n")
     }
 
     #[test]
     fn triggers_that_no_event_reaches_are_told_with_their_place() {
-        insta::assert_snapshot!(found("source = 'gh'\non = ['push', 'pull_requests']"), @"d.toml:5:8: the trigger `t`: a source of the kind `github` sends no event `pull_requests`");
-        insta::assert_snapshot!(found("source = 'cli'\non = 'workflow_dispatch'"), @"d.toml:5:8: the trigger `t`: what is started by hand asks no trigger: `dispatchyard run WORKFLOW`");
-        insta::assert_snapshot!(found("source = 'gh'\nlabels = ['x']\non = ['push', 'issues']"), @"d.toml:5:8: the trigger `t`: it wants labels, and `push` events have none");
-        insta::assert_snapshot!(found("[trigger.on.push]\nbranches = ['a', '!a']"), @"d.toml:5:8: the trigger `t`: on.push.branches matches nothing: patterns with `!` take back all that those before them mean");
+        insta::assert_snapshot!(found("source = 'gh'\non = ['push', 'pull_requests']"), @"d.toml:9:8: the trigger `t`: a source of the kind `github` sends no event `pull_requests`");
+        insta::assert_snapshot!(found("source = 'cli'\non = 'workflow_dispatch'"), @"d.toml:9:8: the trigger `t`: what is started by hand asks no trigger: `dispatchyard run WORKFLOW`");
+        insta::assert_snapshot!(found("source = 'gh'\nlabels = ['x']\non = ['push', 'issues']"), @"d.toml:9:8: the trigger `t`: it wants labels, and `push` events have none");
+        insta::assert_snapshot!(found("[trigger.on.push]\nbranches = ['a', '!a']"), @"d.toml:9:8: the trigger `t`: on.push.branches matches nothing: patterns with `!` take back all that those before them mean");
+    }
+
+    #[test]
+    fn another_forge_lacks_some_of_githubs_events() {
+        let told = found("source = 'gl'\non = ['push', 'star', 'wiki_page']");
+        assert!(told.ends_with("a source of the kind `gitlab` sends no event `star`"), "{told}");
     }
 
     #[test]

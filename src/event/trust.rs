@@ -54,12 +54,12 @@ fn distrusted(claims: &Claims<'_>, trusted_bots: &[String]) -> Option<Trust> {
     let Some(sender) = claims.sender else {
         return Some(unknown("the event names no sender"));
     };
-    let Some(id) = sender.id else {
+    let Some(id) = sender.id.map(|id| id.to_string()).or_else(|| sender.uid.clone()) else {
         return Some(unknown("the sender has no account number"));
     };
     match sender.account_type.as_deref() {
         Some("User" | "Organization") => None,
-        Some("Bot") if is_named(sender, id, trusted_bots) => None,
+        Some("Bot") if is_named(sender, &id, trusted_bots) => None,
         Some("Bot") => {
             Some(untrusted(format!("the sender {id} is a bot that `trusted_bots` does not name")))
         }
@@ -67,10 +67,10 @@ fn distrusted(claims: &Claims<'_>, trusted_bots: &[String]) -> Option<Trust> {
     }
 }
 
-fn is_named(sender: &Actor, id: i64, trusted_bots: &[String]) -> bool {
-    trusted_bots.iter().any(|bot| {
-        bot.parse() == Ok(id) || (!bot.is_empty() && bot.eq_ignore_ascii_case(&sender.login))
-    })
+fn is_named(sender: &Actor, id: &str, trusted_bots: &[String]) -> bool {
+    trusted_bots
+        .iter()
+        .any(|bot| bot == id || (!bot.is_empty() && bot.eq_ignore_ascii_case(&sender.login)))
 }
 
 /// Who can cause such an event at all.
@@ -131,12 +131,14 @@ mod tests {
 
     fn user() -> Actor {
         let account_type = Some("User".to_owned());
-        Actor { id: Some(1), login: "octo-dev".to_owned(), account_type, association: None }
+        let login = "octo-dev".to_owned();
+        Actor { id: Some(1), login, account_type, ..Actor::default() }
     }
 
     fn bot() -> Actor {
         let account_type = Some("Bot".to_owned());
-        Actor { id: Some(7), login: "helper[bot]".to_owned(), account_type, association: None }
+        let login = "helper[bot]".to_owned();
+        Actor { id: Some(7), login, account_type, ..Actor::default() }
     }
 
     fn claims<'a>(kind: &'a EventKind, sender: &'a Actor) -> Claims<'a> {

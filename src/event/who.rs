@@ -27,6 +27,9 @@ pub struct Actor {
     /// The forge's number of the account: what identity is decided by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
+    /// The provider's own id of the account where that is no number, as with Bitbucket and Slack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// The account's present name.
     pub login: String,
     /// `User`, `Bot`, `Organization`, as the forge says.

@@ -38,6 +38,8 @@ pub(super) enum Encoding {
     Json,
     /// It is the field `payload` of a form.
     Form,
+    /// It is the field `payload` of a form, or the form's fields are its own.
+    Fields,
 }
 
 /// The JSON text of a verified body.
@@ -51,7 +53,10 @@ impl<'b> Payload<'b> {
     pub(super) fn read(verified: &Verified<'b>, encoding: Encoding) -> Result<Self, PayloadError> {
         let text = match encoding {
             Encoding::Json => Cow::Borrowed(utf8(verified.body())?),
-            Encoding::Form => form_field(verified.body())?,
+            Encoding::Form => form_field(verified.body()).ok_or(PayloadError::NoPayloadField)?,
+            Encoding::Fields => {
+                form_field(verified.body()).unwrap_or_else(|| as_json(verified.body()).into())
+            }
         };
         Ok(Self { text, how: verified.how() })
     }
@@ -71,10 +76,17 @@ fn utf8(bytes: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { at: error.valid_up_to() })
 }
 
-fn form_field(body: &[u8]) -> Result<Cow<'_, str>, PayloadError> {
-    form_urlencoded::parse(body)
-        .find_map(|(name, value)| (name == "payload").then_some(value))
-        .ok_or(PayloadError::NoPayloadField)
+fn form_field(body: &[u8]) -> Option<Cow<'_, str>> {
+    form_urlencoded::parse(body).find_map(|(name, value)| (name == "payload").then_some(value))
+}
+
+/// A form as an object of texts; of a field that is there twice the first.
+fn as_json(body: &[u8]) -> String {
+    let mut object = serde_json::Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        object.entry(name).or_insert_with(|| value.into());
+    }
+    serde_json::Value::Object(object).to_string()
 }
 
 #[cfg(test)]
@@ -84,13 +96,13 @@ mod tests {
     use axum::http::HeaderMap;
 
     fn read(body: &[u8], encoding: Encoding) -> Result<String, PayloadError> {
-        let verified = verify(&HeaderMap::new(), body, &SourceAuth::Insecure).unwrap();
+        let verified = verify(&HeaderMap::new(), body, &SourceAuth::Insecure, None).unwrap();
         Payload::read(&verified, encoding).map(|payload| payload.text().to_owned())
     }
 
     #[test]
     fn json_is_the_body_itself_without_a_copy() {
-        let verified = verify(&HeaderMap::new(), b"{}", &SourceAuth::Insecure).unwrap();
+        let verified = verify(&HeaderMap::new(), b"{}", &SourceAuth::Insecure, None).unwrap();
         let payload = Payload::read(&verified, Encoding::Json).unwrap();
         assert!(matches!(payload.text, Cow::Borrowed("{}")));
     }
@@ -106,6 +118,13 @@ mod tests {
         for form in [&b""[..], b"{}", b"Payload=%7B%7D"] {
             assert!(matches!(read(form, Encoding::Form), Err(PayloadError::NoPayloadField)));
         }
+    }
+
+    #[test]
+    fn a_form_of_ones_own_fields_is_an_object_of_texts() {
+        let form = b"command=%2Fdeploy&text=a+b&text=c";
+        assert_eq!(read(form, Encoding::Fields).unwrap(), r#"{"command":"/deploy","text":"a b"}"#);
+        assert_eq!(read(b"payload=%7B%7D&a=b", Encoding::Fields).unwrap(), "{}");
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub enum SecretError {
         /// How many it holds.
         bytes: usize,
     },
+    /// It cannot be a key of its source's scheme.
+    #[error(transparent)]
+    Key(#[from] super::KeyError),
 }
 
 /// Most bytes of a secret.

@@ -4,18 +4,23 @@
 //! every later stage asks for one, so that no stage can be skipped:
 //!
 //! ```text
-//! headers + bytes -> Verified -> Payload (delivery.rs) -> Event (github/)
+//! headers + bytes -> Verified -> Head, Payload (delivery.rs) -> Parsed (one folder per provider)
 //! ```
 //!
-//! Pure. The sender hears the same answer for every [`Rejection`]; the reason is for the
-//! operator's log and metrics and never contains a signature.
-//! <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
+//! Pure: the present is an argument. The sender hears the same answer for every [`Rejection`]; the
+//! reason is for the operator's log and metrics and never contains what was sent.
 
-use axum::http::HeaderMap;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use std::fmt;
+
+use axum::http::{HeaderMap, HeaderName};
+use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::{Secret, Secrets};
+use super::ed25519;
+use super::keys::{KeyError, KeySet, Keys, TokenHash};
+use super::proof;
+use super::scheme::{Form, Part, Scheme, SignatureRule};
+use super::{Secrets, detect};
 
 /// The header with GitHub's signature.
 pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
@@ -23,28 +28,13 @@ pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 /// What a sender is told, whatever was wrong.
 pub const REJECTION_ANSWER: &str = "the signature of this request is missing or wrong";
 
-const PREFIX: &[u8] = b"sha256=";
-const MAC_BYTES: usize = 32;
-
-/// Signature headers of other providers, and GitHub's older one: their presence explains to the
-/// operator why the right one is missing.
-const OTHER_SIGNATURES: [&str; 9] = [
-    "x-hub-signature",
-    "x-forgejo-signature",
-    "x-gitea-signature",
-    "x-gogs-signature",
-    "x-gitlab-token",
-    "webhook-signature",
-    "x-slack-signature",
-    "x-signature",
-    "authorization",
-];
+pub(super) const MAC_BYTES: usize = 32;
 
 /// How a source's requests are checked.
 #[derive(Clone, Debug)]
 pub enum SourceAuth {
-    /// By one of these secrets.
-    Signed(Secrets),
+    /// By one of these keys.
+    Signed(Keys),
     /// Not at all: the configuration says `insecure = true`. What comes in is never trusted.
     Insecure,
 }
@@ -80,38 +70,75 @@ impl<'b> Verified<'b> {
 /// Why a request is refused: for the operator, never for the sender.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Rejection {
-    /// No signature of any kind. At the forge no secret is set.
-    #[error("no `{SIGNATURE_HEADER}` header: set the secret at the forge")]
-    Missing,
+    /// No proof of any kind. At the provider no secret is set.
+    #[error("no `{header}` header: set the secret at the provider")]
+    Missing {
+        /// The header that should be there.
+        header: HeaderName,
+    },
     /// Signed, but in another provider's way.
     #[error(
-        "no `{SIGNATURE_HEADER}` header, but `{header}`: the source's `provider` may be wrong, or the sender old"
+        "no `{header}` header, but `{found}`: the source's `kind` may be wrong, or the sender old"
     )]
     OtherProvider {
+        /// The header that should be there.
+        header: HeaderName,
         /// The header that is there.
-        header: &'static str,
+        found: &'static str,
     },
-    /// Several signatures: something between the forge and us merges or adds headers.
-    #[error("{count} `{SIGNATURE_HEADER}` headers, one is expected")]
+    /// Several headers where there should be one: something between the provider and us merges or
+    /// adds them.
+    #[error("{count} `{header}` headers, one is expected")]
     Several {
+        /// Which header.
+        header: HeaderName,
         /// How many.
         count: usize,
     },
-    /// Not `sha256=` and 64 lower-case hex digits.
-    #[error(
-        "the `{SIGNATURE_HEADER}` header of {bytes} bytes is not `sha256=` and 64 lower-case hex digits"
-    )]
+    /// A proof, or a part of what is signed, that is not written as its scheme says.
+    #[error("the `{header}` header of {bytes} bytes is not {expected}")]
     Malformed {
+        /// Which header.
+        header: HeaderName,
         /// How long it is.
         bytes: usize,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Neither the header nor the body has the token.
+    #[error("neither a `{header}` header nor a `token` in the body")]
+    NoToken {
+        /// The header that could be there.
+        header: HeaderName,
     },
     /// Well-formed, and made with none of our secrets or over another body.
     #[error(
-        "the signature fits none of the {secrets} active secrets: compare the secret at the forge, and look for a proxy that rewrites bodies"
+        "the signature fits none of the {secrets} active secrets: compare the secret at the provider, and look for a proxy that rewrites bodies"
     )]
     Mismatch {
         /// How many secrets were tried.
         secrets: usize,
+    },
+    /// Signed too long ago, or too far ahead: a repeated request, or a clock that is wrong.
+    #[error(
+        "the signed time is {away_s} s away from ours, more than {tolerance_s} s: is one of the clocks wrong, or was it sent before?"
+    )]
+    Stale {
+        /// How far away, in seconds.
+        away_s: u64,
+        /// How far it may be, in seconds.
+        tolerance_s: i64,
+    },
+    /// The scheme signs a time, and nobody said what the time is.
+    #[error("the scheme `{0}` signs a time, and no present time was given to compare it with")]
+    NoTime(Scheme),
+    /// A secret cannot be a key of the scheme.
+    #[error("a secret cannot be used with the scheme `{scheme}`: {error}")]
+    Key {
+        /// The scheme.
+        scheme: Scheme,
+        /// Why not.
+        error: KeyError,
     },
 }
 
@@ -119,13 +146,49 @@ impl Rejection {
     /// A short name for a metric's label.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Missing => "missing",
+            Self::Missing { .. } | Self::NoToken { .. } => "missing",
             Self::OtherProvider { .. } => "other_provider",
             Self::Several { .. } => "several",
             Self::Malformed { .. } => "malformed",
             Self::Mismatch { .. } => "mismatch",
+            Self::Stale { .. } => "stale",
+            Self::NoTime(_) => "no_time",
+            Self::Key { .. } => "key",
         }
     }
+}
+
+/// Checks a request by a scheme as its provider uses it. `now_unix_s` is the present in seconds
+/// since 1970; a scheme that signs a time ([`Scheme::needs_time`]) refuses everything without it.
+///
+/// # Errors
+///
+/// [`Rejection`].
+pub fn check<'b>(
+    scheme: Scheme,
+    headers: &HeaderMap,
+    body: &'b [u8],
+    secrets: &Secrets,
+    now_unix_s: Option<i64>,
+) -> Result<Verified<'b>, Rejection> {
+    check_by(scheme.into(), headers, body, secrets, now_unix_s)
+}
+
+/// [`check`], where a source says something differently than its provider.
+///
+/// # Errors
+///
+/// [`Rejection`].
+pub fn check_by<'b>(
+    rule: SignatureRule,
+    headers: &HeaderMap,
+    body: &'b [u8],
+    secrets: &Secrets,
+    now_unix_s: Option<i64>,
+) -> Result<Verified<'b>, Rejection> {
+    let scheme = rule.scheme;
+    let keys = Keys::new(rule, secrets).map_err(|error| Rejection::Key { scheme, error })?;
+    verify(headers, body, &SourceAuth::Signed(keys), now_unix_s)
 }
 
 /// Checks a body that is in memory.
@@ -137,19 +200,39 @@ pub fn verify<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
     auth: &SourceAuth,
+    now_unix_s: Option<i64>,
 ) -> Result<Verified<'b>, Rejection> {
-    let mut verifier = Verifier::new(headers, auth)?;
+    let mut verifier = Verifier::new(headers, auth, now_unix_s)?;
     verifier.update(body);
-    Ok(Verified { body, how: verifier.finish()?.how })
+    verifier.finish(body)
 }
 
 /// Checks a body while it is read. A request whose headers cannot pass is refused before its body
 /// is read at all.
 pub struct Verifier {
-    /// The signature that was sent and one running code per secret; `None` when insecure.
-    signed: Option<([u8; MAC_BYTES], Vec<Hmac<Sha256>>)>,
+    pending: Pending,
     /// Bytes seen so far.
-    bytes: u64,
+    bytes: usize,
+}
+
+/// What is left to be checked when the headers have been read.
+enum Pending {
+    /// Nothing: the source is insecure.
+    Open,
+    /// Nothing: the token was in a header, and is right.
+    Proven,
+    /// The codes that were sent, and one running code per secret.
+    Macs(Vec<[u8; MAC_BYTES]>, Vec<Hmac<Sha256>>),
+    /// The same, of the text in the one field of a form.
+    FormMacs(Vec<[u8; MAC_BYTES]>, Vec<Hmac<Sha256>>),
+    /// The token in the body.
+    Token { tokens: Vec<TokenHash>, is_form: bool, header: HeaderName },
+    /// The signature, and what stands before the body in its message.
+    Ed25519 {
+        keys: Vec<ed25519::PublicKey>,
+        signature: [u8; ed25519::SIGNATURE_BYTES],
+        message: Vec<u8>,
+    },
 }
 
 impl Verifier {
@@ -158,105 +241,148 @@ impl Verifier {
     /// # Errors
     ///
     /// [`Rejection`] when no body could make these headers right.
-    pub fn new(headers: &HeaderMap, auth: &SourceAuth) -> Result<Self, Rejection> {
-        let signed = match auth {
-            SourceAuth::Insecure => None,
-            SourceAuth::Signed(secrets) => {
-                Some((sent_signature(headers)?, secrets.all().iter().map(mac).collect()))
-            }
+    pub fn new(
+        headers: &HeaderMap,
+        auth: &SourceAuth,
+        now_unix_s: Option<i64>,
+    ) -> Result<Self, Rejection> {
+        let pending = match auth {
+            SourceAuth::Insecure => Pending::Open,
+            SourceAuth::Signed(keys) => begin(headers, keys, now_unix_s)?,
         };
-        Ok(Self { signed, bytes: 0 })
+        Ok(Self { pending, bytes: 0 })
     }
 
     /// Takes the next bytes of the body.
     pub fn update(&mut self, chunk: &[u8]) {
-        self.bytes += chunk.len() as u64;
-        for mac in self.signed.iter_mut().flat_map(|(_, macs)| macs) {
-            mac.update(chunk);
+        self.bytes += chunk.len();
+        if let Pending::Macs(_, macs) = &mut self.pending {
+            for mac in macs {
+                mac.update(chunk);
+            }
         }
     }
 
-    /// Ends with the verdict on all bytes taken.
+    /// Ends with the verdict on the whole body, put together again from the chunks.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Mismatch`] when no secret fits.
-    pub fn finish(self) -> Result<Proof, Rejection> {
-        let how = match self.signed {
-            None => Verification::Insecure,
-            Some((sent, macs)) => {
-                let secrets = macs.len();
-                // Each secret is tried, also after one has fitted: the time taken must not tell
-                // which. Each comparison is constant-time in itself.
-                let fits = macs
-                    .into_iter()
-                    .fold(false, |fits, mac| mac.verify_slice(&sent).is_ok() | fits);
-                if !fits {
-                    return Err(Rejection::Mismatch { secrets });
-                }
-                Verification::Signed
+    /// [`Rejection`] when no secret fits.
+    pub fn finish(self, body: &[u8]) -> Result<Verified<'_>, Rejection> {
+        let mismatch = |secrets| Rejection::Mismatch { secrets };
+        let (fits, secrets) = match self.pending {
+            Pending::Open => return Ok(Verified { body, how: Verification::Insecure }),
+            Pending::Proven => (true, 1),
+            Pending::Macs(sent, macs) => (one_fits(&sent, &macs), macs.len()),
+            Pending::FormMacs(sent, mut macs) => {
+                let field = proof::form_field(body, "payload");
+                let field = field.ok_or(mismatch(macs.len()))?;
+                macs.iter_mut().for_each(|mac| mac.update(field.as_bytes()));
+                (one_fits(&sent, &macs), macs.len())
+            }
+            Pending::Token { tokens, is_form, header } => {
+                let sent = proof::body_token(body, is_form, &header)?;
+                (one_is(&tokens, sent.as_bytes()), tokens.len())
+            }
+            Pending::Ed25519 { keys, signature, mut message } => {
+                message.extend_from_slice(body);
+                let fits = keys.iter().any(|key| key.verifies(&message, &signature));
+                (fits, keys.len())
             }
         };
-        Ok(Proof { bytes: self.bytes, how })
+        // Of another length, these are not the bytes that were checked.
+        if !fits || body.len() != self.bytes {
+            return Err(mismatch(secrets));
+        }
+        Ok(Verified { body, how: Verification::Signed })
     }
 }
 
-impl std::fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
-/// That a streamed body passed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "a body without its proof cannot be parsed"]
-pub struct Proof {
-    bytes: u64,
-    how: Verification,
-}
-
-impl Proof {
-    /// The body that was streamed, put together again, or read back from where it was spilled to.
-    /// `None` when the length differs: then these are not the bytes that were checked.
-    pub fn over<'b>(&self, body: &'b [u8]) -> Option<Verified<'b>> {
-        (body.len() as u64 == self.bytes).then_some(Verified { body, how: self.how })
-    }
-}
-
-/// The value of [`SIGNATURE_HEADER`] for a body of our own: the `send` command, the demo, tests.
-pub fn sign(secret: &Secret, body: &[u8]) -> String {
-    let mut mac = mac(secret);
-    mac.update(body);
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-fn mac(secret: &Secret) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length")
-}
-
-fn sent_signature(headers: &HeaderMap) -> Result<[u8; MAC_BYTES], Rejection> {
-    let mut sent = headers.get_all(SIGNATURE_HEADER).iter();
-    let Some(value) = sent.next() else {
-        let other = OTHER_SIGNATURES.into_iter().find(|name| headers.contains_key(*name));
-        return Err(other.map_or(Rejection::Missing, |header| Rejection::OtherProvider { header }));
+fn begin(headers: &HeaderMap, keys: &Keys, now_unix_s: Option<i64>) -> Result<Pending, Rejection> {
+    let rule = keys.rule();
+    let value = match proof::only(headers, &rule.header) {
+        Err(Rejection::Missing { header }) if rule.scheme.form() != Form::TokenInBody => {
+            return Err(match other_proof(headers, &header) {
+                Some(found) => Rejection::OtherProvider { header, found },
+                None => Rejection::Missing { header },
+            });
+        }
+        Err(Rejection::Missing { .. }) => None,
+        other => Some(other?),
     };
-    match sent.count() {
-        0 => {}
-        more => return Err(Rejection::Several { count: more + 1 }),
-    }
-    let value = value.as_bytes();
-    decode(value).ok_or(Rejection::Malformed { bytes: value.len() })
+    proof::in_time(headers, rule, now_unix_s)?;
+    let sent = value.unwrap_or_default();
+    Ok(match &keys.all {
+        KeySet::Macs(macs) => {
+            let sent = proof::codes(sent, rule)?;
+            let before = before(headers, rule)?;
+            let mut macs = macs.clone();
+            if rule.scheme.signs_form_field() && proof::is_form(headers) == Some(true) {
+                return Ok(Pending::FormMacs(sent, macs));
+            }
+            macs.iter_mut().for_each(|mac| mac.update(&before));
+            Pending::Macs(sent, macs)
+        }
+        KeySet::Tokens(tokens) if value.is_some() => {
+            let token = proof::token(sent, rule)?;
+            if !one_is(tokens, token) {
+                return Err(Rejection::Mismatch { secrets: tokens.len() });
+            }
+            Pending::Proven
+        }
+        KeySet::Tokens(tokens) => Pending::Token {
+            tokens: tokens.clone(),
+            is_form: proof::is_form(headers)
+                .ok_or_else(|| Rejection::NoToken { header: rule.header.clone() })?,
+            header: rule.header.clone(),
+        },
+        KeySet::Public(keys) => Pending::Ed25519 {
+            signature: proof::hex_bytes(sent, rule)?,
+            keys: keys.clone(),
+            message: before(headers, rule)?,
+        },
+    })
 }
 
-/// Exactly one spelling is accepted, the one that GitHub sends.
-fn decode(value: &[u8]) -> Option<[u8; MAC_BYTES]> {
-    let digits = value.strip_prefix(PREFIX)?;
-    if digits.iter().any(u8::is_ascii_uppercase) {
-        return None;
+/// What is signed before the body.
+fn before(headers: &HeaderMap, rule: &SignatureRule) -> Result<Vec<u8>, Rejection> {
+    let mut bytes = Vec::new();
+    for part in rule.scheme.before() {
+        match part {
+            Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+            Part::Header(name) => {
+                bytes.extend_from_slice(proof::only(headers, &HeaderName::from_static(name))?);
+            }
+        }
     }
-    let mut mac = [0; MAC_BYTES];
-    hex::decode_to_slice(digits, &mut mac).ok()?;
-    Some(mac)
+    Ok(bytes)
+}
+
+/// A header that proves something to somebody else: its presence explains to the operator why the
+/// right one is missing.
+fn other_proof(headers: &HeaderMap, wanted: &HeaderName) -> Option<&'static str> {
+    let mut others = detect::PROOF_HEADERS.into_iter();
+    others.find(|name| *name != wanted.as_str() && headers.contains_key(*name))
+}
+
+/// Each secret is tried, also after one has fitted: the time taken must not tell which. Each
+/// comparison is constant-time in itself.
+fn one_fits(sent: &[[u8; MAC_BYTES]], macs: &[Hmac<Sha256>]) -> bool {
+    macs.iter().fold(false, |fits, mac| {
+        let sent = sent.iter();
+        sent.fold(fits, |fits, code| mac.clone().verify_slice(code).is_ok() | fits)
+    })
+}
+
+fn one_is(tokens: &[TokenHash], sent: &[u8]) -> bool {
+    let sent = TokenHash::of(sent);
+    tokens.iter().fold(false, |fits, token| token.is(&sent) | fits)
 }
 
 #[cfg(test)]

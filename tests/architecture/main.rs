@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",
         "agent_runner",
         // Dry runs: from a line to an answer, in the rooms that decide about deliveries.
-        "trigger", "executor::router",
+        "event", "trigger", "executor::router",
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",

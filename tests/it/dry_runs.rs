@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::command::{Said, cli, run};
-use crate::support::hook::push_with;
+use crate::support::home::HOOK_SECRET;
+use crate::support::hook::{fixture, push_with, signature};
 use crate::support::process::program;
 use crate::support::wait::within;
 use crate::support::{Home, Server, Setup};
+
+fn base64(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
 
 /// Runs a verb in a folder without a configuration, with these lines on its standard input.
 async fn answered(verb: &str, lines: &[u8]) -> Said {
@@ -121,6 +126,103 @@ async fn a_missing_file_and_a_verb_without_questions_are_refused() {
     assert!(said.code() == 2 && said.err.contains("/no/such/file"), "{said:?}");
     assert_eq!(run(["try", "trigger"]).await.code(), 2);
     assert_eq!(run(["try", "route"]).await.code(), 2);
+}
+
+#[tokio::test]
+async fn signatures_are_checked_by_the_machines_clock_where_a_line_names_no_time() {
+    let body = "e30=";
+    let github = json!({"scheme": "github", "headers": [{"name": "X-Hub-Signature-256", "value": signature(b"{}")}],
+        "body_b64": body, "secrets": ["another", HOOK_SECRET]});
+    let mut unsigned = github.clone();
+    unsigned["headers"] = json!([]);
+    let slack = json!({"scheme": "slack_v0", "headers": [], "body_b64": body, "secrets": ["s"]});
+    let told = answers("signature", &[github, unsigned, slack, json!({"scheme": "rot13"})]).await;
+    assert_eq!(told[0]["accept"], true, "{told:?}");
+    assert_eq!(told[1]["accept"], false);
+    assert!(told[1]["reason"].as_str().unwrap().contains("x-hub-signature-256"));
+    assert_eq!(told[2]["accept"], false);
+    assert!(told[3]["error"].is_string());
+}
+
+#[tokio::test]
+async fn deliveries_are_read_line_by_line() {
+    let ask = |kind: &str, headers: Value, body: Vec<u8>| json!({"source_kind": kind, "headers": headers, "body_b64": base64(&body)});
+    let questions = [
+        ask("github", json!({"X-GitHub-Event": "push"}), fixture("push")),
+        ask("github", json!({"X-GitHub-Event": "ping"}), fixture("ping")),
+        ask("github", json!({}), fixture("push")),
+        ask("github", json!({"X-GitHub-Event": "pull_request"}), fixture("pull_request_fork")),
+    ];
+    let told = answers("event", &questions).await;
+    assert_eq!((&told[0]["kind"], &told[0]["ref"]), (&json!("push"), &json!("refs/heads/main")));
+    assert_eq!(told[1], json!({"ping": true}));
+    assert!(told[2]["error"].as_str().unwrap().contains("x-github-event"));
+    assert_eq!(
+        (&told[3]["action"], &told[3]["trust"]["level"]),
+        (&json!("synchronize"), &json!("untrusted"))
+    );
+}
+
+#[tokio::test]
+async fn a_delivery_is_tried_under_a_configuration_without_a_server() {
+    let home = Setup::default().build();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/github/push.json");
+    let config = home.config_file();
+    let words = ["try", "event", file, "--event", "push", "-o", "json", "--config"]
+        .map(std::ffi::OsStr::new);
+    let said = run(words.into_iter().chain([config.as_os_str()])).await;
+    let told = said.json();
+    assert_eq!(told["events"][0]["event"]["kind"], "push", "{told}");
+    assert_eq!(told["events"][0]["triggers"][0]["matched"], true, "{told}");
+    assert_eq!(told["events"][0]["workloads"][0]["kind"], "workflow", "{told}");
+    assert!(!home.file("data").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_new_configuration_is_sound_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = async || run(["init".as_ref(), folder.path().as_os_str()]).await;
+    assert_eq!(init().await.code(), 0);
+    let config = folder.path().join("dispatchyard.toml");
+    let said = run(["check".as_ref(), config.as_os_str()]).await;
+    assert!(said.code() == 0 && said.out.contains("triggers 1, workflows 1"), "{said:?}");
+    std::fs::write(&config, "mine").unwrap();
+    let again = init().await;
+    assert!(again.code() == 2 && again.err.contains("is there already"), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn the_schema_is_one_that_editors_read() {
+    let schema = run(["config", "schema"]).await.json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["server"]["properties"]["connections_max"]["type"], "integer");
+}
+
+#[tokio::test]
+async fn a_doctor_and_a_check_ask_the_server_for_labels() {
+    let server = Server::start(&Setup::default()).await;
+    let config = server.home.config_file();
+    let asked = async |words: &str| {
+        let words = words.split(' ').map(std::ffi::OsStr::new).chain([config.as_os_str()]);
+        let server = ["--server", server.api.base()].map(std::ffi::OsStr::new);
+        run(server.into_iter().chain(words)).await
+    };
+    let said = asked("check --runners").await;
+    assert!(said.code() == 0 && said.err.contains("which no runner has"), "{said:?}");
+    let said = asked("doctor").await;
+    assert_eq!(said.code(), 1, "{said:?}");
+    for words in ["none of 0 is there", "which no runner has", "dispatchyard runner --server URL"] {
+        assert!(said.out.contains(words), "no `{words}` in {said:?}");
+    }
+    let said = run([
+        "--server".as_ref(),
+        "http://127.0.0.1:9".as_ref(),
+        "doctor".as_ref(),
+        config.as_os_str(),
+    ])
+    .await;
+    assert!(said.code() == 0 && said.out.contains("no answer from"), "{said:?}");
 }
 
 /// The rules of a home with other filters.

@@ -47,6 +47,7 @@ mod routes;
 mod runners;
 mod seat;
 mod shutdown;
+mod sources;
 mod spill;
 mod storm;
 mod streams;

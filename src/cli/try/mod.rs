@@ -1,10 +1,11 @@
 //! `try`: what would be, without doing it.
 //!
-//! `match`, `route NAME` and `config` ask a running server. All else needs neither a server nor, with
-//! `--jsonl`, a configuration: each line of JSON is one question, each line of the output its
+//! `match`, `route NAME` and `config` ask a running server. All else needs no server and, with
+//! `--jsonl`, no configuration either: each line of JSON is one question, each line of the output its
 //! answer, and the answers come from the functions that decide about deliveries.
 
 mod config;
+mod event;
 mod lines;
 pub(super) mod matching;
 mod route;
@@ -14,9 +15,10 @@ use clap::Subcommand;
 use super::console::Console;
 use super::{CliError, Global};
 use crate::executor::router;
-use crate::trigger;
+use crate::{trigger, webhook};
 
 use config::TryConfigArgs;
+use event::TryEventArgs;
 use lines::Lines;
 use matching::MatchArgs;
 use route::TryRouteArgs;
@@ -32,6 +34,10 @@ pub enum TryVerb {
     Filter(Lines),
     /// Whether an event starts a workflow with this `on`
     Trigger(Lines),
+    /// Whether a request is accepted by a source with these secrets
+    Signature(Lines),
+    /// What a delivery says, and what it would start
+    Event(TryEventArgs),
     /// What the stored deliveries of a server would start under another configuration
     Config(TryConfigArgs),
 }
@@ -47,6 +53,11 @@ pub(super) async fn run(
             Some(name) => route::decide(name, &global.client()?, console).await,
             None => args.lines.answer(router::dry::route, console),
         },
+        TryVerb::Signature(lines) => {
+            let now_unix_s = console.now_ms().div_euclid(1_000);
+            lines.answer(|line| webhook::dry::signature(line, now_unix_s), console)
+        }
+        TryVerb::Event(args) => event::run(args, console),
         TryVerb::Config(args) => config::run(args, &global.client()?, console).await,
         TryVerb::Filter(lines) => lines.answer(trigger::dry::filter, console),
         TryVerb::Trigger(lines) => lines.answer(trigger::dry::trigger, console),

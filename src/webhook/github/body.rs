@@ -11,189 +11,193 @@ use serde_json::value::RawValue;
 
 use super::lenient::{AnyObject, Maybe, wanted_object};
 
-pub(super) type Text<'a> = Maybe<Cow<'a, str>>;
-pub(super) type List<T> = Maybe<Vec<Maybe<T>>>;
+pub(in crate::webhook) type Text<'a> = Maybe<Cow<'a, str>>;
+pub(in crate::webhook) type List<T> = Maybe<Vec<Maybe<T>>>;
 
 /// The whole payload.
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Body<'a> {
+pub(in crate::webhook) struct Body<'a> {
     #[serde(borrow)]
-    pub(super) action: Text<'a>,
+    pub(in crate::webhook) action: Text<'a>,
     #[serde(borrow)]
-    pub(super) repository: Maybe<Repository<'a>>,
+    pub(in crate::webhook) repository: Maybe<Repository<'a>>,
     #[serde(borrow)]
-    pub(super) sender: Maybe<Account<'a>>,
+    pub(in crate::webhook) sender: Maybe<Account<'a>>,
     #[serde(borrow)]
-    pub(super) label: Maybe<Label<'a>>,
+    pub(in crate::webhook) label: Maybe<Label<'a>>,
     #[serde(borrow)]
-    pub(super) issue: Maybe<Issue<'a>>,
+    pub(in crate::webhook) issue: Maybe<Issue<'a>>,
     #[serde(borrow)]
-    pub(super) pull_request: Maybe<PullRequest<'a>>,
+    pub(in crate::webhook) pull_request: Maybe<PullRequest<'a>>,
     #[serde(borrow)]
-    pub(super) comment: Maybe<Comment<'a>>,
+    pub(in crate::webhook) comment: Maybe<Comment<'a>>,
     /// There in reviews of a pull request, which carry the pull request too.
-    pub(super) review: Maybe<AnyObject>,
+    pub(in crate::webhook) review: Maybe<AnyObject>,
     #[serde(borrow)]
-    pub(super) release: Maybe<Release<'a>>,
+    pub(in crate::webhook) release: Maybe<Release<'a>>,
     /// `push` gives it in full; `create` and `delete` short, with `ref_type`; `workflow_dispatch`
     /// in full.
     #[serde(borrow, rename = "ref")]
-    pub(super) git_ref: Text<'a>,
+    pub(in crate::webhook) git_ref: Text<'a>,
     #[serde(borrow)]
-    pub(super) ref_type: Text<'a>,
+    pub(in crate::webhook) ref_type: Text<'a>,
     #[serde(borrow)]
-    pub(super) after: Text<'a>,
-    pub(super) created: Maybe<bool>,
-    pub(super) deleted: Maybe<bool>,
-    pub(super) forced: Maybe<bool>,
+    pub(in crate::webhook) before: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) after: Text<'a>,
+    pub(in crate::webhook) created: Maybe<bool>,
+    pub(in crate::webhook) deleted: Maybe<bool>,
+    pub(in crate::webhook) forced: Maybe<bool>,
     /// How many commits were pushed, where GitHub says so.
-    pub(super) size: Maybe<i64>,
+    pub(in crate::webhook) size: Maybe<i64>,
+    /// The same, as Gitea says it.
+    pub(in crate::webhook) total_commits: Maybe<i64>,
     #[serde(borrow)]
-    pub(super) commits: List<Commit<'a>>,
+    pub(in crate::webhook) commits: List<Commit<'a>>,
     #[serde(borrow)]
-    pub(super) head_commit: Maybe<Commit<'a>>,
+    pub(in crate::webhook) head_commit: Maybe<Commit<'a>>,
     /// `workflow_dispatch`: the workflow file's path.
     #[serde(borrow)]
-    pub(super) workflow: Text<'a>,
+    pub(in crate::webhook) workflow: Text<'a>,
     /// `workflow_dispatch`, as sent.
     #[serde(borrow)]
-    pub(super) inputs: Option<&'a RawValue>,
+    pub(in crate::webhook) inputs: Option<&'a RawValue>,
     /// `repository_dispatch`, as sent.
     #[serde(borrow)]
-    pub(super) client_payload: Option<&'a RawValue>,
+    pub(in crate::webhook) client_payload: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) branch: Text<'a>,
+    pub(in crate::webhook) branch: Text<'a>,
     /// `ping`: the number of the hook.
-    pub(super) hook_id: Maybe<i64>,
+    pub(in crate::webhook) hook_id: Maybe<i64>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Repository<'a> {
-    pub(super) id: Maybe<i64>,
+pub(in crate::webhook) struct Repository<'a> {
+    pub(in crate::webhook) id: Maybe<i64>,
     #[serde(borrow)]
-    pub(super) full_name: Text<'a>,
+    pub(in crate::webhook) full_name: Text<'a>,
     #[serde(borrow)]
-    pub(super) clone_url: Text<'a>,
+    pub(in crate::webhook) clone_url: Text<'a>,
     #[serde(borrow)]
-    pub(super) default_branch: Text<'a>,
-    pub(super) private: Maybe<bool>,
+    pub(in crate::webhook) default_branch: Text<'a>,
+    pub(in crate::webhook) private: Maybe<bool>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Account<'a> {
-    pub(super) id: Maybe<i64>,
+pub(in crate::webhook) struct Account<'a> {
+    pub(in crate::webhook) id: Maybe<i64>,
     #[serde(borrow)]
-    pub(super) login: Text<'a>,
+    pub(in crate::webhook) login: Text<'a>,
     #[serde(borrow, rename = "type")]
-    pub(super) account_type: Text<'a>,
+    pub(in crate::webhook) account_type: Text<'a>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Label<'a> {
+pub(in crate::webhook) struct Label<'a> {
     #[serde(borrow)]
-    pub(super) name: Text<'a>,
+    pub(in crate::webhook) name: Text<'a>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Issue<'a> {
-    pub(super) number: Maybe<i64>,
+pub(in crate::webhook) struct Issue<'a> {
+    pub(in crate::webhook) number: Maybe<i64>,
     #[serde(borrow)]
-    pub(super) html_url: Text<'a>,
+    pub(in crate::webhook) html_url: Text<'a>,
     #[serde(borrow)]
-    pub(super) title: Text<'a>,
+    pub(in crate::webhook) title: Text<'a>,
     #[serde(borrow)]
-    pub(super) body: Text<'a>,
+    pub(in crate::webhook) body: Text<'a>,
     #[serde(borrow)]
-    pub(super) labels: List<Label<'a>>,
+    pub(in crate::webhook) labels: List<Label<'a>>,
     #[serde(borrow)]
-    pub(super) user: Maybe<Account<'a>>,
+    pub(in crate::webhook) user: Maybe<Account<'a>>,
     #[serde(borrow)]
-    pub(super) author_association: Text<'a>,
+    pub(in crate::webhook) author_association: Text<'a>,
     /// There when the "issue" is a pull request.
-    pub(super) pull_request: Maybe<AnyObject>,
+    pub(in crate::webhook) pull_request: Maybe<AnyObject>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct PullRequest<'a> {
-    pub(super) number: Maybe<i64>,
+pub(in crate::webhook) struct PullRequest<'a> {
+    pub(in crate::webhook) number: Maybe<i64>,
     #[serde(borrow)]
-    pub(super) html_url: Text<'a>,
+    pub(in crate::webhook) html_url: Text<'a>,
     #[serde(borrow)]
-    pub(super) title: Text<'a>,
+    pub(in crate::webhook) title: Text<'a>,
     #[serde(borrow)]
-    pub(super) body: Text<'a>,
+    pub(in crate::webhook) body: Text<'a>,
     #[serde(borrow)]
-    pub(super) labels: List<Label<'a>>,
+    pub(in crate::webhook) labels: List<Label<'a>>,
     #[serde(borrow)]
-    pub(super) user: Maybe<Account<'a>>,
+    pub(in crate::webhook) user: Maybe<Account<'a>>,
     #[serde(borrow)]
-    pub(super) author_association: Text<'a>,
+    pub(in crate::webhook) author_association: Text<'a>,
     #[serde(borrow)]
-    pub(super) head: Maybe<Side<'a>>,
+    pub(in crate::webhook) head: Maybe<Side<'a>>,
     #[serde(borrow)]
-    pub(super) base: Maybe<Side<'a>>,
+    pub(in crate::webhook) base: Maybe<Side<'a>>,
 }
 
 /// One side of a pull request.
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Side<'a> {
+pub(in crate::webhook) struct Side<'a> {
     #[serde(borrow, rename = "ref")]
-    pub(super) branch: Text<'a>,
+    pub(in crate::webhook) branch: Text<'a>,
     #[serde(borrow)]
-    pub(super) sha: Text<'a>,
+    pub(in crate::webhook) sha: Text<'a>,
     /// Null when the repository was deleted.
     #[serde(borrow)]
-    pub(super) repo: Maybe<Repository<'a>>,
+    pub(in crate::webhook) repo: Maybe<Repository<'a>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Comment<'a> {
+pub(in crate::webhook) struct Comment<'a> {
     #[serde(borrow)]
-    pub(super) html_url: Text<'a>,
+    pub(in crate::webhook) html_url: Text<'a>,
     #[serde(borrow)]
-    pub(super) body: Text<'a>,
+    pub(in crate::webhook) body: Text<'a>,
     #[serde(borrow)]
-    pub(super) user: Maybe<Account<'a>>,
+    pub(in crate::webhook) user: Maybe<Account<'a>>,
     #[serde(borrow)]
-    pub(super) author_association: Text<'a>,
+    pub(in crate::webhook) author_association: Text<'a>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Release<'a> {
+pub(in crate::webhook) struct Release<'a> {
     #[serde(borrow)]
-    pub(super) tag_name: Text<'a>,
+    pub(in crate::webhook) tag_name: Text<'a>,
     #[serde(borrow)]
-    pub(super) name: Text<'a>,
+    pub(in crate::webhook) name: Text<'a>,
     #[serde(borrow)]
-    pub(super) body: Text<'a>,
+    pub(in crate::webhook) body: Text<'a>,
     #[serde(borrow)]
-    pub(super) html_url: Text<'a>,
+    pub(in crate::webhook) html_url: Text<'a>,
 }
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Commit<'a> {
+pub(in crate::webhook) struct Commit<'a> {
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
+    pub(in crate::webhook) id: Text<'a>,
     #[serde(borrow)]
-    pub(super) message: Text<'a>,
+    pub(in crate::webhook) message: Text<'a>,
     #[serde(borrow)]
-    pub(super) url: Text<'a>,
+    pub(in crate::webhook) url: Text<'a>,
     #[serde(borrow)]
-    pub(super) added: List<Cow<'a, str>>,
+    pub(in crate::webhook) added: List<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) removed: List<Cow<'a, str>>,
+    pub(in crate::webhook) removed: List<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) modified: List<Cow<'a, str>>,
+    pub(in crate::webhook) modified: List<Cow<'a, str>>,
 }
 
 wanted_object!(

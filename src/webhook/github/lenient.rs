@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// A value if it has the wanted type; `None` when it is null, absent, or of another type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Maybe<T>(pub(super) Option<T>);
+pub(in crate::webhook) struct Maybe<T>(pub(in crate::webhook) Option<T>);
 
 impl<T> Default for Maybe<T> {
     fn default() -> Self {
@@ -25,20 +25,20 @@ impl<T> Default for Maybe<T> {
 }
 
 impl<T> Maybe<T> {
-    pub(super) fn as_ref(&self) -> Option<&T> {
+    pub(in crate::webhook) fn as_ref(&self) -> Option<&T> {
         self.0.as_ref()
     }
 }
 
 impl Maybe<Cow<'_, str>> {
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(in crate::webhook) fn as_str(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
 
 /// A type that may be wanted. Each function is asked when the JSON value is of that sort; what a
 /// type does not want is `None`, after the value has been read to its end.
-pub(super) trait Wanted<'de>: Sized {
+pub(in crate::webhook) trait Wanted<'de>: Sized {
     fn from_borrowed(_: &'de str) -> Option<Self> {
         None
     }
@@ -90,7 +90,7 @@ impl Wanted<'_> for i64 {
 
 /// That a value is an object, whatever is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct AnyObject;
+pub(in crate::webhook) struct AnyObject;
 
 impl<'de> Wanted<'de> for AnyObject {
     fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {

@@ -12,26 +12,17 @@ mod body;
 mod changes;
 mod claims;
 mod lenient;
+mod semantic;
 mod subject;
 
+use super::parsed::{Parsed, Said};
 use super::{Head, Payload, PayloadError, Verification};
 use crate::event::{Actor, ChangeSet, Event, EventKind, Repository, inputs, text, trust};
 use crate::model::Untrusted;
-use body::{Body, Text};
-use lenient::Maybe;
-
-/// What a delivery says.
-#[derive(Clone, PartialEq, Debug)]
-#[must_use]
-pub enum Parsed {
-    /// The hook was set up; there is nothing to do but to answer.
-    Ping {
-        /// GitHub's number of the hook.
-        hook_id: Option<i64>,
-    },
-    /// Something happened.
-    Event(Box<Event>),
-}
+pub(in crate::webhook) use body::Body;
+use body::Text;
+pub(in crate::webhook) use lenient::Maybe;
+pub(in crate::webhook) use semantic::semantic_id;
 
 /// Reads a verified payload. `trusted_bots` are the bots that may start trusted work, each by its
 /// account number or its full login.
@@ -46,17 +37,31 @@ pub fn parse(
     payload: &Payload<'_>,
     trusted_bots: &[String],
 ) -> Result<Parsed, PayloadError> {
-    let body: Maybe<Body<'_>> = serde_json::from_str(payload.text())?;
-    let body = body.0.ok_or(PayloadError::NotAnObject)?;
+    let body = read(payload)?;
     if &*head.event_kind == "ping" {
         return Ok(Parsed::Ping { hook_id: body.hook_id.0 });
     }
     let kind = EventKind::from(head.event_kind.to_string());
     event(source, kind, &body, payload.how(), trusted_bots)
-        .map(|event| Parsed::Event(Box::new(event)))
+        .map(|event| Parsed::Events(Said::plain(vec![event])))
 }
 
-fn event(
+/// The fields that an event is made from.
+///
+/// # Errors
+///
+/// [`PayloadError`] when the text is not a JSON object.
+pub(in crate::webhook) fn read<'p>(payload: &'p Payload<'_>) -> Result<Body<'p>, PayloadError> {
+    let body: Maybe<Body<'_>> = serde_json::from_str(payload.text())?;
+    body.0.ok_or(PayloadError::NotAnObject)
+}
+
+/// The event, of a payload that has the fields of GitHub's.
+///
+/// # Errors
+///
+/// [`PayloadError`] when inputs pass their limits.
+pub(in crate::webhook) fn event(
     source: &str,
     kind: EventKind,
     body: &Body<'_>,
@@ -136,7 +141,7 @@ fn actor(body: &Body<'_>) -> Option<Actor> {
         id: sender.id.0,
         login: sender.login.as_str().map(text::name).unwrap_or_default(),
         account_type: sender.account_type.as_str().map(text::name),
-        association: None,
+        ..Actor::default()
     })
 }
 
