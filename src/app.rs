@@ -12,6 +12,7 @@
 
 mod backfills;
 mod chores;
+pub mod dry;
 mod embedded;
 mod error;
 mod executors;

@@ -75,6 +75,17 @@ pub(super) async fn body(
     Ok((kind, Body::from(body)).into_response())
 }
 
+/// `GET /deliveries/{id}/event`: what it says, as the triggers were asked.
+pub(super) async fn stored_event(
+    caller: May<Read>,
+    State(state): State<AppState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Response, ApiError> {
+    let row = state.delivery_of(&caller, id).await?;
+    let event = row.event.ok_or_else(|| ApiError::not_found("event of delivery", id))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], event.to_string()).into_response())
+}
+
 /// `POST /events`: an event of one's own.
 pub(super) async fn event(
     caller: May<Submit>,

@@ -51,6 +51,7 @@ fn api() -> Routes {
         .route("/deliveries/{id}/replay", post(replay::replay))
         .route("/deliveries/{id}/evaluation", get(replay::evaluation))
         .route("/sources/{name}/backfill", post(sources::backfill))
+        .route("/deliveries/{id}/event", get(deliveries::stored_event))
         .route("/workflows/{name}/run", post(deliveries::run))
         .route("/workloads", get(workloads::list).merge(post(workloads::submit)))
         .route("/workloads/batch", post(batch::submit))

@@ -26,6 +26,11 @@ pub(super) async fn names(writer: &Writer, config: &Config) -> Result<Names, Sto
 
 /// What people may name, with numbers made up here: to check a configuration where no database is.
 pub(super) fn checked_catalogue(config: &Config) -> Catalogue {
+    catalogue(config, &made_up_names(config))
+}
+
+/// A number for each name, as long as nobody keeps them.
+pub(super) fn made_up_names(config: &Config) -> Names {
     let known = Catalogue::default();
     let mut names = Names {
         tenants: known.tenants,
@@ -37,7 +42,7 @@ pub(super) fn checked_catalogue(config: &Config) -> Catalogue {
     for (number, name) in (2..).zip(config.pools.keys()) {
         names.pools.entry(name.as_str().into()).or_insert((PoolId(number), None));
     }
-    catalogue(config, &names)
+    names
 }
 
 /// What the scheduler goes by.

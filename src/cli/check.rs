@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::CliError;
 use super::console::Console;
+use super::{CliError, Global, labels};
 use crate::app;
+use crate::app::dry::Dry;
 use crate::config::{Config, ConfigErrors, DEFAULT_FILE, environment};
 
 /// What to check.
@@ -18,9 +19,16 @@ pub struct CheckArgs {
     /// Print every key with the value that is in force, and who set it
     #[arg(long)]
     effective: bool,
+    /// Ask the server of --server too, whether its runners have all labels that jobs want
+    #[arg(long)]
+    runners: bool,
 }
 
-pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliError> {
+pub(super) async fn run(
+    args: &CheckArgs,
+    global: &Global,
+    console: &mut Console,
+) -> Result<(), CliError> {
     let config = Config::load(&args.config, environment())?;
     config.check_exposure().map_err(ConfigErrors::from)?;
     let workflows = app::check_rules(&config)?;
@@ -36,6 +44,14 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<(), CliErro
             for error in errors.iter() {
                 console.remark(&format!("warning: the server would not start here: {error}"));
             }
+        }
+    }
+    if args.runners {
+        for missing in labels::missing(&Dry::new(&config)?, &global.client()?).await? {
+            let labels::Missing { label, wanted_by } = missing;
+            console.remark(&format!(
+                "warning: {wanted_by} wants the label `{label}`, which no runner has"
+            ));
         }
     }
     if args.effective {

@@ -103,6 +103,9 @@ pub enum CliError {
         /// Of how many.
         of: usize,
     },
+    /// `doctor` found something; what, is printed already.
+    #[error("not well: {0}; each line marked BAD says what to do")]
+    Unwell(usize),
     /// Something cannot be measured.
     #[error(transparent)]
     Bench(#[from] crate::bench::BenchError),
@@ -144,6 +147,7 @@ impl CliError {
             | Self::Bench(_)
             | Self::NotReplayed { .. }
             | Self::NotAsked { .. }
+            | Self::Unwell(_)
             | Self::Ended
             | Self::Output(_) => return None,
         };
@@ -169,6 +173,7 @@ impl CliError {
             | Self::NotAsked { .. }
             | Self::Demo(_)
             | Self::Bench(_)
+            | Self::Unwell(_)
             | Self::Ended
             | Self::Output(_) => 1,
         }

@@ -4,8 +4,9 @@
 //!  main -> Verb -> client (HTTP, api::wire) -> console (table for people, JSON as the server sent it)
 //! ```
 //!
-//! All verbs of [`Verb`] are clients of a running server and know nothing else of it, but for `check` and
-//! those that are about the database itself (`migrate`, `backup`, `restored`, `import`).
+//! All verbs of [`Verb`] are clients of a running server and know nothing else of it, but for `check`,
+//! for most of what can be tried ([`try`](r#try)), and for those that are about the database itself
+//! (`migrate`, `backup`, `restored`, `import`).
 //! `serve`, `dev` and `runner` are processes that stay: they start what `app` and `agent_runner`
 //! are made of, and turn signals into an orderly end. `bench` measures, in process or as a client.
 
@@ -20,6 +21,7 @@ pub mod runner;
 pub mod serve;
 mod table;
 mod time;
+mod r#try;
 
 mod advise;
 mod backfill;
@@ -27,19 +29,22 @@ mod backup;
 mod cancel;
 mod check;
 mod close;
+mod config;
 mod cordon;
 mod deliveries;
+mod doctor;
 mod drain;
 mod executors;
 mod explain;
 mod front;
 mod groups;
 mod import;
+mod init;
 mod instances;
 mod jobs;
+mod labels;
 mod list;
 mod logs;
-mod matching;
 mod migrate;
 mod model;
 mod outlook;
@@ -139,7 +144,7 @@ pub enum Verb {
     /// Why a job waits, or why it ended as it did; with `--all`, why all wait that do
     Explain(explain::ExplainArgs),
     /// Who could run a job with these labels, and what the others lack
-    Match(matching::MatchArgs),
+    Match(r#try::matching::MatchArgs),
     /// The rules by which a job's name says how it is carried out
     Routes,
     /// How large each pool is, and how large it should be
@@ -148,7 +153,7 @@ pub enum Verb {
     Executors(executors::ExecutorsArgs),
     /// Ask what would be, without doing it
     #[command(subcommand)]
-    Try(TryVerb),
+    Try(r#try::TryVerb),
     /// Start a workflow by hand
     Run(run::RunArgs),
     /// Submit a workload, or many, out of a file
@@ -159,6 +164,13 @@ pub enum Verb {
     Close(close::CloseArgs),
     /// Tell everything that is wrong with a configuration
     Check(check::CheckArgs),
+    /// About the configuration file itself
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Write a configuration to begin with
+    Init(init::InitArgs),
+    /// What is missing around a configuration, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Bring the database's schema up to date, as a server does at its start
     Migrate(migrate::MigrateArgs),
     /// Copy a SQLite database with its bodies and logs, also while a server uses it
@@ -169,26 +181,21 @@ pub enum Verb {
     Import(import::ImportArgs),
 }
 
-/// What to try without doing it.
-#[derive(Clone, Debug, Subcommand)]
-pub enum TryVerb {
-    /// Who could run a job with these labels, and what the others lack
-    Match(matching::MatchArgs),
-    /// Which route decides about a job of this name, and why those before it did not
-    Route(routes::TryRouteArgs),
-}
-
 /// Does what was asked for.
 ///
 /// # Errors
 /// The server refused it or cannot be reached, or the arguments or the configuration are wrong.
 pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(), CliError> {
     match &verb {
-        Verb::Check(args) => return check::run(args, console),
+        Verb::Check(args) => return check::run(args, global, console).await,
+        Verb::Config(verb) => return config::run(verb, console),
+        Verb::Init(args) => return init::run(args, console),
+        Verb::Doctor(args) => return doctor::run(args, global, console).await,
         Verb::Migrate(args) => return migrate::run(args, console).await,
         Verb::Backup(args) => return backup::run(args, console).await,
         Verb::Restored(args) => return restored::run(args, console).await,
         Verb::Import(args) => return import::run(args, console).await,
+        Verb::Try(verb) => return r#try::run(verb, global, console).await,
         _ => {}
     }
     let client = global.client()?;
@@ -222,18 +229,19 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Prune(args) => prune::run(args, &client, console).await,
         Verb::Report(args) => report::run(args, &client, console).await,
         Verb::Explain(args) => explain::run(args, &client, console).await,
-        Verb::Match(args) | Verb::Try(TryVerb::Match(args)) => {
-            matching::run(args, &client, console).await
-        }
+        Verb::Match(args) => r#try::matching::run(args, &client, console).await,
+        Verb::Try(verb) => r#try::run(&verb, global, console).await,
         Verb::Executors(args) => executors::run(args, &client, console).await,
         Verb::Pools(args) => pools::run(args, &client, console).await,
         Verb::Routes => routes::run(&client, console).await,
-        Verb::Try(TryVerb::Route(args)) => routes::decide(args, &client, console).await,
         Verb::Run(args) => run::run(args, &client, console).await,
         Verb::Submit(args) => submit::run(args, &client, console).await,
         Verb::Join(args) => submit::join(args, &client, console).await,
         Verb::Close(args) => close::run(args, &client, console).await,
-        Verb::Check(args) => check::run(&args, console),
+        Verb::Check(args) => check::run(&args, global, console).await,
+        Verb::Config(verb) => config::run(&verb, console),
+        Verb::Init(args) => init::run(&args, console),
+        Verb::Doctor(args) => doctor::run(&args, global, console).await,
         Verb::Migrate(args) => migrate::run(&args, console).await,
         Verb::Backup(args) => backup::run(&args, console).await,
         Verb::Restored(args) => restored::run(&args, console).await,

@@ -1,35 +1,16 @@
-//! `routes`: the rules by which a job's name says how it is carried out; `try route`: which of them
-//! decides about a name.
-
-use clap::Args;
+//! `routes`: the rules by which a job's name says how it is carried out.
 
 use super::CliError;
 use super::client::Client;
 use super::console::Console;
 use super::list::or_dash;
-use super::table::{fields, page, rows};
+use super::table::rows;
 use super::time::span;
-use crate::api::wire::{RouteDecisionView, RouteView, RoutesView};
-
-/// The name to try.
-#[derive(Clone, Debug, Args)]
-pub struct TryRouteArgs {
-    /// A job's name: `tenant::kind::workload::job`, kind is `workflow` or `agent`
-    name: String,
-}
+use crate::api::wire::{RouteView, RoutesView};
 
 pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), CliError> {
     let answer = client.get(&["routes"], &[]).await?;
     console.show(&answer, |view, _| table(view))
-}
-
-pub(super) async fn decide(
-    args: TryRouteArgs,
-    client: &Client,
-    console: &mut Console,
-) -> Result<(), CliError> {
-    let answer = client.get(&["routes", "try"], &[("name", args.name)]).await?;
-    console.show(&answer, |view, _| decision(view))
 }
 
 fn table(view: &RoutesView) -> String {
@@ -53,29 +34,8 @@ fn table(view: &RoutesView) -> String {
     rows(&header, lines.chain([default]), "")
 }
 
-fn decision(view: &RouteDecisionView) -> String {
-    let by = view.route.as_ref().map_or_else(
-        || "the default: no route matches".to_owned(),
-        |route| format!("{} ({})", route.name, route.pattern),
-    );
-    let said = view.route.as_ref().and_then(says);
-    let glance = [
-        ("name", view.name.clone()),
-        ("decided by", by),
-        ("executors", view.executors.join(", ")),
-        ("says", or_dash(said)),
-    ];
-    let passed =
-        view.passed.iter().map(|it| vec![it.route.clone(), it.pattern.clone(), it.why.clone()]);
-    let passed = match view.passed.is_empty() {
-        true => String::new(),
-        false => rows(&["ASKED BEFORE", "MATCH", "WHY NOT"], passed, ""),
-    };
-    page([fields(glance), passed])
-}
-
 /// What it says beside the executors.
-fn says(route: &RouteView) -> Option<String> {
+pub(super) fn says(route: &RouteView) -> Option<String> {
     let list = |what: &str, texts: &[String]| {
         (!texts.is_empty()).then(|| format!("{what} {}", texts.join(", ")))
     };

@@ -136,6 +136,7 @@ impl Config {
             warn(true, text);
         }
         found.extend(self.shadowed_routes());
+        found.extend(self.unreachable_triggers());
         found
     }
 

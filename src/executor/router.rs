@@ -6,6 +6,7 @@
 //! A rule is the operator's last word: what it says is in the place of what the job asked for, but
 //! for labels, which are added, and for the timeout, of which the shorter one counts.
 
+pub mod dry;
 mod namespace;
 mod pattern;
 

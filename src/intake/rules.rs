@@ -78,6 +78,30 @@ impl Rules {
         self.workflows.keys().map(String::as_str)
     }
 
+    /// The labels that jobs want of runners, each with the first that wants it: of all workflows and
+    /// of the agents that triggers start. A term that a runner without labels fulfils is not one.
+    pub fn wanted_labels(&self) -> BTreeMap<&str, String> {
+        let mut wanted = BTreeMap::new();
+        let mut add = |label, who: String| {
+            if !str::starts_with(label, '!') {
+                wanted.entry(label).or_insert(who);
+            }
+        };
+        for (name, file) in &self.workflows {
+            for job in &file.jobs {
+                let who = || format!("job `{}` of the workflow `{name}`", job.id);
+                job.runs_on.iter().for_each(|label| add(label, who()));
+            }
+        }
+        for rule in &self.rules {
+            if let Start::Agent(agent) = &rule.trigger.start {
+                let who = || format!("the agent of the trigger `{}`", rule.trigger.name);
+                agent.runs_on.iter().for_each(|label| add(label, who()));
+            }
+        }
+        wanted
+    }
+
     /// The names of the triggers, in the order in which they are asked.
     pub fn trigger_names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.trigger.name.as_str())

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::error::Faults;
-use super::select::{Select, shown};
+use super::select::shown;
 use super::start::check_labels;
-use super::{Overrides, RuleConfig, RuleError, Start};
+use super::{Filters, Overrides, RuleConfig, RuleError, Start, Verdict};
 use crate::event::{Event, EventKind};
 
 /// A checked trigger.
@@ -18,21 +18,11 @@ pub struct Trigger {
     /// What it decides about the jobs it starts.
     pub overrides: Overrides,
     source: Option<String>,
-    selects: Vec<Select>,
+    filters: Filters,
     /// In lower case; `None` for everybody.
     actors: Option<Vec<String>>,
     /// In lower case; `None` for any.
     labels: Option<Vec<String>>,
-}
-
-/// Whether a trigger wants an event, and the clause that decided.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[must_use]
-pub struct Verdict {
-    /// Whether it wants it.
-    pub matched: bool,
-    /// The clause that decided, for people. Text from outside in it is quoted, escaped and short.
-    pub why: Cow<'static, str>,
 }
 
 impl Trigger {
@@ -47,14 +37,10 @@ impl Trigger {
         if config.name.get_ref().trim().is_empty() {
             faults.add(place.clone(), "its name is empty");
         }
-        if config.on.0.is_empty() {
-            faults.add_with_hint(place.clone(), "it wants no event", "name one under `on`");
-        }
-        let mut selects = Vec::with_capacity(config.on.0.len());
-        for (name, filter) in &config.on.0 {
+        for (name, _) in &config.on.0 {
             check_event_name(name, place.clone(), &mut faults);
-            selects.push(Select::compile(name, filter, place.clone(), &mut faults));
         }
+        let filters = Filters::read(&config.on, &place, &mut faults);
         let mut lower = |key, list: &Option<Vec<String>>| {
             let list = list.as_ref()?;
             if list.is_empty() {
@@ -73,7 +59,7 @@ impl Trigger {
         match start {
             Some(start) if faults.found.is_empty() => {
                 let (name, source) = (config.name.get_ref().clone(), config.source.clone());
-                Ok(Self { name, start, overrides, source, selects, actors, labels })
+                Ok(Self { name, start, overrides, source, filters, actors, labels })
             }
             _ => Err(faults.found),
         }
@@ -81,10 +67,7 @@ impl Trigger {
 
     /// Whether the trigger wants `event`.
     pub fn decide(&self, event: &Event) -> Verdict {
-        match self.wants(event) {
-            Ok(why) => Verdict { matched: true, why },
-            Err(why) => Verdict { matched: false, why },
-        }
+        self.wants(event).into()
     }
 
     /// The clauses, cheapest first; the first that refuses decides.
@@ -92,9 +75,7 @@ impl Trigger {
         if let Some(source) = self.source.as_ref().filter(|it| **it != event.source) {
             return Err(format!("source {} is not `{source}`", shown(&event.source)).into());
         }
-        let Some(select) = self.selects.iter().find(|it| it.kind == event.kind) else {
-            return Err(format!("event {} is not wanted", shown(event.kind.as_str())).into());
-        };
+        let select = self.filters.of(event)?;
         self.wants_actor(event)?;
         self.wants_label(event)?;
         select.wants(event).map_err(Cow::from)

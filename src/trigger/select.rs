@@ -10,18 +10,16 @@ use std::fmt::{self, Write as _};
 use toml::Spanned;
 
 use super::error::Faults;
+use super::github::{Documented, Types, documented};
 use super::{EventFilter, PatternList};
 use crate::event::{ChangeSet, Event, EventKind};
 use crate::model::Untrusted;
-
-/// The activity types of a pull request that run when none are named:
-/// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request>.
-const PULL_REQUEST_TYPES: [&str; 3] = ["opened", "synchronize", "reopened"];
 
 const ALL_HOLD: &str = "no filter refuses it";
 /// How much of a name from outside a verdict repeats.
 const SHOWN_CHARS_MAX: usize = 100;
 const TAGS: &str = "refs/tags/";
+const BRANCHES: &str = "refs/heads/";
 
 /// What a filter says: the clause that decided, and whether for the event.
 pub(super) type Clause = Result<Cow<'static, str>, String>;
@@ -53,20 +51,20 @@ impl Select {
         place: std::ops::Range<usize>,
         faults: &mut Faults<'_>,
     ) -> Self {
-        let kind = EventKind::from(name.to_owned());
-        refuse_foreign(&kind, filter, &place, faults);
+        let has = documented(name).unwrap_or(Documented::OWN);
+        refuse_foreign(name, has, filter, &place, faults);
         let mut names = |key: &str, only: &Option<Vec<_>>, ignore: &Option<Vec<_>>| {
             if only.is_some() && ignore.is_some() {
                 faults.add_with_hint(
                     place.clone(),
                     format!("on.{name} has both `{key}` and `{key}-ignore`"),
-                    "keep one of the two",
+                    "keep one of the two; a pattern with `!` takes names out of the first",
                 );
             }
-            let only = only.as_deref().and_then(|it| list(key, it, &place, faults));
+            let only = only.as_deref().and_then(|it| list(name, key, it, &place, faults));
             let ignore = ignore.as_deref();
             only.map(Names::Only).or_else(|| {
-                let list = list(&format!("{key}-ignore"), ignore?, &place, faults)?;
+                let list = list(name, &format!("{key}-ignore"), ignore?, &place, faults)?;
                 Some(Names::Ignore(list))
             })
         };
@@ -74,13 +72,13 @@ impl Select {
         let tags = names("tags", &filter.tags, &filter.tags_ignore);
         let paths = names("paths", &filter.paths, &filter.paths_ignore);
         let types = match &filter.types {
-            Some(types) => Some(types.iter().map(|it| it.get_ref().clone()).collect()),
-            None if kind == EventKind::PullRequest => {
-                Some(PULL_REQUEST_TYPES.map(str::to_owned).into())
+            Some(types) => {
+                check_types(name, has.types, types, faults);
+                Some(types.iter().map(|it| it.get_ref().clone()).collect())
             }
-            None => None,
+            None => has.types.default().map(|types| types.map(str::to_owned).into()),
         };
-        Self { kind, types, branches, tags, paths }
+        Self { kind: EventKind::from(name.to_owned()), types, branches, tags, paths }
     }
 
     /// Whether an event of this kind is wanted, and the clause that decided.
@@ -89,8 +87,15 @@ impl Select {
             return Err("the push deletes its ref, which runs no push trigger".to_owned());
         }
         self.wants_type(event)?;
-        let by_ref = match self.kind {
-            EventKind::PullRequest => self.wants_base(event)?,
+        let by_ref = match self.kind.as_str() {
+            "pull_request" | "pull_request_target" | "merge_group" => {
+                self.wants_branch("base branch", "no base branch", event.base_ref.as_ref())?
+            }
+            // The branch that the other workflow ran on.
+            "workflow_run" => {
+                let head = event.head_ref.as_ref().or(event.git_ref.as_ref());
+                self.wants_branch("branch", "no branch", head)?
+            }
             _ => self.wants_ref(event)?,
         };
         match &self.paths {
@@ -110,7 +115,7 @@ impl Select {
         let (what, name, own) = if let Some(name) = git_ref.strip_prefix(TAGS) {
             ("tag", name, &self.tags)
         } else {
-            ("branch", git_ref.strip_prefix("refs/heads/").unwrap_or(git_ref), &self.branches)
+            ("branch", git_ref.strip_prefix(BRANCHES).unwrap_or(git_ref), &self.branches)
         };
         own.as_ref().map_or_else(
             || {
@@ -132,12 +137,12 @@ impl Select {
         }
     }
 
-    fn wants_base(&self, event: &Event) -> Clause {
+    fn wants_branch(&self, what: &str, none: &str, name: Option<&Untrusted>) -> Clause {
         let Some(branches) = &self.branches else { return Ok(ALL_HOLD.into()) };
-        match event.base_ref.as_ref() {
-            Some(base) => branches.want_ref("base branch", base.as_data()),
-            None => Err("the event names no base branch for `branches`".to_owned()),
-        }
+        let Some(name) = name.map(Untrusted::as_data) else {
+            return Err(format!("the event names {none} for `branches`"));
+        };
+        branches.want_ref(what, name.strip_prefix(BRANCHES).unwrap_or(name))
     }
 }
 
@@ -153,17 +158,15 @@ impl Names {
             Self::Only(list) => (list, ""),
             Self::Ignore(list) => (list, "-ignore"),
         };
-        let found = list.find(name);
+        let found = list.last_match(name);
         let clause = match found {
             Some(it) => {
                 format!("{what} {} matches `{}` of {key}{ignore}", shown(name), it.as_str())
             }
             None => format!("{what} {} matches none of {key}{ignore}", shown(name)),
         };
-        match found.is_some() == ignore.is_empty() {
-            true => Ok(clause.into()),
-            false => Err(clause),
-        }
+        let is_meant = found.is_some_and(|pattern| !pattern.negates());
+        if is_meant == ignore.is_empty() { Ok(clause.into()) } else { Err(clause) }
     }
 
     /// Whether these changes are wanted. In doubt they are: work that runs for nothing is a
@@ -177,8 +180,8 @@ impl Names {
             }
         };
         let mut wanted = files.iter().map(Untrusted::as_data).filter(|file| match self {
-            Self::Only(list) => list.find(file).is_some(),
-            Self::Ignore(list) => list.find(file).is_none(),
+            Self::Only(list) => list.means(file),
+            Self::Ignore(list) => !list.means(file),
         });
         match (wanted.next(), complete, self) {
             (Some(file), ..) => Ok(format!("changed file {} is wanted", shown(file)).into()),
@@ -209,6 +212,7 @@ pub(super) fn shown(text: &str) -> impl fmt::Display {
 }
 
 fn list(
+    event: &str,
     key: &str,
     texts: &[Spanned<String>],
     place: &std::ops::Range<usize>,
@@ -216,50 +220,60 @@ fn list(
 ) -> Option<PatternList> {
     let compiled = PatternList::compile(texts.iter().map(|it| it.get_ref().as_str()));
     compiled
-        .map_err(|(at, error)| {
-            let span = at.map_or(place.clone(), |at| texts[at].span());
-            faults.add(span, format!("{key}: {error}"));
+        .map_err(|error| match error.at() {
+            Some(at) => faults.add(texts[at].span(), format!("on.{event}.{key}[{at}]: {error}")),
+            None => faults.add(place.clone(), format!("on.{event}.{key}: {error}")),
         })
         .ok()
 }
 
-/// Refuses filters that the event kind has not: they would be silently without effect.
+/// Refuses activity types that never come.
+fn check_types(event: &str, has: Types, types: &[Spanned<String>], faults: &mut Faults<'_>) {
+    let Some(known) = has.known() else { return };
+    for (at, name) in types.iter().enumerate() {
+        if !known.contains(&name.get_ref().as_str()) {
+            faults.add_with_hint(
+                name.span(),
+                format!("on.{event}.types[{at}]: no activity type is {}", shown(name.get_ref())),
+                format!("`{event}` has {}", known.join(", ")),
+            );
+        }
+    }
+}
+
+/// Refuses filters that the event has not: they would be silently without effect.
 fn refuse_foreign(
-    kind: &EventKind,
+    name: &str,
+    has: Documented,
     filter: &EventFilter,
     place: &std::ops::Range<usize>,
     faults: &mut Faults<'_>,
 ) {
-    let (types, branches, tags, paths) = match kind {
-        EventKind::Push => (false, true, true, true),
-        EventKind::PullRequest => (true, true, false, true),
-        EventKind::Create | EventKind::Delete | EventKind::WorkflowDispatch => {
-            (false, false, false, false)
-        }
-        _ => (true, false, false, false),
-    };
     let given = [
-        ("types", types, &filter.types),
-        ("branches", branches, &filter.branches),
-        ("branches-ignore", branches, &filter.branches_ignore),
-        ("tags", tags, &filter.tags),
-        ("tags-ignore", tags, &filter.tags_ignore),
-        ("paths", paths, &filter.paths),
-        ("paths-ignore", paths, &filter.paths_ignore),
+        ("types", &filter.types),
+        ("branches", &filter.branches),
+        ("branches-ignore", &filter.branches_ignore),
+        ("tags", &filter.tags),
+        ("tags-ignore", &filter.tags_ignore),
+        ("paths", &filter.paths),
+        ("paths-ignore", &filter.paths_ignore),
     ];
-    let name = kind.as_str();
-    for (key, allowed, value) in given {
+    let allowed = |key: &str| match key {
+        "types" => has.types != Types::None,
+        key => has.filters.contains(&key.trim_end_matches("-ignore")),
+    };
+    for (key, value) in given {
         let Some(value) = value else { continue };
-        let span = value.first().map_or(place.clone(), Spanned::span);
-        if !allowed {
-            let has: Vec<_> = given.iter().filter(|it| it.1).map(|it| it.0).collect();
+        if !allowed(key) {
+            let span = value.first().map_or(place.clone(), Spanned::span);
+            let has: Vec<_> = given.map(|it| it.0).into_iter().filter(|it| allowed(it)).collect();
             let hint = match has.as_slice() {
                 [] => "it has no filters".to_owned(),
                 has => format!("it has {}", has.join(", ")),
             };
             faults.add_with_hint(span, format!("event `{name}` has no filter `{key}`"), hint);
         } else if key == "types" && value.is_empty() {
-            faults.add(span, format!("on.{name}: the list `types` is empty"));
+            faults.add(place.clone(), format!("on.{name}.types: the list is empty"));
         }
     }
 }

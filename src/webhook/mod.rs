@@ -19,6 +19,7 @@ mod bitbucket;
 mod delivery;
 mod detect;
 mod discord;
+pub mod dry;
 mod ed25519;
 mod generic;
 mod gitea;

@@ -51,6 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &[
         "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",
         "agent_runner",
+        // Dry runs: from a line to an answer, in the rooms that decide about deliveries.
+        "event", "trigger", "executor::router",
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",

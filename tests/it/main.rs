@@ -21,6 +21,7 @@ mod container;
 mod control;
 mod crash;
 mod database;
+mod dry_runs;
 mod engine;
 mod executors;
 mod faults;

@@ -65,9 +65,13 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
             | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
             | "/resources" | "/groups" | "/model" | "/routes" | "/executors" | "/pools"),
         ) => (path.to_owned(), None),
-        ("GET", "/deliveries/{id}" | "/deliveries/{id}/body" | "/deliveries/{id}/evaluation") => {
-            (fill(route, delivery), None)
-        }
+        (
+            "GET",
+            "/deliveries/{id}"
+            | "/deliveries/{id}/body"
+            | "/deliveries/{id}/evaluation"
+            | "/deliveries/{id}/event",
+        ) => (fill(route, delivery), None),
         ("GET", "/workloads/{id}") => (fill(route, workload), None),
         ("GET", "/jobs/{id}" | "/jobs/{id}/explain" | "/jobs/{id}/logs" | "/jobs/{id}/records") => {
             (fill(route, job_id), None)

@@ -38,15 +38,20 @@ impl Namespace {
     ///
     /// It has too few segments to be a job's.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let segments: Vec<_> = text.split(SEPARATOR).map(Into::into).collect();
-        if segments.len() < Self::SEGMENTS_MIN {
+        let name = Self::of_any(text);
+        if name.segments.len() < Self::SEGMENTS_MIN {
             return Err(format!(
                 "`{text}` has {} segments, a job's name at least {}: tenant::kind::workload::job",
-                segments.len(),
+                name.segments.len(),
                 Self::SEGMENTS_MIN
             ));
         }
-        Ok(Self { segments })
+        Ok(name)
+    }
+
+    /// A name that need not be a job's: with any number of segments, at least one.
+    pub(super) fn of_any(text: &str) -> Self {
+        Self { segments: text.split(SEPARATOR).map(Into::into).collect() }
     }
 
     /// The tenant whose job it is.

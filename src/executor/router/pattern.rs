@@ -41,30 +41,16 @@ pub struct PatternError {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Reads a pattern of jobs' names.
     ///
     /// # Errors
     ///
-    /// It is empty or too long, has an empty segment, or can match no job's name.
+    /// As [`Pattern::of_any_name`]; it can match no job's name.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let refuse = |message: String, hint: Option<String>| Err(PatternError { message, hint });
-        if text.len() > LETTERS_MAX {
-            return refuse(format!("{} letters, at most {LETTERS_MAX}", text.len()), None);
-        }
-        let mut segments: Vec<Segment> = Vec::new();
-        for part in text.split(SEPARATOR) {
-            if part.is_empty() {
-                return refuse(format!("`{text}` has an empty segment"), None);
-            }
-            let segment = match part {
-                "**" => Segment::Any,
-                part => Segment::Glob(pieces(part)),
-            };
-            // Two of them say no more than one.
-            if segment != Segment::Any || segments.last() != Some(&Segment::Any) {
-                segments.push(segment);
-            }
-        }
+        let refuse =
+            |message: String, hint: String| Err(PatternError { message, hint: Some(hint) });
+        let pattern = Self::of_any_name(text)?;
+        let segments = &pattern.segments;
         let many = segments.len();
         let open = segments.contains(&Segment::Any);
         if !open && many < Namespace::SEGMENTS_MIN {
@@ -72,7 +58,7 @@ impl Pattern {
             let message = format!(
                 "`{text}` matches no job: it has fewer segments ({many}) than every name ({min} or more)"
             );
-            return refuse(message, Some(format!("write `{}`", opened(text))));
+            return refuse(message, format!("write `{}`", opened(text)));
         }
         if let [first, second @ Segment::Glob(_), ..] = &segments[..]
             && *first != Segment::Any
@@ -82,7 +68,34 @@ impl Pattern {
                 "`{text}` matches no job: the second segment of every name is {}",
                 KINDS.join(" or ")
             );
-            return refuse(message, Some(format!("write `{}`", opened(text))));
+            return refuse(message, format!("write `{}`", opened(text)));
+        }
+        Ok(pattern)
+    }
+
+    /// Reads a pattern of names that need not be jobs': with any number of segments.
+    ///
+    /// # Errors
+    ///
+    /// It is empty or too long, or has an empty segment.
+    pub fn of_any_name(text: &str) -> Result<Self, PatternError> {
+        let refuse = |message: String| Err(PatternError { message, hint: None });
+        if text.len() > LETTERS_MAX {
+            return refuse(format!("{} letters, at most {LETTERS_MAX}", text.len()));
+        }
+        let mut segments: Vec<Segment> = Vec::new();
+        for part in text.split(SEPARATOR) {
+            if part.is_empty() {
+                return refuse(format!("`{text}` has an empty segment"));
+            }
+            let segment = match part {
+                "**" => Segment::Any,
+                part => Segment::Glob(pieces(part)),
+            };
+            // Two of them say no more than one.
+            if segment != Segment::Any || segments.last() != Some(&Segment::Any) {
+                segments.push(segment);
+            }
         }
         Ok(Self { segments })
     }

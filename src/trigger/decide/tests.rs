@@ -228,15 +228,15 @@ fn hostile_names_are_quoted_escaped_and_short_in_a_verdict() {
 #[test]
 fn everything_that_is_wrong_with_a_rule_is_told_at_once() {
     let rule = "timeout_minutes = 0\nmax_retries = 101\nactors = []\nagent = { profile = 'a b', prompt = '{{ x' }\n\
-        [trigger.on.push]\nbranches = ['main', 'v?']\nbranches-ignore = []\ntypes = ['x']\n\
+        [trigger.on.push]\nbranches = ['main', 'v?+']\nbranches-ignore = []\ntypes = ['x']\n\
         [trigger.on.schedule]\n[trigger.on.pull_request]\ntags = ['a']";
     insta::assert_snapshot!(refused(rule), @r"
+    trigger `t`: event `schedule` never comes; schedules are not supported yet
     trigger `t`: event `pull_request` has no filter `tags`; it has types, branches, branches-ignore, paths, paths-ignore
     trigger `t`: event `push` has no filter `types`; it has branches, branches-ignore, tags, tags-ignore, paths, paths-ignore
-    trigger `t`: on.push has both `branches` and `branches-ignore`; keep one of the two
-    trigger `t`: branches: pattern `v?` uses `?`, which is not supported yet
-    trigger `t`: branches-ignore: a list of patterns is empty
-    trigger `t`: event `schedule` never comes; schedules are not supported yet
+    trigger `t`: on.push has both `branches` and `branches-ignore`; keep one of the two; a pattern with `!` takes names out of the first
+    trigger `t`: on.push.branches[1]: pattern `v?+` has a `+` without a character before it to repeat; for the character itself write `\+`
+    trigger `t`: on.push.branches-ignore: a list of patterns is empty
     trigger `t`: actors is empty; leave the key out to want any
     trigger `t`: timeout_minutes: 0 minutes is not from 1 to 43200
     trigger `t`: max_retries: 101 is over 100
@@ -259,8 +259,8 @@ fn a_rule_starts_one_thing() {
 
 #[test]
 fn a_refused_pattern_is_found_in_the_text() {
-    let text = "name = 'x'\nworkflow = 'w'\n[on.push]\nbranches = ['main', 'v[12]']";
+    let text = "name = 'x'\nworkflow = 'w'\n[on.push]\nbranches = ['main', 'v[12']";
     let config: RuleConfig = toml::from_str(text).unwrap();
     let errors = Trigger::compile(&config).unwrap_err();
-    assert_eq!(&text[errors[0].span.clone().unwrap()], "'v[12]'");
+    assert_eq!(&text[errors[0].span.clone().unwrap()], "'v[12'");
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::CliError;
-use super::client::Client;
-use super::console::Console;
-use super::list::joined;
-use super::run::asked;
-use super::table::{fields, page, rows};
+use super::super::CliError;
+use super::super::client::Client;
+use super::super::console::Console;
+use super::super::list::{joined, name_of};
+use super::super::run::asked;
+use super::super::table::{fields, page, rows};
 use crate::api::wire::{MatchView, SubmitRequirements};
 use crate::ask::{Ask, Names};
 
@@ -28,7 +28,7 @@ pub struct MatchArgs {
     limit: Option<u32>,
 }
 
-pub(super) async fn run(
+pub(in crate::cli) async fn run(
     args: MatchArgs,
     client: &Client,
     console: &mut Console,
@@ -57,7 +57,7 @@ fn table(view: &MatchView) -> String {
             runner.id.to_string(),
             runner.name.clone(),
             runner.pool.clone(),
-            super::list::name_of(runner.state),
+            name_of(runner.state),
             format!("{} of {}", runner.slots_free, runner.slots_total),
             runner.can.clone(),
             joined(&runner.lacks),
