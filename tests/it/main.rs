@@ -17,6 +17,8 @@ mod commands;
 mod configuration;
 mod conflicts;
 mod container;
+mod container_limits;
+mod container_places;
 mod control;
 mod crash;
 mod database;
