@@ -32,6 +32,10 @@ mod http_executor;
 mod instances;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_places;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_pods;
 #[cfg(feature = "lambda")]
 mod lambda_executor;
 mod leases;

@@ -46,6 +46,14 @@ async fn live(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
             says(cluster, pod, "Pending", Some(waiting));
             stop.cancelled().await;
         }
+        Play::NoPlace => {
+            let mut pod = cluster.one("pods", &name(pod)).unwrap();
+            let condition = json!({ "type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": "0/3 nodes are available" });
+            pod["status"] = json!({ "phase": "Pending", "conditions": [condition] });
+            cluster.put("pods", pod);
+            stop.cancelled().await;
+        }
         Play::Hold => {
             says(cluster, pod, "Running", Some(json!({ "running": {} })));
             stop.cancelled().await;
@@ -104,9 +112,10 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
         status = &mut ended => status,
         () = stop.cancelled() => {
             let _ = kill_process_group(pid, Signal::TERM);
-            match tokio::time::timeout(Duration::from_secs(5), &mut ended).await {
-                Ok(status) => status,
-                Err(_) => {
+            let pod = name(pod);
+            tokio::select! {
+                status = &mut ended => status,
+                () = grace_is_over(cluster, &pod) => {
                     let _ = kill_process_group(pid, Signal::KILL);
                     ended.await
                 }
@@ -133,6 +142,24 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
     cluster.with(|inner| {
         inner.logs[&name(pod)].send_modify(|output| output.is_over = true);
     });
+}
+
+/// The time is over that a pod has to stop: a template's, or a shorter one that somebody gives it.
+async fn grace_is_over(cluster: &Cluster, pod: &str) {
+    let mut bell = cluster.bell.subscribe();
+    let shortened = async {
+        loop {
+            bell.mark_unchanged();
+            if let Some(seconds) = cluster.with_quiet(|inner| inner.graces.get(pod).copied()) {
+                return tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            let _ = bell.changed().await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        () = shortened => {}
+    }
 }
 
 /// The command of a Job's pod, with its files in a folder.
