@@ -177,9 +177,11 @@ impl TaskContext {
         self.0.lost.cancelled().await;
     }
 
-    /// Whether the attempt has lost its lease.
+    /// Whether the work is to be stopped because the attempt has lost its lease.
     pub fn is_lost(&self) -> bool {
-        self.0.lost.is_cancelled()
+        // A poll's answer tells to stop what is lost as it tells to stop what is cancelled.
+        let is_gone = || self.0.handle.views().lease(self.0.lease).is_none();
+        self.0.lost.is_cancelled() || (self.is_cancelled() && is_gone())
     }
 
     /// Stores the name by which the backend finds the attempt again, for whoever goes on with it after this

@@ -1,13 +1,13 @@
-//! Where a container is that an attempt was begun in: found again whatever the configuration says since, and waited
-//! for where it cannot be looked at.
+//! Where a container is that an attempt was begun in: found again whatever the configuration says since, waited for
+//! where it cannot be looked at, and ended at once when its attempt has lost the lease.
 
 use dispatchyard::api::wire::JobDetail;
 use dispatchyard::model::{JobId, JobStateKind};
 use serde_json::json;
 
-use crate::container::{WAIT, done, go, start, submit};
+use crate::container::{WAIT, done, go, setup, start, submit};
 use crate::support::daemon::{Daemon, Fault};
-use crate::support::{Api, Home, Server, until};
+use crate::support::{Api, Home, Server, Setup, until};
 
 /// Waits until the job's history has a line with that.
 async fn is_told(api: &Api, id: JobId, what: &str) {
@@ -126,6 +126,24 @@ async fn what_earlier_servers_stored_is_understood() {
     go(&daemon, &name);
     let done = server.api.job_is(id, JobStateKind::Completed).await;
     assert_eq!(done.attempts.len(), 1, "{done:?}");
+    daemon.is_empty().await;
+}
+
+#[tokio::test]
+async fn work_whose_lease_is_lost_is_killed_at_once() {
+    let daemon = Daemon::start();
+    let more = Setup::default().scheduler("cancel_grace_ms", 60_000);
+    let server = Server::start(&setup(more, &daemon, "stop_grace_ms = 60000")).await;
+    let id = submit(&server.api, &format!("trap '' TERM; {WAIT}")).await;
+    let first = daemon.running().await;
+    server.loses(id).await;
+    until("it is killed", async || (!daemon.names().contains(&first)).then_some(())).await;
+    assert_eq!(daemon.signals().first().map(String::as_str), Some("SIGKILL"), "it is not asked");
+    assert!(!daemon.signals().iter().any(|it| it == "SIGTERM"), "{:?}", daemon.signals());
+    let second = daemon.running().await;
+    go(&daemon, &second);
+    let done = server.api.job_is(id, JobStateKind::Completed).await;
+    assert_eq!(done.attempts.len(), 2, "{done:?}");
     daemon.is_empty().await;
 }
 

@@ -5,9 +5,9 @@ use dispatchyard::api::wire::JobDetail;
 use dispatchyard::model::{JobId, JobStateKind, RequeueReason};
 use serde_json::json;
 
-use crate::kubernetes::{error, script, start, submit};
+use crate::kubernetes::{error, script, setup, start, submit};
 use crate::support::cluster::{Cluster, Fault, Play};
-use crate::support::{Api, Home, Server, until};
+use crate::support::{Api, Home, Server, Setup, until};
 
 /// Waits until the job's history has a line with that.
 async fn is_told(api: &Api, id: JobId, what: &str) {
@@ -169,6 +169,33 @@ async fn a_job_that_is_refused_again_and_again_goes_elsewhere() {
         server.api.job_is(id, JobStateKind::Completed).await;
     }
     cluster.is_empty().await;
+}
+
+#[tokio::test]
+async fn work_whose_lease_is_lost_has_a_second_to_stop() {
+    let cluster = Cluster::start().await;
+    let kubeconfig = cluster.kubeconfig(cluster.url());
+    let patient = Setup::default().scheduler("cancel_grace_ms", 60_000);
+    let server = Server::start(&setup(patient, &kubeconfig, "")).await;
+    let gate = server.home.file("gate");
+    let run =
+        format!("trap '' TERM; echo begun; until [ -e {} ]; do sleep 0.05; done", gate.display());
+    let id = submit(&server.api, script("a", &run)).await;
+    until("it is at work", async || server.api.log(id).await.contains("begun").then_some(())).await;
+    let pod = cluster.pod_is("a", "Running").await;
+    server.loses(id).await;
+    until("another attempt runs", async || {
+        let pods = cluster.all("pods");
+        let is_other = pods.len() == 1 && pods[0]["metadata"]["name"] != *pod;
+        (is_other && pods[0]["status"]["phase"] == "Running").then_some(())
+    })
+    .await;
+    assert_eq!(cluster.graces(), [(pod, 1)]);
+    std::fs::write(&gate, "").unwrap();
+    let done = server.api.job_is(id, JobStateKind::Completed).await;
+    assert_eq!((done.attempts.len(), cluster.made().len()), (2, 2), "{done:?}");
+    cluster.is_empty().await;
+    assert_eq!(cluster.graces().len(), 1, "others have the time of their template");
 }
 
 #[tokio::test]

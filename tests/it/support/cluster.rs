@@ -123,6 +123,7 @@ impl Cluster {
             folder: Arc::new(TempDir::new().unwrap()),
             url,
         };
+        kubelet::make_tools(&cluster);
         let router = axum::Router::new().fallback(serve).with_state(cluster.clone());
         (cluster, router)
     }
@@ -188,6 +189,11 @@ impl Cluster {
     /// Lines of logs have no times.
     pub(crate) fn tells_no_times(&self) {
         self.with(|inner| inner.no_times = true);
+    }
+
+    /// Pods that were to stop within a time of their own, and that in seconds.
+    pub(crate) fn graces(&self) -> Vec<(String, u64)> {
+        self.with(|inner| inner.graces.clone().into_iter().collect())
     }
 
     /// All that was is forgotten: open watches are told that they are too old, and others are when they begin.

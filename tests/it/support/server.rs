@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use dispatchyard::app::{App, AppOptions};
 use dispatchyard::dispatch::{Command, HeldJob};
 use dispatchyard::driver::Handle;
-use dispatchyard::model::{JobId, LeaseRef, RunnerId};
+use dispatchyard::model::{JobId, LeaseRef, RequeueReason, RunnerId};
 
 use super::process::Logged;
 use super::{Api, Home, Hook, Setup, until};
@@ -73,6 +73,14 @@ impl Server {
             all.await.ok()?.into_iter().find(|held| held.assigned.job_id == job_id)
         })
         .await
+    }
+
+    /// A job's attempt loses its lease, and the job is queued again: as when its runner was not heard of.
+    pub(crate) async fn loses(&self, job_id: JobId) {
+        let lease = lease_of(&self.held(job_id).await);
+        let why = Some("lost".into());
+        let reason = RequeueReason::RunnerLost;
+        self.handle().send(Command::Release { lease, reason, why }).await.unwrap();
     }
 
     /// A job's attempt is called so from now on.

@@ -95,7 +95,7 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
     };
     let folder = cluster.folder.path().join(name(pod));
     let mut command = match volume.is_string() {
-        true => of_job(main, &secret, &folder),
+        true => of_job(cluster, main, &secret, &folder),
         false => of_runner(main, &secret, &folder),
     };
     command.process_group(0).kill_on_drop(true);
@@ -162,8 +162,19 @@ async fn grace_is_over(cluster: &Cluster, pod: &str) {
     }
 }
 
+/// Makes the folder of an image's tools: no setsid, so that a container is one process group.
+pub(super) fn make_tools(cluster: &Cluster) {
+    let bin = cluster.folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for tool in ["sh", "bash", "cat", "env", "head", "mkdir", "sleep", "wc"] {
+        let found = ["/bin", "/usr/bin"].map(|at| Path::new(at).join(tool));
+        let found = found.into_iter().find(|at| at.exists()).unwrap();
+        std::os::unix::fs::symlink(found, bin.join(tool)).unwrap();
+    }
+}
+
 /// The command of a Job's pod, with its files in a folder.
-fn of_job(main: &Value, secret: &Value, folder: &Path) -> Command {
+fn of_job(cluster: &Cluster, main: &Value, secret: &Value, folder: &Path) -> Command {
     let files = folder.join("files");
     std::fs::create_dir_all(&files).unwrap();
     let here = |text: &str| -> PathBuf {
@@ -183,6 +194,7 @@ fn of_job(main: &Value, secret: &Value, folder: &Path) -> Command {
     let words: Vec<&str> =
         main["command"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     let mut command = Command::new(words[0]);
+    command.env("PATH", cluster.folder.path().join("bin"));
     for word in &words[1..] {
         let is_path = word.starts_with(FILES) || *word == REPORT;
         match is_path {
