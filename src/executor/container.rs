@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The name follows from the attempt, so whoever asks twice has one container; one that was never started
-//! runs nothing. Until a container is started, trouble says that nothing began. From then on only what the
+//! runs nothing. Which daemon has it is stored with the name: where the configuration says otherwise since, it is looked
+//! for there. Until a container is started, trouble says that nothing began. From then on only what the
 //! daemon says of it counts, and a daemon that cannot be reached is waited for.
 
 mod attempt;
@@ -15,26 +16,29 @@ mod daemon;
 mod images;
 mod logs;
 mod pack;
+mod place;
 mod provisioner;
 mod removals;
+mod site;
 mod spec;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::begun::Begun;
 use super::context::TaskContext;
 use super::event::{DispatchError, ExecutionResult, TaskReadyEvent};
 use super::metrics::{ExecutorMetrics, Tally};
 use super::task_executor::{Adopted, DurableExecutor};
 use crate::clock::Clock;
 use attempt::{Abandoned, Run, Stop};
-use daemon::Daemon;
 use images::Images;
-use removals::Removals;
+use place::Place;
+use site::{Found, Site, Sites};
 use state::Listed;
 
 pub use daemon::{DaemonAddress, RegistryAuth};
@@ -89,10 +93,19 @@ pub struct ContainerExecutor {
     name: String,
     options: ContainerOptions,
     images: Images,
-    removals: Removals,
-    /// Keys of attempts that this process has.
-    begun: Mutex<BTreeSet<String>>,
+    sites: Sites,
+    /// Attempts that this process has, and where their containers are.
+    begun: Begun<At>,
+    /// Attempts of which people were told that nobody can say what became of them.
+    doubted: Begun<()>,
     tally: Tally,
+}
+
+/// A container.
+#[derive(Clone)]
+struct At {
+    site: Arc<Site>,
+    name: String,
 }
 
 impl ContainerExecutor {
@@ -107,32 +120,59 @@ impl ContainerExecutor {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ContainerSetupError> {
         let images = Images::new(&options)?;
-        let removals = Removals::new(images.daemon().clone());
-        let (name, begun, tally) = (name.into(), Mutex::default(), Tally::new(clock));
-        Ok(Self { name, options, images, removals, begun, tally })
-    }
-
-    fn daemon(&self) -> &Daemon {
-        self.images.daemon()
-    }
-
-    fn begun<R>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> R) -> R {
-        change(&mut self.begun.lock().unwrap_or_else(PoisonError::into_inner))
+        let sites = Sites::new(&options, images.daemon());
+        Ok(Self {
+            name: name.into(),
+            options,
+            images,
+            sites,
+            begun: Begun::default(),
+            doubted: Begun::default(),
+            tally: Tally::new(clock),
+        })
     }
 
     fn name_of(&self, event: &TaskReadyEvent) -> String {
         spec::name_of(&self.options.name_prefix, event)
     }
 
+    /// Where an attempt's container is, or is to be made.
+    fn at(&self, event: &TaskReadyEvent) -> At {
+        self.begun.get(&event.attempt_key).unwrap_or_else(|| At {
+            site: Arc::clone(self.sites.home()),
+            name: self.name_of(event),
+        })
+    }
+
+    /// Tells people, once, of an attempt of which nobody can say what became of it, and what they can do.
+    async fn doubt(&self, place: &Place, why: &str, ctx: &TaskContext) {
+        let place = place.told();
+        if !self.doubted.insert(ctx, ()) {
+            tracing::debug!(place, why, "still cannot look at a container");
+            return;
+        }
+        let (job_id, home) = (ctx.event().job_id, &self.sites.home().address);
+        tracing::warn!(
+            %job_id, place, configured = home, why,
+            "cannot look at a container that was begun there: nothing is begun beside it until that is \
+             possible; make the daemon reachable again, or stop the container there and cancel the job"
+        );
+        ctx.tried(format!(
+            "{place} cannot be looked at ({why}): nothing is begun beside it until that is possible, the \
+             job is cancelled, or its time is over"
+        ))
+        .await;
+    }
+
     /// Takes away what is nobody's of these containers, which are its owner's.
     fn remove_leftovers(&self, all: Vec<Listed>, live: &BTreeSet<String>) {
-        let is_live = |key: &String| live.contains(key) || self.begun(|begun| begun.contains(key));
+        let is_live = |key: &String| live.contains(key) || self.begun.contains(key);
         for container in all {
             let key = container.labels.as_ref().and_then(|labels| labels.get(spec::ATTEMPT));
             let is_kept = self.options.keep_ended && container.has_ended();
             if !key.is_some_and(is_live) && !is_kept {
                 tracing::info!(id = container.id, attempt = key, "a leftover container is removed");
-                self.removals.add(&container.id);
+                self.sites.home().removals.add(&container.id);
             }
         }
     }
@@ -149,7 +189,7 @@ impl DurableExecutor for ContainerExecutor {
     }
 
     async fn probe(&self) -> Result<(), DispatchError> {
-        let pinged = self.daemon().ping().await;
+        let pinged = self.sites.home().daemon.ping().await;
         pinged.map_err(|trouble| DispatchError::unavailable(trouble.to_string()))
     }
 
@@ -157,10 +197,9 @@ impl DurableExecutor for ContainerExecutor {
     /// stop that.
     async fn start(
         &self,
-        event: &TaskReadyEvent,
+        _event: &TaskReadyEvent,
         _ctx: &TaskContext,
     ) -> Result<String, DispatchError> {
-        self.begun(|begun| begun.insert(event.attempt_key.clone()));
         Ok(String::new())
     }
 
@@ -171,8 +210,10 @@ impl DurableExecutor for ContainerExecutor {
         ctx: &TaskContext,
     ) -> Result<ExecutionResult, DispatchError> {
         let busy = self.tally.begin();
-        let run = Run { name: self.name_of(event), event, ctx };
-        let abandoned = Abandoned { removals: &self.removals, run: &run };
+        let At { site, name } = self.at(event);
+        self.begun.insert(ctx, At { site: Arc::clone(&site), name: name.clone() });
+        let run = Run { site, name, event, ctx };
+        let abandoned = Abandoned { run: &run };
         let ended = self.carry_out(&run, !external_ref.is_empty()).await;
         // It is not: its end will be stored, and the container is not wanted after that.
         std::mem::forget(abandoned);
@@ -187,35 +228,43 @@ impl DurableExecutor for ContainerExecutor {
 
     async fn adopt(
         &self,
-        _external_ref: Option<&str>,
+        external_ref: Option<&str>,
         event: &TaskReadyEvent,
-        _ctx: &TaskContext,
+        ctx: &TaskContext,
     ) -> Adopted {
-        let name = self.name_of(event);
-        match self.daemon().inspect(&name).await {
-            Ok(Some(_)) => {
-                self.begun(|begun| begun.insert(event.attempt_key.clone()));
-                Adopted::Running
+        let known = external_ref.map(Place::read);
+        let place = known.unwrap_or_else(|| Place::somewhere(self.name_of(event)));
+        let site = match self.sites.find(&place, event).await {
+            Found::Here(site) => site,
+            Found::Nowhere => return Adopted::Gone,
+            Found::Unknown(why) => {
+                self.doubt(&place, &why, ctx).await;
+                return Adopted::Unknown;
             }
-            Ok(None) => Adopted::Gone,
-            Err(trouble) => {
-                tracing::warn!(name, %trouble, "cannot look at a container");
-                Adopted::Unknown
-            }
+        };
+        self.doubted.take(&event.attempt_key);
+        // For whoever comes next: as it is found now.
+        let place = site.place(&place.container).await;
+        if external_ref != Some(&*place.to_string()) && !ctx.may_be_called(&place.to_string()).await
+        {
+            return Adopted::Unknown;
         }
+        self.begun.insert(ctx, At { site, name: place.container });
+        Adopted::Running
     }
 
     async fn settled(&self, event: &TaskReadyEvent) {
-        self.begun(|begun| begun.remove(&event.attempt_key));
+        let At { site, name } = self.at(event);
+        self.begun.take(&event.attempt_key);
         if !self.options.keep_ended {
-            self.removals.add(&self.name_of(event));
+            site.removals.add(&name);
         }
     }
 
     async fn tidy(&self, live: &BTreeSet<String>) {
         let labels = [(spec::OWNER, self.options.owner.as_str()), (spec::EXECUTOR, &self.name)];
         for _ in 0..TIDY_TRIES {
-            match self.daemon().list(&labels).await {
+            match self.sites.home().daemon.list(&labels).await {
                 Ok(all) => return self.remove_leftovers(all, live),
                 Err(trouble) => {
                     tracing::warn!(executor = self.name, %trouble, "cannot look for leftovers");

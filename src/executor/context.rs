@@ -2,8 +2,8 @@
 //! stop.
 
 use std::future::Future as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ struct Inner {
     /// Where the next piece goes. Held while one is appended, so that they follow each other.
     log_offset: tokio::sync::Mutex<u64>,
     cancelled: CancellationToken,
+    /// The lease is somebody else's by now, or nobody's.
+    lost: CancellationToken,
     /// Somebody asked for the cancel.
     asked: AtomicBool,
     /// By whose right it speaks, and to whom.
@@ -100,6 +102,7 @@ impl TaskContext {
             logs,
             log_offset: tokio::sync::Mutex::default(),
             cancelled: CancellationToken::new(),
+            lost: CancellationToken::new(),
             asked: AtomicBool::new(false),
             lease,
             handle,
@@ -166,6 +169,19 @@ impl TaskContext {
     /// Whether the work is to be stopped.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.is_cancelled()
+    }
+
+    /// Resolves when the attempt has lost its lease: another one may begin at this moment, so the work is
+    /// to be ended at once and not asked to stop. [`TaskContext::cancelled`] resolves with it.
+    pub async fn lost(&self) {
+        self.0.lost.cancelled().await;
+    }
+
+    /// Whether the work is to be stopped because the attempt has lost its lease.
+    pub fn is_lost(&self) -> bool {
+        // A poll's answer tells to stop what is lost as it tells to stop what is cancelled.
+        let is_gone = || self.0.handle.views().lease(self.0.lease).is_none();
+        self.0.lost.is_cancelled() || (self.is_cancelled() && is_gone())
     }
 
     /// Stores the name by which the backend finds the attempt again, for whoever goes on with it after this
@@ -251,6 +267,12 @@ impl TaskContext {
         self.0.cancelled.cancel();
     }
 
+    /// The lease is lost.
+    pub(super) fn lose(&self) {
+        self.0.lost.cancel();
+        self.cancel();
+    }
+
     /// Somebody asked for a cancel of the job.
     pub(super) fn cancel_as_asked(&self) {
         self.0.asked.store(true, Ordering::Relaxed);
@@ -265,5 +287,20 @@ impl TaskContext {
 
     pub(super) fn event(&self) -> &TaskReadyEvent {
         &self.0.event
+    }
+
+    /// Tells whether anybody still has this.
+    pub(super) fn watch(&self) -> ContextWatch {
+        ContextWatch(Arc::downgrade(&self.0))
+    }
+}
+
+/// An attempt that somebody in this process may look after.
+pub(super) struct ContextWatch(Weak<Inner>);
+
+impl ContextWatch {
+    /// Whether anybody has its context.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }

@@ -1,9 +1,10 @@
 //! Jobs as Jobs of a Kubernetes cluster, one for each attempt; and runners of warm pools as pods.
 //!
 //! ```text
-//! start   Job OWNER-JOB-ATTEMPT-HASH (once, whoever asks again) -> Secret with its files, owned by the Job
+//! begin   where it will be is stored -> Job OWNER-JOB-ATTEMPT-HASH (once, whoever asks again) -> Secret with its
+//!         files, owned by the Job
 //! watch   two streams of changes for all -> Seen -> judge -> the end; logs follow the pod
-//! adopt   asked for by name: it goes on, has ended, is gone, or nobody can say
+//! adopt   asked for by its name in the namespace that was stored: it is there, is gone, or nobody can say
 //! cancel  the Job is deleted, and with it its pods and its Secret; the end is said when they are gone
 //! after   the end is stored -> the Job is deleted; what a server leaves behind is deleted by the next one, or goes
 //!         by its deadline and its ttl
@@ -16,33 +17,38 @@ mod attempt;
 mod attending;
 mod client;
 mod judge;
+mod lines;
 mod logs;
 mod names;
 mod observer;
+mod place;
 mod provisioner;
 mod removal;
 mod seen;
+mod site;
 mod template;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 
+use super::begun::Begun;
 use super::context::TaskContext;
 use super::event::{DispatchError, ExecutionResult, TaskReadyEvent};
 use super::metrics::{ExecutorMetrics, Tally};
 use super::task_executor::{Adopted, DurableExecutor};
 use crate::clock::Clock;
+use attempt::{Abandoned, Run, Stop};
 use client::Cluster;
-use judge::{Verdict, judge};
 use names::Owner;
-use observer::Observer;
-use removal::Removals;
+use place::Place;
+use site::{Site, Sites};
 
 pub use client::ClusterError;
 pub use provisioner::{KubernetesProvisioner, KubernetesProvisionerOptions};
@@ -107,20 +113,20 @@ pub struct KubernetesExecutor {
     cluster: Cluster,
     /// The container that does the work.
     container: Arc<str>,
-    /// Begun with the first attempt: a server that does not lead looks at nothing.
-    tasks: OnceLock<Tasks>,
-    /// Jobs that this process has to do with.
-    begun: Mutex<BTreeSet<String>>,
-    /// Jobs that may have been made or not, or may have no Secret yet.
-    unsure: Mutex<BTreeSet<String>>,
+    sites: Sites,
+    /// Attempts that this process has to do with, and their Jobs.
+    begun: Begun<At>,
+    /// Attempts of which people were told that nobody can say what became of them.
+    doubted: Begun<()>,
     tally: Tally,
     clock: Arc<dyn Clock>,
 }
 
-/// What goes on beside the attempts.
-struct Tasks {
-    observer: Observer,
-    removals: Removals,
+/// A Job.
+#[derive(Clone)]
+struct At {
+    site: Arc<Site>,
+    job: String,
 }
 
 impl KubernetesExecutor {
@@ -137,38 +143,54 @@ impl KubernetesExecutor {
         let name = name.into();
         let owner = options.cluster.owner(names::EXECUTOR, &name)?;
         let cluster = options.cluster.connect().await?;
+        let container: Arc<str> = options.template.container().into();
         Ok(Self {
-            container: options.template.container().into(),
+            sites: Sites::new(&cluster, owner.selector(), &container, &clock),
             tally: Tally::new(Arc::clone(&clock)),
-            begun: Mutex::default(),
-            unsure: Mutex::default(),
-            tasks: OnceLock::new(),
+            begun: Begun::default(),
+            doubted: Begun::default(),
             name,
             options,
             owner,
             cluster,
+            container,
             clock,
         })
     }
 
-    fn tasks(&self) -> &Tasks {
-        self.tasks.get_or_init(|| Tasks {
-            observer: Observer::start(&self.cluster, &self.owner.selector(), &self.container),
-            removals: Removals::start(&self.cluster, &self.clock),
-        })
+    /// Where an attempt's Job is, or is to be made.
+    fn at(&self, event: &TaskReadyEvent) -> At {
+        let known = self.begun.get(&event.attempt_key);
+        known.unwrap_or_else(|| At { site: self.sites.home(), job: self.owner.run(event) })
     }
 
-    fn begun(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.begun.lock().unwrap_or_else(|broken| broken.into_inner())
+    /// What is stored of that.
+    fn place(&self, at: &At) -> Place {
+        Place {
+            job: at.job.clone(),
+            namespace: Some(at.site.cluster.namespace.clone()),
+            server: Some(self.cluster.server.clone()),
+        }
     }
 
-    fn unsure(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.unsure.lock().unwrap_or_else(|broken| broken.into_inner())
-    }
-
-    /// By what an attempt is found again: `NAMESPACE/NAME`.
-    fn external_ref(&self, event: &TaskReadyEvent) -> String {
-        format!("{}/{}", self.cluster.namespace, self.owner.run(event))
+    /// Tells people, once, of an attempt of which nobody can say what became of it, and what they can do.
+    async fn doubt(&self, place: &Place, why: &str, ctx: &TaskContext) {
+        let place = place.told();
+        if !self.doubted.insert(ctx, ()) {
+            tracing::debug!(place, why, "still cannot look at a Job");
+            return;
+        }
+        let (job_id, home) = (ctx.event().job_id, &self.cluster.server);
+        tracing::warn!(
+            %job_id, place, configured = home, why,
+            "cannot look at a Job that was begun there: nothing is begun beside it until that is \
+             possible; let the executor reach that cluster again, or delete the Job there and cancel the job"
+        );
+        ctx.tried(format!(
+            "{place} cannot be looked at ({why}): nothing is begun beside it until that is possible, the \
+             job is cancelled, or its time is over"
+        ))
+        .await;
     }
 }
 
@@ -190,11 +212,6 @@ impl ClusterOptions {
     }
 }
 
-/// The name of a Job out of what is stored of an attempt.
-fn run_in(external_ref: &str) -> &str {
-    external_ref.rsplit('/').next().unwrap_or_default()
-}
-
 #[async_trait]
 impl DurableExecutor for KubernetesExecutor {
     fn name(&self) -> &str {
@@ -210,13 +227,13 @@ impl DurableExecutor for KubernetesExecutor {
         asked.map(drop).map_err(|trouble| attempt::not_begun(&trouble))
     }
 
+    /// Nothing is begun yet: where the Job will be is stored first.
     async fn start(
         &self,
-        event: &TaskReadyEvent,
-        ctx: &TaskContext,
+        _event: &TaskReadyEvent,
+        _ctx: &TaskContext,
     ) -> Result<String, DispatchError> {
-        self.begin(event, ctx).await?;
-        Ok(self.external_ref(event))
+        Ok(String::new())
     }
 
     async fn watch(
@@ -226,14 +243,20 @@ impl DurableExecutor for KubernetesExecutor {
         ctx: &TaskContext,
     ) -> Result<ExecutionResult, DispatchError> {
         let busy = self.tally.begin();
-        let run = match external_ref.contains('/') {
-            true => run_in(external_ref).to_owned(),
-            // It was not stored: see `DurableExecutor::adopt`.
-            false => self.owner.run(event),
-        };
-        let result = self.attend(&run, event, ctx).await?;
-        busy.ended(result.status);
-        Ok(result)
+        let at = self.at(event);
+        self.begun.insert(ctx, at.clone());
+        let run = Run::new(at, event, ctx);
+        let abandoned = Abandoned { run: &run };
+        let ended = self.carry_out(&run, !external_ref.is_empty()).await;
+        // It is not: its end will be stored, and the Job is not wanted after that.
+        std::mem::forget(abandoned);
+        match ended {
+            Ok(result) | Err(Stop::End(result)) => {
+                busy.ended(result.status);
+                Ok(result)
+            }
+            Err(Stop::Error(error)) => Err(error),
+        }
     }
 
     async fn adopt(
@@ -242,63 +265,59 @@ impl DurableExecutor for KubernetesExecutor {
         event: &TaskReadyEvent,
         ctx: &TaskContext,
     ) -> Adopted {
-        let known = external_ref.map_or_else(|| self.external_ref(event), str::to_owned);
-        let run = run_in(&known);
-        if let Some((namespace, _)) = known.split_once('/')
-            && namespace != self.cluster.namespace
-        {
-            // The configuration names another one since: there it ends, and here it begins again.
-            return match self.cluster.at(namespace).delete_whole::<Job>(run).await {
-                Ok(false) => Adopted::Gone,
-                Ok(true) | Err(_) => Adopted::Unknown,
-            };
+        let known = external_ref.unwrap_or_default();
+        let mut place = Place::read(known);
+        if known.is_empty() {
+            place.job = self.owner.run(event);
         }
-        let seen = match self.look(run).await {
-            Ok(Some(seen)) => seen,
-            Ok(None) => {
+        let namespace = place.namespace.as_ref().unwrap_or(&self.cluster.namespace);
+        let at = At { site: self.sites.at(namespace), job: place.job.clone() };
+        // Nothing else is called so in any cluster: where it is found it is the attempt's.
+        match at.site.cluster.get::<Job>(&at.job).await {
+            Ok(Some(_)) => {}
+            Ok(None) if place.is_of(&self.cluster.server) => {
                 // Whoever asked for it last may not have been heard yet.
-                self.tasks().removals.keep_away(run, self.clock.now().mono_ms);
+                at.site.removals.keep_away(&at.job);
                 return Adopted::Gone;
             }
-            Err(trouble) => {
-                tracing::debug!(job = run, %trouble, "what became of a Job is not known");
+            Ok(None) => {
+                let why = format!("{} does not have it", self.cluster.server);
+                self.doubt(&place, &why, ctx).await;
                 return Adopted::Unknown;
             }
-        };
-        match judge(&seen) {
-            Verdict::Ended(_) => match self.watch(&known, event, ctx).await {
-                Ok(result) => Adopted::Ended(result),
-                Err(_) => Adopted::Unknown,
-            },
-            // The server may have died between the Job and its Secret.
-            Verdict::Goes { pod: None } | Verdict::Stuck(_) => {
-                self.unsure().insert(run.to_owned());
-                Adopted::Running
+            Err(trouble) => {
+                self.doubt(&place, &trouble.to_string(), ctx).await;
+                return Adopted::Unknown;
             }
-            _ => Adopted::Running,
         }
+        self.doubted.take(&event.attempt_key);
+        // For whoever comes next: as it is found now.
+        let found = self.place(&at).to_string();
+        if known != found && !ctx.may_be_called(&found).await {
+            return Adopted::Unknown;
+        }
+        self.begun.insert(ctx, at);
+        Adopted::Running
     }
 
     async fn settled(&self, event: &TaskReadyEvent) {
-        let run = self.owner.run(event);
-        self.unsure().remove(&run);
-        self.begun().remove(&run);
-        self.tasks().removals.remove(&run);
+        let At { site, job } = self.at(event);
+        self.begun.take(&event.attempt_key);
+        site.removals.remove(&job);
     }
 
     async fn tidy(&self, live: &BTreeSet<String>) {
-        let selector = self.owner.selector();
+        let (selector, removals) = (self.owner.selector(), &self.sites.home().removals);
         for _ in 0..TIDY_TRIES_MAX {
             match self.cluster.list::<Job>(&selector, None).await {
                 Ok((jobs, _)) => {
-                    let left = jobs.iter().filter(|job| {
-                        let is_live =
-                            names::attempt_key(job.labels()).is_none_or(|key| live.contains(&key));
-                        !is_live && !self.begun().contains(&job.name_any())
-                    });
-                    for name in left.map(kube::ResourceExt::name_any) {
+                    let is_left = |job: &&Job| {
+                        let key = names::attempt_key(job.labels());
+                        key.is_some_and(|key| !live.contains(&key) && !self.begun.contains(&key))
+                    };
+                    for name in jobs.iter().filter(is_left).map(kube::ResourceExt::name_any) {
                         tracing::info!(job = name, "a Job that nobody has is deleted");
-                        self.tasks().removals.remove(&name);
+                        removals.remove(&name);
                     }
                     return;
                 }

@@ -13,6 +13,7 @@
 //! [`router`] is pure and belongs to the core: the scheduler asks it when work is made. `breaker` is pure
 //! too. How to write an executor is in [`TaskExecutor`] and `docs/executors.md`.
 
+mod begun;
 mod breaker;
 mod container;
 mod context;

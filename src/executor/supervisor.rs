@@ -341,7 +341,7 @@ pub(super) async fn say(handle: &Handle, command: Command) -> Result<Reply, Comm
 impl Attempt {
     /// Tells the work to stop, and ends it when it does not.
     fn give_up(self, grace: Duration) {
-        self.ctx.cancel();
+        self.ctx.lose();
         tokio::spawn(async move {
             tokio::time::sleep(grace).await;
             self.task.abort();

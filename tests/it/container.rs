@@ -16,7 +16,8 @@ use crate::support::fake_runner::job_with;
 use crate::support::{Api, Server, ServerProcess, Setup, on_both, until};
 
 /// Waits for a file of the workspace, in a bounded number of looks.
-const WAIT: &str = "i=0; while [ ! -e go ] && [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done";
+pub(crate) const WAIT: &str =
+    "i=0; while [ ! -e go ] && [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done";
 
 /// An executor, with more keys of its own.
 fn executor(name: &str, socket: &str, image: &str, more: &str) -> String {
@@ -27,12 +28,12 @@ fn executor(name: &str, socket: &str, image: &str, more: &str) -> String {
 }
 
 /// An executor `box` that has all jobs, with more keys of its own.
-fn setup(setup: Setup, daemon: &Daemon, more: &str) -> Setup {
+pub(crate) fn setup(setup: Setup, daemon: &Daemon, more: &str) -> Setup {
     let route = "[[route]]\nname = \"all\"\nmatch = \"**\"\nexecutors = [\"box\"]\n";
     setup.patient().more(&executor("box", &daemon.socket(), "alpine:3", more)).more(route)
 }
 
-async fn start(daemon: &Daemon, more: &str) -> Server {
+pub(crate) async fn start(daemon: &Daemon, more: &str) -> Server {
     Server::start(&setup(Setup::default(), daemon, more)).await
 }
 
@@ -43,17 +44,17 @@ fn script(name: &str, run: &str, more: Value) -> Value {
     job
 }
 
-async fn submit(api: &Api, run: &str) -> JobId {
+pub(crate) async fn submit(api: &Api, run: &str) -> JobId {
     api.submit(json!([script("a", run, json!({}))])).await.1[0]
 }
 
-async fn done(api: &Api, run: &str) -> JobDetail {
+pub(crate) async fn done(api: &Api, run: &str) -> JobDetail {
     let id = submit(api, run).await;
     api.job_is(id, JobStateKind::Completed).await
 }
 
 /// Lets the job of a container that waits go on.
-fn go(daemon: &Daemon, name: &str) {
+pub(crate) fn go(daemon: &Daemon, name: &str) {
     daemon.write_file(name, "dispatchyard/work/workspace/go", "");
 }
 

@@ -15,7 +15,7 @@ use crate::support::proxy::{Proxy, Weather};
 use crate::support::{Api, Server, ServerProcess, Setup, on_both, until};
 
 /// An executor `cloud` that has all jobs.
-fn setup(setup: Setup, kubeconfig: &str, more: &str) -> Setup {
+pub(crate) fn setup(setup: Setup, kubeconfig: &str, more: &str) -> Setup {
     setup.patient().more(&format!(
         "[[executor]]\nname = \"cloud\"\nmax_concurrent = 8\n[executor.kubernetes]\n\
          kubeconfig = {kubeconfig:?}\nowner = \"yard\"\nimage = \"busybox\"\n{more}\n\
@@ -23,17 +23,17 @@ fn setup(setup: Setup, kubeconfig: &str, more: &str) -> Setup {
     ))
 }
 
-async fn start(cluster: &Cluster, more: &str) -> Server {
+pub(crate) async fn start(cluster: &Cluster, more: &str) -> Server {
     let kubeconfig = cluster.kubeconfig(cluster.url());
     Server::start(&setup(Setup::default(), &kubeconfig, more)).await
 }
 
 /// A job that runs a script.
-fn script(name: &str, run: &str) -> Value {
+pub(crate) fn script(name: &str, run: &str) -> Value {
     job_with(name, json!({ "work": { "steps": [{ "name": "it", "run": run }] } }))
 }
 
-async fn submit(api: &Api, job: Value) -> JobId {
+pub(crate) async fn submit(api: &Api, job: Value) -> JobId {
     api.submit(json!([job])).await.1[0]
 }
 
@@ -42,7 +42,7 @@ fn ends(job: &JobDetail) -> Vec<(AttemptOutcome, Option<RequeueReason>)> {
     job.attempts.iter().map(|it| (it.outcome, it.requeue_reason)).collect()
 }
 
-fn error(job: &JobDetail) -> &str {
+pub(crate) fn error(job: &JobDetail) -> &str {
     job.attempts[0].error.as_deref().unwrap_or_default()
 }
 
@@ -369,7 +369,8 @@ async fn runners_of_a_warm_pool_are_pods() {
     assert!(command.contains("--ephemeral") && !first.to_string().contains("token\":"), "{first}");
     let id = submit(&server.api, script("a", "echo by $DISPATCHYARD_RUNNER")).await;
     server.api.job_is(id, JobStateKind::Completed).await;
-    assert!(server.api.log(id).await.contains(&format!("by {name}\n")));
+    let log = server.api.log(id).await;
+    assert!(log.contains(&format!("by {name}\n")), "{name}: {log}");
     // It took its one job and is gone, with its token; another one stands by.
     until("it is replaced", async || {
         let pods = cluster.all("pods");

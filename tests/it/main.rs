@@ -18,6 +18,8 @@ mod commands;
 mod configuration;
 mod conflicts;
 mod container;
+mod container_limits;
+mod container_places;
 mod control;
 mod crash;
 mod database;
@@ -32,6 +34,10 @@ mod http_executor;
 mod instances;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_places;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_pods;
 #[cfg(feature = "lambda")]
 mod lambda_executor;
 mod leases;

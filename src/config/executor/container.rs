@@ -14,8 +14,8 @@ pub struct ContainerConfig {
     /// `socket`: the daemon's socket, a path or `http://HOST:PORT`. Default `/var/run/docker.sock`.
     #[serde(default = "docker_socket")]
     pub socket: String,
-    /// `image`: with its tag. For jobs any image with a POSIX `sh`, `cat`, `env`, `mkdir` and `sleep`; for
-    /// runners one with this program in it. No default.
+    /// `image`: with its tag. For jobs any image with a POSIX `sh`, `cat`, `env`, `head`, `mkdir`, `sleep`
+    /// and `wc`; for runners one with this program in it. No default.
     pub image: String,
     /// `pull`: `missing`, `always` or `never`. Default `missing`.
     #[serde(default)]

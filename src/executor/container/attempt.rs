@@ -1,6 +1,7 @@
 //! One attempt: its container from the wish for it to what it has left.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::super::context::TaskContext;
 use super::super::event::{DispatchError, ExecutionResult, TaskReadyEvent};
 use super::super::script::{Bundle, Places, Report};
 use super::daemon::Trouble;
-use super::removals::Removals;
+use super::site::Site;
 use super::state::{Phase, State};
 use super::{ContainerExecutor, logs, pack, spec, state};
 use crate::agent_runner::Secrets;
@@ -40,6 +41,8 @@ const LOG_REST: Duration = Duration::from_secs(10);
 
 /// One attempt in one call.
 pub(super) struct Run<'a> {
+    /// Whose container it is.
+    pub(super) site: Arc<Site>,
     pub(super) name: String,
     pub(super) event: &'a TaskReadyEvent,
     pub(super) ctx: &'a TaskContext,
@@ -103,7 +106,7 @@ impl ContainerExecutor {
             Ok(false) => self.is_ours(run).await?,
             Err(trouble) => {
                 // An answer may have been lost, and what it spoke of will never be started.
-                self.removals.add(&run.name);
+                run.site.removals.add(&run.name);
                 let refused = matches!(&trouble, Trouble::Refused(status, _)
                     if status.is_client_error() && *status != reqwest::StatusCode::NOT_FOUND);
                 return Err(match refused {
@@ -113,22 +116,23 @@ impl ContainerExecutor {
                 });
             }
         }
-        if !run.ctx.may_be_called(&run.name).await {
-            self.removals.add(&run.name);
+        let place = run.site.place(&run.name).await;
+        if !run.ctx.may_be_called(&place.to_string()).await {
+            run.site.removals.add(&run.name);
             // The attempt is somebody else's, which is no fault of the daemon: nobody is told.
             return Err(Stop::End(ExecutionResult::cancelled()));
         }
         run.ctx.is_taken();
         let launched = self.launch(run, archive).await;
         if launched.is_err() {
-            self.removals.add(&run.name);
+            run.site.removals.add(&run.name);
         }
         launched
     }
 
     /// The container of that name is this attempt's.
     async fn is_ours(&self, run: &Run<'_>) -> Result<(), Stop> {
-        let look = || self.daemon().inspect(&run.name);
+        let look = || run.site.daemon.inspect(&run.name);
         let seen = self.sure(run, "look at container", look).await;
         match seen.map_err(|trouble| Stop::away(&trouble))? {
             Some(seen) if seen.config.has(spec::LEASE, &run.event.lease.to_string()) => Ok(()),
@@ -162,18 +166,18 @@ impl ContainerExecutor {
 
     /// Puts the work into the container, and starts it.
     async fn launch(&self, run: &Run<'_>, archive: Bytes) -> Result<(), Stop> {
-        let upload = || self.daemon().upload(&run.name, archive.clone());
+        let upload = || run.site.daemon.upload(&run.name, archive.clone());
         if let Err(trouble) = self.sure(run, "fill container", upload).await {
             return Err(match trouble.is(reqwest::StatusCode::NOT_FOUND) {
                 true => Stop::End(removed()),
                 false => Stop::away(&trouble),
             });
         }
-        let Err(trouble) = self.daemon().start(&run.name).await else { return Ok(()) };
+        let Err(trouble) = run.site.daemon.start(&run.name).await else { return Ok(()) };
         run.ctx.tried(format!("start container {}: {trouble}", run.name)).await;
         // An answer that was lost is no reason: whoever follows it sees how it stands.
         let Trouble::Refused(status, why) = &trouble else { return Ok(()) };
-        match self.daemon().inspect(&run.name).await {
+        match run.site.daemon.inspect(&run.name).await {
             Ok(Some(seen)) if seen.state.phase() == Phase::Created => {}
             // As after any other lost answer.
             _ => return Ok(()),
@@ -197,7 +201,7 @@ impl ContainerExecutor {
     async fn ended(&self, run: &Run<'_>) -> Result<Option<State>, Stop> {
         let (mut rest, mut has_waited) = (BACKOFF, false);
         loop {
-            let phase = match self.daemon().inspect(&run.name).await {
+            let phase = match run.site.daemon.inspect(&run.name).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(seen)) if seen.state.phase() == Phase::Ended => {
                     return Ok(Some(seen.state));
@@ -207,7 +211,7 @@ impl ContainerExecutor {
             };
             match phase {
                 Ok(Phase::Running) => {
-                    let wait = tokio::time::timeout(LOOK, self.daemon().wait(&run.name));
+                    let wait = tokio::time::timeout(LOOK, run.site.daemon.wait(&run.name));
                     match wait.await {
                         // It is looked at again, at once unless it still runs then.
                         Ok(Ok(())) if !has_waited => {
@@ -239,16 +243,24 @@ impl ContainerExecutor {
         }
     }
 
-    /// Stops the container, however often that must be asked for.
+    /// Stops the container, however often that must be asked for. Without a lease there is no time for that: another
+    /// attempt may begin.
     async fn stop(&self, run: &Run<'_>) -> Result<Option<State>, Stop> {
         let kill = async |signal: &str| {
-            if let Err(trouble) = self.daemon().kill(&run.name, signal).await {
+            if let Err(trouble) = run.site.daemon.kill(&run.name, signal).await {
                 tracing::warn!(name = run.name, %trouble, "cannot stop a container");
             }
         };
-        kill("SIGTERM").await;
-        if let Ok(ended) = tokio::time::timeout(self.options.stop_grace, self.ended(run)).await {
-            return ended;
+        if !run.ctx.is_lost() {
+            kill("SIGTERM").await;
+            let ended = tokio::time::timeout(self.options.stop_grace, self.ended(run));
+            let ended = tokio::select! {
+                ended = ended => ended.ok(),
+                () = run.ctx.lost() => None,
+            };
+            if let Some(ended) = ended {
+                return ended;
+            }
         }
         loop {
             kill("SIGKILL").await;
@@ -263,7 +275,7 @@ impl ContainerExecutor {
         // The job may name secrets.
         let secrets = Secrets::new([]);
         let (end_seen, ends) = watch::channel(false);
-        let mut log = pin!(logs::copy(self.daemon(), &run.name, run.ctx, &secrets, ends));
+        let mut log = pin!(logs::copy(&run.site.daemon, &run.name, run.ctx, &secrets, ends));
         let (mut is_read, mut was_told) = (false, false);
         let mut ending = pin!(self.ended(run));
         let ended = loop {
@@ -285,6 +297,10 @@ impl ContainerExecutor {
         let Some(state) = ended? else {
             return Ok(if was_told { ExecutionResult::cancelled() } else { removed() });
         };
+        if run.ctx.is_lost() {
+            // Nobody asks how it ended.
+            return Ok(ExecutionResult::cancelled());
+        }
         end_seen.send_replace(true);
         if !is_read && tokio::time::timeout(LOG_REST, log).await.is_err() {
             tracing::warn!(name = run.name, "the rest of a container's log did not come");
@@ -300,7 +316,7 @@ impl ContainerExecutor {
     async fn report(&self, run: &Run<'_>, secrets: &Secrets) -> Report {
         let mut rest = BACKOFF;
         for _ in 0..REPORT_TRIES_MAX {
-            match self.daemon().file(&run.name, PLACES.report).await {
+            match run.site.daemon.file(&run.name, PLACES.report).await {
                 Ok(content) => return Report::read(&content.unwrap_or_default(), secrets),
                 Err(trouble) if trouble.is_final() => {
                     tracing::warn!(name = run.name, %trouble, "cannot read what a job has left");
@@ -324,7 +340,7 @@ impl ContainerExecutor {
             tokio::select! {
                 begun = self.begin(run) => begun?,
                 () = run.ctx.cancelled() => {
-                    self.removals.add(&run.name);
+                    run.site.removals.add(&run.name);
                     return Ok(ExecutionResult::cancelled());
                 }
             }
@@ -339,14 +355,13 @@ fn removed() -> ExecutionResult {
 
 /// Takes the container of work away that was told to stop and is not waited for any more.
 pub(super) struct Abandoned<'a> {
-    pub(super) removals: &'a Removals,
     pub(super) run: &'a Run<'a>,
 }
 
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
         if self.run.ctx.is_cancelled() {
-            self.removals.add(&self.run.name);
+            self.run.site.removals.add(&self.run.name);
         }
     }
 }

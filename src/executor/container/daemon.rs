@@ -29,6 +29,21 @@ pub enum DaemonAddress {
     Http(Url),
 }
 
+impl std::fmt::Display for DaemonAddress {
+    /// As it can be read again, without a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "unix://{}", path.display()),
+            Self::Http(url) => {
+                let mut url = url.clone();
+                // Neither can fail for `http`.
+                let _ = url.set_username("").and_then(|()| url.set_password(None));
+                f.write_str(url.as_str().trim_end_matches('/'))
+            }
+        }
+    }
+}
+
 impl std::str::FromStr for DaemonAddress {
     type Err = String;
 
@@ -146,6 +161,19 @@ impl Daemon {
 
     pub(super) async fn ping(&self) -> Result<(), Trouble> {
         self.ask(self.request(Method::GET, "/_ping")).await.map(drop)
+    }
+
+    /// What its machine is called; `None` when it does not tell.
+    pub(super) async fn host(&self) -> Result<Option<String>, Trouble> {
+        match self.ask_json::<Value>(self.request(Method::GET, "/info")).await {
+            Ok(info) => {
+                let name = info.get("Name").and_then(Value::as_str).map(str::to_owned);
+                Ok(name.filter(|name| !name.is_empty() && !name.contains('@')))
+            }
+            // Who stands before it may not let everybody ask.
+            Err(trouble) if trouble.is_final() => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     pub(super) async fn create(&self, name: &str, body: &Value) -> Result<Created, Trouble> {
@@ -338,6 +366,14 @@ mod tests {
         assert_eq!("unix:///run/podman/podman.sock".parse(), Ok(socket.clone()));
         assert_eq!("/run/podman/podman.sock".parse(), Ok(socket));
         assert!("http://127.0.0.1:2375".parse::<DaemonAddress>().is_ok());
+        for (text, told) in [
+            ("/run/d.sock", "unix:///run/d.sock"),
+            ("http://me:secret@127.0.0.1:2375/", "http://127.0.0.1:2375"),
+        ] {
+            let address: DaemonAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), told);
+            assert!(told.parse::<DaemonAddress>().is_ok());
+        }
         for bad in ["docker.sock", "tcp://127.0.0.1:1", "https://x", "http://"] {
             assert!(bad.parse::<DaemonAddress>().is_err(), "{bad}");
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::super::context::TaskContext;
-use super::super::event::{DispatchError, ExecutionResult, ExecutionStatus, TaskReadyEvent};
+use super::super::event::{DispatchError, ExecutionResult, ExecutionStatus};
 use super::super::script::Report;
 use super::KubernetesExecutor;
-use super::attempt::{GONE, LOOK, NO_ROOM};
+use super::attempt::{GONE, LOOK, NO_ROOM, NotMade, Run, Stop, Unsure, not_begun};
+use super::client::Trouble;
 use super::judge::{End, Stuck, Verdict, judge};
 use super::logs::LogPump;
 use super::seen::Seen;
@@ -28,34 +29,38 @@ impl KubernetesExecutor {
     /// Looks after an attempt until it has ended.
     pub(super) async fn attend(
         &self,
-        run: &str,
-        event: &TaskReadyEvent,
-        ctx: &TaskContext,
-    ) -> Result<ExecutionResult, DispatchError> {
-        self.begun().insert(run.to_owned());
-        self.make_sure(run, event, ctx).await?;
+        run: &Run<'_>,
+        unsure: Unsure,
+    ) -> Result<ExecutionResult, Stop> {
         let mut attending = Attending {
             executor: self,
             run,
-            ctx,
-            following: self.tasks().observer.follow(run),
+            ctx: run.ctx,
+            following: run.at.site.observer().follow(run.job()),
             secrets: Arc::default(),
             logs: None,
             lasting: Lasting::default(),
         };
+        if unsure != Unsure::Nothing {
+            match attending.make_sure(unsure).await {
+                Sure::Begun => {}
+                Sure::Not(error) => return Err(Stop::Error(error)),
+                Sure::Stuck(stuck) => return attending.give_up(stuck).await,
+            }
+        }
         loop {
             let wait = match attending.step().await {
                 Step::Wait(wait) => wait,
-                Step::End(End::Lost { .. }) if ctx.is_cancelled() => {
+                Step::End(End::Lost { .. }) if run.ctx.is_cancelled() => {
                     return Ok(attending.cancel().await);
                 }
-                Step::End(end) => return attending.ended(end).await,
+                Step::End(end) => return Ok(attending.ended(end).await),
                 Step::Stuck(stuck) => return attending.give_up(stuck).await,
             };
             tokio::select! {
                 _ = attending.following.changed() => {}
                 () = tokio::time::sleep(wait) => {}
-                () = ctx.cancelled() => return Ok(attending.cancel().await),
+                () = run.ctx.cancelled() => return Ok(attending.cancel().await),
             }
         }
     }
@@ -81,7 +86,7 @@ impl Lasting {
 /// An attempt that is looked after.
 struct Attending<'a> {
     executor: &'a KubernetesExecutor,
-    run: &'a str,
+    run: &'a Run<'a>,
     ctx: &'a TaskContext,
     following: watch::Receiver<Seen>,
     /// What the work has named as such.
@@ -99,7 +104,76 @@ enum Step {
     Stuck(Stuck),
 }
 
+/// Whether an attempt has begun.
+enum Sure {
+    /// It has, or may have: the cluster tells the rest.
+    Begun,
+    /// It has not, and will not.
+    Not(DispatchError),
+    /// It has not, and cannot.
+    Stuck(Stuck),
+}
+
 impl Attending<'_> {
+    /// Asks until the Job is there with its Secret, or certainly is not.
+    async fn make_sure(&mut self, unsure: Unsure) -> Sure {
+        let Self { executor, run, ctx, .. } = *self;
+        loop {
+            let made = match executor.manifest(run).await {
+                Ok(manifest) => executor.make(run, &manifest, unsure).await,
+                Err(error @ DispatchError::ExecutionFailed(_)) => {
+                    return match unsure {
+                        Unsure::Job => Sure::Not(error),
+                        // The configuration is another one since: that ends no work.
+                        _ => Sure::Begun,
+                    };
+                }
+                Err(error) => {
+                    let (why, retry_after) = (error.to_string(), None);
+                    Err(NotMade::Unclear(Trouble::Perhaps { why, retry_after }))
+                }
+            };
+            let trouble = match made {
+                Ok(()) => {
+                    ctx.is_taken();
+                    return Sure::Begun;
+                }
+                // That it is gone is found out there, and what follows.
+                Err(NotMade::Gone) => return Sure::Begun,
+                Err(NotMade::Refused(trouble)) => {
+                    // What was asked for before may still be carried out.
+                    run.remove();
+                    return Sure::Not(not_begun(&trouble));
+                }
+                // Without its Secret it cannot begin.
+                Err(NotMade::Secret(trouble @ Trouble::Refused { .. })) if !trouble.is(429) => {
+                    let patience = executor.options.image_pull_patience;
+                    let lasted_ms = self.lasting.so("secret", executor.clock.now().mono_ms);
+                    if u128::from(lasted_ms.max(0).unsigned_abs()) >= patience.as_millis() {
+                        let why = format!("its Secret is refused: {trouble}");
+                        tracing::warn!(job = run.job(), why, "a Job cannot be made whole");
+                        return match unsure {
+                            Unsure::Job => Sure::Stuck(Stuck::Container(why)),
+                            // It was another process's, and may have been at work before.
+                            _ => Sure::Begun,
+                        };
+                    }
+                    trouble
+                }
+                Err(NotMade::Secret(trouble) | NotMade::Unclear(trouble)) => trouble,
+            };
+            tracing::debug!(job = run.job(), %trouble, "whether a Job is there is not known");
+            // It has begun, so all of it was there.
+            if self.following.borrow().has_begun {
+                return Sure::Begun;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(trouble.retry_after().unwrap_or(LOOK)) => {}
+                () = ctx.cancelled() => return Sure::Begun,
+            }
+        }
+    }
+
     async fn step(&mut self) -> Step {
         let now_ms = self.executor.clock.now().mono_ms;
         let seen = self.following.borrow_and_update().clone();
@@ -107,7 +181,7 @@ impl Attending<'_> {
         let mut blind = None;
         // Whether it is gone, and what one side says alone, is asked for.
         if seen.job.is_none() || matches!(verdict, Verdict::Unsettled(_)) {
-            match self.executor.look(self.run).await {
+            match self.executor.look(&self.run.at).await {
                 Ok(Some(seen)) => {
                     verdict = judge(&seen);
                     // The pods were asked for after the Job: they know no less.
@@ -118,12 +192,12 @@ impl Attending<'_> {
                     }
                 }
                 Ok(None) => {
-                    let why = format!("the Job {} is gone: it was deleted", self.run);
+                    let why = format!("the Job {} is gone: it was deleted", self.run.job());
                     return Step::End(End::Lost { pod: None, why });
                 }
                 // The cluster is waited for: the work goes on meanwhile.
                 Err(trouble) => {
-                    tracing::debug!(job = self.run, %trouble, "cannot look at a Job");
+                    tracing::debug!(job = self.run.job(), %trouble, "cannot look at a Job");
                     blind = Some(trouble.retry_after().unwrap_or(LOOK).min(RETRY_AFTER_MAX));
                 }
             }
@@ -164,13 +238,13 @@ impl Attending<'_> {
 
     fn follow_logs(&mut self, pod: &str) {
         if self.logs.as_ref().is_none_or(|logs| logs.pod != pod) {
-            let Self { executor, ctx, secrets, .. } = self;
-            let (cluster, container) = (&executor.cluster, &executor.container);
+            let Self { executor, run, ctx, secrets, .. } = self;
+            let (cluster, container) = (&run.at.site.cluster, &executor.container);
             self.logs = Some(LogPump::start(cluster, pod, container, secrets, ctx));
         }
     }
 
-    async fn ended(mut self, end: End) -> Result<ExecutionResult, DispatchError> {
+    async fn ended(mut self, end: End) -> ExecutionResult {
         let is_lost = matches!(end, End::Lost { .. });
         if let Some(logs) = self.logs.take() {
             logs.finish(self.ctx).await;
@@ -205,25 +279,20 @@ impl Attending<'_> {
         };
         // Another attempt follows: nothing may be left of this one beside it.
         if is_lost {
-            self.remove().await;
+            self.run.at.site.removals.remove(self.run.job());
+            self.executor.is_gone(&self.run.at, GONE).await;
         }
-        Ok(result)
-    }
-
-    /// Deletes the Job and waits until nothing is left of it.
-    async fn remove(&self) -> bool {
-        self.executor.tasks().removals.remove(self.run);
-        self.executor.is_gone(self.run, GONE).await
+        result
     }
 
     /// It did not begin for too long: the job goes elsewhere, if it did not begin in this moment.
-    async fn give_up(mut self, stuck: Stuck) -> Result<ExecutionResult, DispatchError> {
+    async fn give_up(mut self, stuck: Stuck) -> Result<ExecutionResult, Stop> {
         let why = match &stuck {
             Stuck::Container(why) | Stuck::Place(why) => format!("the pod does not begin: {why}"),
         };
-        self.executor.tasks().removals.remove(self.run);
+        self.run.at.site.removals.remove(self.run.job());
         let is_gone = tokio::select! {
-            is_gone = self.executor.is_gone(self.run, GONE) => is_gone,
+            is_gone = self.executor.is_gone(&self.run.at, GONE) => is_gone,
             () = self.ctx.cancelled() => return Ok(self.cancel().await),
         };
         // Its stream tells in order: once the pods are gone there, it would have told that one began.
@@ -235,22 +304,18 @@ impl Attending<'_> {
         let is_certain = is_gone && has_not_begun;
         match stuck {
             _ if !is_certain => Ok(ExecutionResult::retry(why)),
-            Stuck::Container(_) => Err(DispatchError::unavailable(why)),
+            Stuck::Container(_) => Err(Stop::Error(DispatchError::unavailable(why))),
             Stuck::Place(_) => {
-                self.ctx.tried(format!("Job {}: {why}", self.run)).await;
-                Err(DispatchError::NoCapacity { retry_after: Some(NO_ROOM) })
+                self.ctx.tried(format!("Job {}: {why}", self.run.job())).await;
+                Err(Stop::Error(DispatchError::NoCapacity { retry_after: Some(NO_ROOM) }))
             }
         }
     }
 
     /// Somebody wants it to stop. That it has is said when nothing is left.
     async fn cancel(&mut self) -> ExecutionResult {
-        let removals = &self.executor.tasks().removals;
-        match self.executor.unsure().remove(self.run) {
-            true => removals.keep_away(self.run, self.executor.clock.now().mono_ms),
-            false => removals.remove(self.run),
-        }
-        while !self.executor.is_gone(self.run, GONE).await {}
+        self.run.remove();
+        self.executor.is_over(self.run).await;
         if let Some(logs) = self.logs.take() {
             logs.finish(self.ctx).await;
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use hyper::body::Body as _;
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
@@ -18,9 +19,13 @@ use kube::client::{Body, ClientBuilder};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, WatchParams};
 use kube::core::subresource::LogParams;
-use kube::core::{ObjectList, Request, Status};
+use kube::core::{ObjectList, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+pub(super) use super::trouble::Trouble;
+use super::trouble::{causes, not_sent, refusal};
 
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,8 +36,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_SECONDS: u32 = 60;
 /// How much of a refusal is read.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
-/// How much of its text is shown.
-const SHOWN_CHARS_MAX: usize = 300;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -46,39 +49,6 @@ pub enum ClusterError {
     /// The client cannot be made of it.
     #[error("the client: {}", causes(.0))]
     Client(#[from] kube::Error),
-}
-
-/// Why a call came to nothing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// Nothing was sent: refused, no such host, no right certificate.
-    #[error("the API server cannot be reached: {0}")]
-    NotThere(String),
-    /// It may have been carried out: no answer in time, a broken one, 500 and above.
-    #[error("{why}")]
-    Perhaps { why: String, retry_after: Option<Duration> },
-    /// It was not carried out.
-    #[error("the API server answered {code}: {message}")]
-    Refused { code: u16, reason: String, message: String, retry_after: Option<Duration> },
-}
-
-impl Trouble {
-    fn perhaps(why: impl Into<String>) -> Self {
-        Self::Perhaps { why: why.into(), retry_after: None }
-    }
-
-    /// How long to leave it alone, if it says so.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::NotThere(_) => None,
-            Self::Perhaps { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
-        }
-    }
-
-    /// Whether it was answered so.
-    pub(super) fn is(&self, status: u16) -> bool {
-        matches!(self, Self::Refused { code, .. } if *code == status)
-    }
 }
 
 /// A change of something, as a watch tells it.
@@ -102,6 +72,8 @@ impl<T> Thing for T where
 #[derive(Clone)]
 pub(super) struct Cluster {
     client: kube::Client,
+    /// The API server's address and, behind `#`, a hash of the certificates by which it is known.
+    pub(super) server: String,
     pub(super) namespace: String,
 }
 
@@ -130,13 +102,14 @@ impl Cluster {
         // What is tried again is decided here.
         config.default_retry = false;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let server = server_of(&config);
         let client = ClientBuilder::try_from(config)?.build();
-        Ok(Self { client, namespace })
+        Ok(Self { client, server, namespace })
     }
 
     /// The same cluster, in another namespace.
     pub(super) fn at(&self, namespace: &str) -> Self {
-        Self { client: self.client.clone(), namespace: namespace.to_owned() }
+        Self { namespace: namespace.to_owned(), ..self.clone() }
     }
 
     fn request<T: Thing>(&self) -> Request {
@@ -194,6 +167,15 @@ impl Cluster {
         self.delete_with::<T>(name, &DeleteParams::foreground()).await
     }
 
+    /// Deletes a thing that is to stop within so many seconds. `false` when it is not there.
+    pub(super) async fn delete_within<T: Thing>(
+        &self,
+        name: &str,
+        seconds: u32,
+    ) -> Result<bool, Trouble> {
+        self.delete_with::<T>(name, &DeleteParams::background().grace_period(seconds)).await
+    }
+
     /// Deletes a thing to which nothing belongs. `false` when it is not there.
     pub(super) async fn delete<T: Thing>(&self, name: &str) -> Result<bool, Trouble> {
         self.delete_with::<T>(name, &DeleteParams::background()).await
@@ -235,19 +217,37 @@ impl Cluster {
         }))
     }
 
-    /// What a container has written and writes, from its beginning to its end.
+    /// What a container has written since that time and writes until its end, each line with its time.
     pub(super) async fn logs(
         &self,
         pod: &str,
         container: &str,
+        since: Option<Timestamp>,
     ) -> Result<impl Stream<Item = Result<Bytes, Trouble>> + Send + use<>, Trouble> {
         let params = LogParams {
             container: Some(container.to_owned()),
             follow: true,
+            since_time: since,
+            timestamps: true,
             ..LogParams::default()
         };
         Ok(pieces(self.send(self.request::<Pod>().logs(pod, &params)).await?))
     }
+}
+
+/// What tells an API server from others.
+fn server_of(config: &Config) -> String {
+    let url = &config.cluster_url;
+    // Without a user and a password.
+    let (scheme, host) = (url.scheme_str().unwrap_or("http"), url.host().unwrap_or_default());
+    let port = url.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+    let path = url.path().trim_end_matches('/');
+    let mut server = format!("{scheme}://{host}{port}{path}");
+    if let Some(certificates) = config.root_cert.as_ref().filter(|all| !all.is_empty()) {
+        let hash = certificates.iter().fold(Sha256::new(), |hash, it| hash.chain_update(it));
+        server += &format!("#{}", hex::encode(&hash.finalize()[..5]));
+    }
+    server
 }
 
 type Made = Result<axum::http::Request<Vec<u8>>, kube::core::request::Error>;
@@ -305,74 +305,31 @@ fn lines(body: Body) -> impl Stream<Item = Result<Vec<u8>, Trouble>> + Send {
     })
 }
 
-/// A request that was not answered.
-fn not_sent(error: &kube::Error) -> Trouble {
-    let why = causes(error);
-    if matches!(error, kube::Error::Auth(_)) {
-        return Trouble::NotThere(why);
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(it) = cause {
-        if let Some(error) = it.downcast_ref::<hyper_util::client::legacy::Error>()
-            && error.is_connect()
-        {
-            return Trouble::NotThere(why);
-        }
-        cause = it.source();
-    }
-    Trouble::perhaps(format!("no answer: {why}"))
-}
-
-/// An answer that is no.
-fn refusal(code: u16, retry_after: Option<Duration>, body: &[u8]) -> Trouble {
-    let status: Option<Status> = serde_json::from_slice(body).ok();
-    let text = String::from_utf8_lossy(body);
-    let message = status.as_ref().map_or(&*text, |status| &status.message);
-    let message: String = message.chars().take(SHOWN_CHARS_MAX).collect();
-    let reason = status.as_ref().map(|status| status.reason.clone()).unwrap_or_default();
-    let asked = status.and_then(|status| status.details).map(|it| it.retry_after_seconds);
-    let asked = asked.filter(|seconds| *seconds > 0).map(|it| Duration::from_secs(it.into()));
-    let retry_after = retry_after.or(asked);
-    match code {
-        500.. => {
-            let why = format!("the API server answered {code}: {message}");
-            Trouble::Perhaps { why, retry_after }
-        }
-        _ => Trouble::Refused { code, reason, message, retry_after },
-    }
-}
-
-/// An error with what lies under it, the last of which says most.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut last = error.to_string();
-    let mut cause = error.source();
-    while let Some(it) = cause {
-        last = it.to_string();
-        cause = it.source();
-    }
-    last.chars().take(SHOWN_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn without_a_kubeconfig_it_must_be_a_pod() {
+        // Where a pod has its token, its authority and its namespace is the library's to know.
+        let error = Cluster::new(None, None, None).await.err().unwrap().to_string();
+        assert!(error.starts_with("this is no pod of a cluster ("), "{error}");
+        assert!(error.ends_with("name a `kubeconfig`"), "{error}");
+    }
+
     #[test]
-    fn an_answer_says_whether_it_was_carried_out() {
-        let status =
-            br#"{"kind":"Status","status":"Failure","message":"busy","reason":"TooManyRequests",
-            "details":{"retryAfterSeconds":7},"code":429}"#;
-        let seven = Some(Duration::from_secs(7));
-        let busy = refusal(429, None, status);
-        assert!(busy.is(429) && busy.retry_after() == seven, "{busy:?}");
-        let busy = refusal(
-            429,
-            Some(Duration::from_secs(2)),
-            b"Too many requests, please try again later.",
+    fn a_server_is_told_from_others_by_its_address_and_its_authority() {
+        let config = |url: &str, root: Option<&[u8]>| {
+            let mut config = Config::new(url.parse().unwrap());
+            config.root_cert = root.map(|root| vec![root.to_vec()]);
+            server_of(&config)
+        };
+        assert_eq!(
+            config("https://me:secret@10.0.0.1:6443/k8s/", None),
+            "https://10.0.0.1:6443/k8s"
         );
-        assert_eq!(busy.retry_after(), Some(Duration::from_secs(2)));
-        assert!(busy.to_string().contains("Too many requests"), "{busy}");
-        let broken = refusal(503, None, b"");
-        assert!(matches!(broken, Trouble::Perhaps { .. }), "{broken:?}");
+        let (one, other) =
+            (config("https://10.0.0.1", Some(b"a")), config("https://10.0.0.1", Some(b"b")));
+        assert!(one != other && one.starts_with("https://10.0.0.1#"), "{one} {other}");
     }
 }

@@ -66,10 +66,10 @@ impl Owner {
         labels
     }
 
-    /// Finds everything that it has.
+    /// Finds everything that it has, by whatever owner's name that was made.
     pub(super) fn selector(&self) -> String {
-        let Self { owner, installation, part: (part, name) } = self;
-        format!("{OWNER}={owner},{INSTALLATION}={installation},{part}={name}")
+        let Self { installation, part: (part, name), .. } = self;
+        format!("{INSTALLATION}={installation},{part}={name}")
     }
 
     /// Finds what it has of a job.

@@ -1,5 +1,5 @@
-# Carries out the work of one attempt where there is a POSIX sh with cat, env, mkdir and sleep: in the image of
-# a container or a pod. This text is the same for all jobs. What a job brings are files beside it:
+# Carries out the work of one attempt where there is a POSIX sh with cat, env, head, mkdir, sleep and wc: in the image
+# of a container or a pod. This text is the same for all jobs. What a job brings are files beside it:
 #
 #   step-N          a script, from 0 on          step-N.name       what people call it
 #   step-N.limit    how many seconds it may run  step-N.warnings   what cannot be done of it

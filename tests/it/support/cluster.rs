@@ -7,6 +7,7 @@
 
 mod kubelet;
 mod streams;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,8 +26,6 @@ const EMPTY_WITHIN: std::time::Duration = std::time::Duration::from_secs(25);
 
 use super::until;
 
-/// What has `Bearer ` before it in each request.
-const TOKEN: &str = "the-token-of-the-kubeconfig";
 const NAMESPACE: &str = "ci";
 
 /// What becomes of the pod of a job.
@@ -38,6 +37,8 @@ pub(crate) enum Play {
     Hold,
     /// Its container waits for this reason.
     Blocked(&'static str),
+    /// There is no place for it.
+    NoPlace,
 }
 
 /// What becomes of a request.
@@ -49,6 +50,8 @@ pub(crate) enum Fault {
     Lost,
     /// The connection breaks, and it is not carried out.
     Cut,
+    /// It is never answered, and not carried out.
+    Silence,
 }
 
 #[derive(Clone)]
@@ -71,6 +74,12 @@ struct Inner {
     faults: Vec<(&'static str, Fault)>,
     /// How often watches were broken, and how often expired.
     breaks: (u64, u64),
+    /// How often the streams of logs were ended.
+    log_cuts: u64,
+    /// Times of lines are not told.
+    no_times: bool,
+    /// How long pods may take to stop that somebody deleted with a time for that, in seconds.
+    graces: BTreeMap<String, u64>,
     /// The names of all Jobs that were ever made.
     made: Vec<String>,
     plays: BTreeMap<String, Play>,
@@ -96,17 +105,27 @@ struct Output {
 }
 
 impl Cluster {
+    /// What has `Bearer ` before it in each request.
+    pub(crate) const TOKEN: &str = "the-token-of-the-kubeconfig";
+
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (cluster, router) = Self::at(format!("http://{}/", listener.local_addr().unwrap()));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        cluster
+    }
+
+    /// One that is reached by this URL, and what answers there.
+    fn at(url: String) -> (Self, axum::Router) {
         let cluster = Self {
             inner: Arc::default(),
             bell: Arc::new(watch::Sender::new(())),
             folder: Arc::new(TempDir::new().unwrap()),
-            url: format!("http://{}/", listener.local_addr().unwrap()),
+            url,
         };
+        kubelet::make_tools(&cluster);
         let router = axum::Router::new().fallback(serve).with_state(cluster.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        cluster
+        (cluster, router)
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -121,10 +140,15 @@ impl Cluster {
             "apiVersion": "v1", "kind": "Config", "current-context": "it",
             "contexts": [{ "name": "it", "context": { "cluster": "c", "user": "u", "namespace": NAMESPACE } }],
             "clusters": [{ "name": "c", "cluster": { "server": url } }],
-            "users": [{ "name": "u", "user": { "token": TOKEN } }],
+            "users": [{ "name": "u", "user": { "token": Self::TOKEN } }],
         });
         std::fs::write(&path, text.to_string()).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+
+    /// The same, of which nobody is told.
+    fn with_quiet<R>(&self, look: impl FnOnce(&Inner) -> R) -> R {
+        look(&self.inner.lock().unwrap())
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
@@ -155,6 +179,21 @@ impl Cluster {
     /// All open watches break.
     pub(crate) fn break_watches(&self) {
         self.with(|inner| inner.breaks.0 += 1);
+    }
+
+    /// All open streams of logs end, as if they were at their end.
+    pub(crate) fn ends_logs(&self) {
+        self.with(|inner| inner.log_cuts += 1);
+    }
+
+    /// Lines of logs have no times.
+    pub(crate) fn tells_no_times(&self) {
+        self.with(|inner| inner.no_times = true);
+    }
+
+    /// Pods that were to stop within a time of their own, and that in seconds.
+    pub(crate) fn graces(&self) -> Vec<(String, u64)> {
+        self.with(|inner| inner.graces.clone().into_iter().collect())
     }
 
     /// All that was is forgotten: open watches are told that they are too old, and others are when they begin.
@@ -312,6 +351,16 @@ impl Cluster {
         (StatusCode::CREATED, axum::Json(object)).into_response()
     }
 
+    /// The same, as a request with that body says it.
+    fn delete_as_asked(&self, kind: &str, name: &str, body: &[u8]) -> bool {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if let Some(seconds) = body["gracePeriodSeconds"].as_u64() {
+            assert!(kind == "pods" && seconds > 0, "what is not confirmed is not gone: {body}");
+            self.with(|inner| inner.graces.insert(name.to_owned(), seconds));
+        }
+        self.delete(kind, name)
+    }
+
     /// In the foreground: what belongs to it goes first.
     fn delete(&self, kind: &str, name: &str) -> bool {
         let Some(mut object) = self.one(kind, name) else { return false };
@@ -402,7 +451,7 @@ fn broken(code: StatusCode) -> Response {
 async fn serve(State(cluster): State<Cluster>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let token = head.headers.get("authorization").and_then(|it| it.to_str().ok());
-    if token != Some(&format!("Bearer {TOKEN}")) {
+    if token != Some(&format!("Bearer {}", Cluster::TOKEN)) {
         return status(401, "Unauthorized", "Unauthorized", None);
     }
     let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
@@ -411,6 +460,9 @@ async fn serve(State(cluster): State<Cluster>, request: Request) -> Response {
         ["api", "v1", "namespaces", NAMESPACE, kind @ ("pods" | "secrets"), ref rest @ ..] => {
             (kind, rest)
         }
+        // Another one, in which nothing is.
+        ["apis", "batch", "v1", "namespaces", _, _, ref rest @ ..] => ("elsewhere", rest),
+        ["api", "v1", "namespaces", _, _, ref rest @ ..] => ("elsewhere", rest),
         _ => return status(404, "NotFound", "the server could not find it", None),
     };
     let query: BTreeMap<String, String> =
@@ -425,19 +477,21 @@ async fn serve(State(cluster): State<Cluster>, request: Request) -> Response {
             return status(code, "Planted", "as it was told to", after);
         }
         Some(Fault::Cut) => return broken(StatusCode::OK),
+        Some(Fault::Silence) => std::future::pending().await,
         Some(Fault::Lost) | None => {}
     }
     let bytes = axum::body::to_bytes(body, 16 << 20).await.unwrap();
     let answer = match (verb, name) {
+        ("POST", []) if kind == "elsewhere" => status(403, "Forbidden", "not there", None),
         ("POST", []) => cluster.create(kind, serde_json::from_slice(&bytes).unwrap()),
         ("WATCH", []) => streams::watch(&cluster, kind, &query),
         ("GET", []) => streams::list(&cluster, kind, &query),
-        ("GET", [name, "log"]) => streams::log(&cluster, name),
+        ("GET", [name, "log"]) => streams::log(&cluster, name, &query),
         ("GET", [name]) => match cluster.one(kind, name) {
             Some(object) => axum::Json(object).into_response(),
             None => status(404, "NotFound", &format!("{kind} \"{name}\" not found"), None),
         },
-        ("DELETE", [name]) => match cluster.delete(kind, name) {
+        ("DELETE", [name]) => match cluster.delete_as_asked(kind, name, &bytes) {
             true => axum::Json(json!({ "kind": "Status", "status": "Success" })).into_response(),
             false => status(404, "NotFound", &format!("{kind} \"{name}\" not found"), None),
         },

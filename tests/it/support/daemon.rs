@@ -62,6 +62,10 @@ struct Yard {
     images: Vec<String>,
     /// What came with a pull.
     auth: Option<String>,
+    /// What was sent to containers, in order.
+    signals: Vec<String>,
+    /// What its machine is called.
+    host: Option<&'static str>,
     made: usize,
 }
 
@@ -100,13 +104,15 @@ impl Daemon {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let listener = UnixListener::bind(folder.path().join("d.sock")).unwrap();
-        let yard = Yard { images: vec!["alpine:3".into()], ..Yard::default() };
+        let images = vec!["alpine:3".into()];
+        let yard = Yard { images, host: Some("box"), ..Yard::default() };
         let inner = Inner { folder, yard: Mutex::new(yard), bell: watch::Sender::default() };
         let daemon = Self(Arc::new(inner));
-        // The tools of an image: no setsid, so that a container is one process group.
+        // What an image needs, and a shell that is taken when it is there: no setsid, so that a container is one
+        // process group.
         let bin = daemon.0.folder.path().join("bin");
         std::fs::create_dir(&bin).unwrap();
-        for tool in ["sh", "bash", "cat", "env", "mkdir", "sleep", "head", "wc", "ls", "touch"] {
+        for tool in ["sh", "bash", "cat", "env", "head", "mkdir", "sleep", "wc"] {
             let found = ["/bin", "/usr/bin"].map(|at| Path::new(at).join(tool));
             let found = found.into_iter().find(|at| at.exists()).unwrap();
             std::os::unix::fs::symlink(found, bin.join(tool)).unwrap();
@@ -159,6 +165,30 @@ impl Daemon {
     /// Attempts whose containers were started, each as often as that happened.
     pub(crate) fn started(&self) -> Vec<String> {
         self.yard(|yard| yard.started.clone())
+    }
+
+    /// Signals that were sent to containers.
+    pub(crate) fn signals(&self) -> Vec<String> {
+        self.yard(|yard| yard.signals.clone())
+    }
+
+    /// It runs on a machine of that name from now on, or does not tell.
+    pub(crate) fn is_on(&self, host: Option<&'static str>) {
+        self.yard(|yard| yard.host = host);
+    }
+
+    /// Its socket is elsewhere from now on.
+    pub(crate) fn moves_to(&self, path: &Path) {
+        std::fs::rename(self.socket(), path).unwrap();
+    }
+
+    /// The socket is not there any more, or is there again.
+    pub(crate) fn hides(&self, is_hidden: bool) {
+        let [there, hidden] = ["d.sock", "hidden"].map(|name| self.0.folder.path().join(name));
+        match is_hidden {
+            true => std::fs::rename(there, hidden).unwrap(),
+            false => std::fs::rename(hidden, there).unwrap(),
+        }
     }
 
     pub(crate) fn has_images(&self, images: &[&str]) {
@@ -363,6 +393,7 @@ type Asked = Query<HashMap<String, String>>;
 fn router(daemon: Daemon) -> Router {
     Router::new()
         .route("/_ping", get(ping))
+        .route("/info", get(info))
         .route("/containers/create", post(create))
         .route("/containers/json", get(list))
         .route("/containers/{name}/json", get(inspect))
@@ -379,6 +410,14 @@ fn router(daemon: Daemon) -> Router {
 async fn ping(State(daemon): State<Daemon>) -> Answer {
     let fault = daemon.enter("ping").await?;
     Ok(leave(fault, "OK"))
+}
+
+async fn info(State(daemon): State<Daemon>) -> Answer {
+    let fault = daemon.enter("info").await?;
+    match daemon.yard(|yard| yard.host) {
+        Some(host) => Ok(leave(fault, Json(json!({ "ID": "x", "Name": host })))),
+        None => Err(refuse(403, "not for everybody")),
+    }
 }
 
 async fn create(
@@ -470,6 +509,7 @@ async fn kill(
     let fault = daemon.enter("kill").await?;
     let name = daemon.named(&name).ok_or_else(gone)?;
     let signal = asked["signal"].clone();
+    daemon.yard(|yard| yard.signals.push(signal.clone()));
     let is_running = daemon.with(&name, |it| {
         match (&*signal, it.pid) {
             ("SIGTERM", Some(pid)) => drop(kill_process(pid, Signal::TERM)),

@@ -261,6 +261,13 @@ impl Home {
         self.file("dispatchyard.toml")
     }
 
+    /// Writes something else into the configuration, for the next start.
+    pub(crate) fn change(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config_file()).unwrap();
+        assert!(text.contains(from), "`{from}` is not in {text}");
+        std::fs::write(self.config_file(), text.replace(from, to)).unwrap();
+    }
+
     pub(crate) fn config(&self) -> Config {
         Config::load(&self.config_file(), []).unwrap_or_else(|error| panic!("{error}"))
     }

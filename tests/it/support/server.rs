@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::process::ExitStatus;
 
 use dispatchyard::app::{App, AppOptions};
+use dispatchyard::dispatch::{Command, HeldJob};
 use dispatchyard::driver::Handle;
+use dispatchyard::model::{JobId, LeaseRef, RequeueReason, RunnerId};
 
 use super::process::Logged;
 use super::{Api, Home, Hook, Setup, until};
@@ -62,11 +64,41 @@ impl Server {
         Hook::new(&self.api)
     }
 
+    /// What executors have of a job, or had when it was asked.
+    pub(crate) async fn held(&self, job_id: JobId) -> HeldJob {
+        until("an executor has it", async || {
+            let all = self.handle().ask(|scheduler, _| {
+                (1..20).flat_map(|id| scheduler.held_by(RunnerId(id))).collect::<Vec<_>>()
+            });
+            all.await.ok()?.into_iter().find(|held| held.assigned.job_id == job_id)
+        })
+        .await
+    }
+
+    /// A job's attempt loses its lease, and the job is queued again: as when its runner was not heard of.
+    pub(crate) async fn loses(&self, job_id: JobId) {
+        let lease = lease_of(&self.held(job_id).await);
+        let why = Some("lost".into());
+        let reason = RequeueReason::RunnerLost;
+        self.handle().send(Command::Release { lease, reason, why }).await.unwrap();
+    }
+
+    /// A job's attempt is called so from now on.
+    pub(crate) async fn refers(&self, job_id: JobId, external_ref: &str) {
+        let (lease, external_ref) = (lease_of(&self.held(job_id).await), external_ref.into());
+        self.handle().send(Command::Refer { lease, external_ref }).await.unwrap();
+    }
+
     /// Stops it in an orderly way; its data stays.
     pub(crate) async fn stop(self) -> Home {
         self.app.stop().await;
         self.home
     }
+}
+
+fn lease_of(held: &HeldJob) -> LeaseRef {
+    let lease = &held.assigned.lease;
+    LeaseRef { token: lease.token, nonce: lease.nonce, runner_id: lease.runner_id }
 }
 
 /// A server as a process of its own.

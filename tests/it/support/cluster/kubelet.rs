@@ -46,6 +46,14 @@ async fn live(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
             says(cluster, pod, "Pending", Some(waiting));
             stop.cancelled().await;
         }
+        Play::NoPlace => {
+            let mut pod = cluster.one("pods", &name(pod)).unwrap();
+            let condition = json!({ "type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": "0/3 nodes are available" });
+            pod["status"] = json!({ "phase": "Pending", "conditions": [condition] });
+            cluster.put("pods", pod);
+            stop.cancelled().await;
+        }
         Play::Hold => {
             says(cluster, pod, "Running", Some(json!({ "running": {} })));
             stop.cancelled().await;
@@ -87,7 +95,7 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
     };
     let folder = cluster.folder.path().join(name(pod));
     let mut command = match volume.is_string() {
-        true => of_job(main, &secret, &folder),
+        true => of_job(cluster, main, &secret, &folder),
         false => of_runner(main, &secret, &folder),
     };
     command.process_group(0).kill_on_drop(true);
@@ -104,9 +112,10 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
         status = &mut ended => status,
         () = stop.cancelled() => {
             let _ = kill_process_group(pid, Signal::TERM);
-            match tokio::time::timeout(Duration::from_secs(5), &mut ended).await {
-                Ok(status) => status,
-                Err(_) => {
+            let pod = name(pod);
+            tokio::select! {
+                status = &mut ended => status,
+                () = grace_is_over(cluster, &pod) => {
                     let _ = kill_process_group(pid, Signal::KILL);
                     ended.await
                 }
@@ -135,8 +144,37 @@ async fn run(cluster: &Cluster, pod: &Value, stop: &CancellationToken) {
     });
 }
 
+/// The time is over that a pod has to stop: a template's, or a shorter one that somebody gives it.
+async fn grace_is_over(cluster: &Cluster, pod: &str) {
+    let mut bell = cluster.bell.subscribe();
+    let shortened = async {
+        loop {
+            bell.mark_unchanged();
+            if let Some(seconds) = cluster.with_quiet(|inner| inner.graces.get(pod).copied()) {
+                return tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            let _ = bell.changed().await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        () = shortened => {}
+    }
+}
+
+/// Makes the folder of an image's tools: no setsid, so that a container is one process group.
+pub(super) fn make_tools(cluster: &Cluster) {
+    let bin = cluster.folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for tool in ["sh", "bash", "cat", "env", "head", "mkdir", "sleep", "wc"] {
+        let found = ["/bin", "/usr/bin"].map(|at| Path::new(at).join(tool));
+        let found = found.into_iter().find(|at| at.exists()).unwrap();
+        std::os::unix::fs::symlink(found, bin.join(tool)).unwrap();
+    }
+}
+
 /// The command of a Job's pod, with its files in a folder.
-fn of_job(main: &Value, secret: &Value, folder: &Path) -> Command {
+fn of_job(cluster: &Cluster, main: &Value, secret: &Value, folder: &Path) -> Command {
     let files = folder.join("files");
     std::fs::create_dir_all(&files).unwrap();
     let here = |text: &str| -> PathBuf {
@@ -156,6 +194,7 @@ fn of_job(main: &Value, secret: &Value, folder: &Path) -> Command {
     let words: Vec<&str> =
         main["command"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     let mut command = Command::new(words[0]);
+    command.env("PATH", cluster.folder.path().join("bin"));
     for word in &words[1..] {
         let is_path = word.starts_with(FILES) || *word == REPORT;
         match is_path {

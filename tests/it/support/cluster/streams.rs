@@ -10,7 +10,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Cluster, status};
+use super::{Cluster, Output, status};
 
 type Query = BTreeMap<String, String>;
 
@@ -105,7 +105,18 @@ async fn next(mut watching: Watching) -> Option<(io::Result<String>, Watching)> 
     None
 }
 
-pub(super) fn log(cluster: &Cluster, pod: &str) -> Response {
+/// A log that is open.
+struct Following {
+    cluster: Cluster,
+    output: watch::Receiver<Output>,
+    bell: watch::Receiver<()>,
+    since: i64,
+    /// How much of what is to be told was.
+    sent: usize,
+    cuts: u64,
+}
+
+pub(super) fn log(cluster: &Cluster, pod: &str, query: &Query) -> Response {
     let Some(output) = cluster.with(|inner| inner.logs.get(pod).map(watch::Sender::subscribe))
     else {
         return match cluster.one("pods", pod) {
@@ -113,12 +124,57 @@ pub(super) fn log(cluster: &Cluster, pod: &str) -> Response {
             None => status(404, "NotFound", "no such pod", None),
         };
     };
-    let stream = stream::unfold((output, 0), |(mut output, at)| async move {
-        let (new, end) = {
-            let known = output.wait_for(|it| it.bytes.len() > at || it.is_over).await.ok()?;
-            (known.bytes[at..].to_vec(), known.bytes.len())
+    assert_eq!(query.get("timestamps").map(String::as_str), Some("true"));
+    let since = query.get("sinceTime").map(|time| time.parse::<jiff::Timestamp>().unwrap());
+    let following = Following {
+        output,
+        bell: cluster.bell.subscribe(),
+        since: since.map_or(i64::MIN, jiff::Timestamp::as_second),
+        sent: 0,
+        cuts: cluster.with_quiet(|inner| inner.log_cuts),
+        cluster: cluster.clone(),
+    };
+    Body::from_stream(stream::unfold(following, more_of_log)).into_response()
+}
+
+async fn more_of_log(mut of: Following) -> Option<(io::Result<Vec<u8>>, Following)> {
+    loop {
+        of.bell.mark_unchanged();
+        let (cuts, no_times) = of.cluster.with_quiet(|inner| (inner.log_cuts, inner.no_times));
+        if cuts != of.cuts {
+            return None;
+        }
+        let (all, is_over) = {
+            let output = of.output.borrow_and_update();
+            (with_times(&output.bytes, of.since, no_times), output.is_over)
         };
-        (!new.is_empty()).then_some((Ok::<_, io::Error>(new), (output, end)))
-    });
-    Body::from_stream(stream).into_response()
+        if all.len() > of.sent {
+            let new = all[of.sent..].to_vec();
+            of.sent = all.len();
+            return Some((Ok(new), of));
+        }
+        if is_over {
+            return None;
+        }
+        tokio::select! {
+            _ = of.output.changed() => {}
+            _ = of.bell.changed() => {}
+        }
+    }
+}
+
+/// Lines with times, three in each second, of which two have the same.
+fn with_times(bytes: &[u8], since: i64, no_times: bool) -> Vec<u8> {
+    let mut all = Vec::new();
+    for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let second = 1_767_225_600 + at as i64 / 3;
+        if no_times {
+            all.extend_from_slice(line);
+        } else if second >= since {
+            let time = jiff::Timestamp::new(second, 250_000_000 * (at as i32 % 3 / 2)).unwrap();
+            all.extend_from_slice(format!("{time} ").as_bytes());
+            all.extend_from_slice(line);
+        }
+    }
+    all
 }
