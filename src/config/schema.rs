@@ -230,7 +230,7 @@ mod tests {
             }
             let section = sections.last_mut().unwrap();
             // A table in a table of a list belongs to the one before it.
-            for list in ["executor", "provisioner", "trigger"] {
+            for list in ["executor", "provisioner", "trigger", "source"] {
                 if line.starts_with(&format!("[{list}.")) {
                     *section = format!("[[{list}]]");
                 }
