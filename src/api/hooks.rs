@@ -149,7 +149,7 @@ async fn take_in(
             false => ApiError::BadRequest(error.to_string()),
         }
     })?;
-    let told = match read_content(name, source, head, &verified) {
+    let told = match read_content(name, source, &head, &verified) {
         Ok(told) => told,
         Err(answer) => return Ok(Received::Asked(answer)),
     };
@@ -200,12 +200,12 @@ struct Told {
 fn read_content(
     name: &str,
     source: &Source,
-    head: Head,
+    head: &Head,
     verified: &Verified<'_>,
 ) -> Result<Told, Answer> {
     let payload = head.payload(verified);
     let parsed = match &payload {
-        Ok(payload) => source.reader.parse(name, &head, payload).map_err(|it| it.to_string()),
+        Ok(payload) => source.reader.parse(name, head, payload).map_err(|it| it.to_string()),
         Err(error) => Err(error.to_string()),
     };
     let payload = payload.ok();

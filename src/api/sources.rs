@@ -7,7 +7,7 @@ use axum::extract::State;
 use super::access::{May, Operate};
 use super::body::{Id, JsonOrEmpty};
 use super::error::ApiError;
-use super::state::AppState;
+use super::state::{AppState, Source};
 use super::wire::{BackfillRequest, BackfillView, LostDeliveryView};
 use crate::backfill::{BackfillError, Found};
 
@@ -24,7 +24,8 @@ pub(super) async fn backfill(
     let limited_to = caller.limited_to();
     let rulebook = state.rulebook();
     let source = rulebook.sources.get(&name);
-    if !source.is_some_and(|it| limited_to.is_none_or(|tenant| tenant == it.tenant_id)) {
+    let is_seen = |it: &Source| limited_to.is_none_or(|tenant| tenant == it.tenant_id);
+    if source.is_none_or(|it| !is_seen(it)) {
         return Err(ApiError::not_found("source", name));
     }
     let Some(backfill) = rulebook.backfills.get(&name) else {

@@ -40,8 +40,7 @@ pub(super) struct Made {
 impl Made {
     /// What the scheduler goes by.
     pub(super) fn settings(&self) -> Fleets {
-        let each = |(name, setup): (&Box<str>, &FleetSetup)| (name.clone(), setup.settings.clone());
-        self.setups.iter().map(each).collect()
+        self.setups.iter().map(|(name, setup)| (name.clone(), setup.settings.clone())).collect()
     }
 }
 

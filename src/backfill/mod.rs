@@ -154,7 +154,7 @@ impl Backfill {
             }
             match rows.last() {
                 Some(last) if rows.len() == OWN_PAGE_ROWS as usize => {
-                    page.before = Some::<DeliveryId>(last.id)
+                    page.before = Some::<DeliveryId>(last.id);
                 }
                 _ => break,
             }

@@ -191,6 +191,8 @@ mod executor_tests;
 #[cfg(test)]
 mod route_tests;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tenancy_tests;
 #[cfg(test)]
 mod tests;

@@ -259,11 +259,11 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
     let start = |it: Option<std::ops::Range<usize>>| it.map(|span| span.start);
     let (kind, is_hmac) = (source.kind, source.kind == Provider::Hmac);
     let scheme = source.scheme.as_ref().map(|it| *it.get_ref());
-    let signs_time = source.signature_rule().scheme.needs_time();
     let is_mapped = is_hmac || kind == Provider::StandardWebhooks;
     let has_scheme = scheme.is_none_or(|scheme| {
         scheme == kind.scheme() || (kind, scheme) == (Provider::Gitlab, Scheme::GitlabSigning)
     });
+    let signs_time = scheme.filter(|_| has_scheme).unwrap_or(kind.scheme()).needs_time();
     let hmac = "it is for `kind = \"hmac\"`";
     let keys = [
         (
@@ -327,7 +327,6 @@ fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<Provider, D::Error> {
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_name<S: Serializer>(kind: &Provider, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(kind.as_str())
 }

@@ -109,11 +109,12 @@ impl Scheduler {
         {
             keep(PREDICTIONS, score);
         }
-        let offer = |(fleet, seen): (&Box<str>, &RunnerCapabilities)| {
+        let seen = self.fleet_offers.iter();
+        let offers = seen.filter_map(|(fleet, seen)| {
             let configured = self.settings.fleets.get(fleet)?.offers.clone();
             Some((fleet.clone(), FleetOffer { configured, seen: seen.clone() }))
-        };
-        let offers: BTreeMap<_, _> = self.fleet_offers.iter().filter_map(offer).collect();
+        });
+        let offers: BTreeMap<_, _> = offers.collect();
         if !offers.is_empty()
             && let Ok(offers) = serde_json::to_string(&offers)
         {

@@ -42,7 +42,7 @@ pub enum HeadError {
     },
     /// It is of another provider than the source: 400.
     #[error(
-        "this looks like a delivery of `{looks_like}`, and the source is of the kind `{kind}`: set `kind = \"{looks_like}\"`, or send it to another source"
+        "this looks like a delivery of `{looks_like}`, and the source is of the kind `{kind}`: send it to a source of its own kind"
     )]
     OtherKind {
         /// Whose it looks like.

@@ -59,7 +59,7 @@ fn a_delivery_of_another_provider_is_refused_by_its_name() {
     let error = read_as(Provider::Github, &forgejo).unwrap_err();
     let (looks_like, kind) = (Provider::Forgejo, Provider::Github);
     assert_eq!(error, HeadError::OtherKind { looks_like, kind });
-    assert!(error.to_string().contains("`kind = \"forgejo\"`"), "{error}");
+    assert!(error.to_string().contains("of `forgejo`"), "{error}");
     assert!(!error.is_media_type());
     assert!(read_as(Provider::Hmac, &forgejo).is_ok());
 }

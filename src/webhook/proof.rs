@@ -116,12 +116,13 @@ pub(super) fn form_field<'b>(body: &'b [u8], wanted: &str) -> Option<Cow<'b, str
 }
 
 fn json_token(body: &[u8]) -> Option<Cow<'_, str>> {
-    /// A second `token` is an error to the reader.
+    /// A second `token` is an error to the reader. A list is not, so it is looked at before.
     #[derive(Deserialize)]
     struct WithToken<'a> {
         #[serde(borrow)]
         token: Cow<'a, str>,
     }
+    body.trim_ascii_start().starts_with(b"{").then_some(())?;
     serde_json::from_slice::<WithToken<'_>>(body).ok().map(|it| it.token)
 }
 

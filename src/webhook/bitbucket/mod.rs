@@ -49,6 +49,11 @@ pub(super) fn parse(
     for event in &mut events {
         event.repository =
             if is_cloud { cloud::repository(body) } else { center::repository(body) };
+        // As at GitHub: whoever may comment does not choose the code that runs.
+        if event.kind == EventKind::IssueComment {
+            event.git_ref = body.full_ref(BRANCH, "/repository/mainbranch/name");
+            event.sha = None;
+        }
         event.actor = if is_cloud { cloud::actor(body) } else { center::actor(body) };
         let claims = Claims {
             kind: &event.kind,

@@ -125,7 +125,14 @@ fn note(source: &str, body: Tree<'_>) -> Event {
         Some(other) => text::name(other),
     });
     match on {
-        Some("MergeRequest") => merge::describe(&mut event, body.at("/merge_request")),
+        Some("MergeRequest") => {
+            merge::describe(&mut event, body.at("/merge_request"));
+            // As at GitHub: whoever may comment does not choose the code that runs.
+            if event.kind == EventKind::IssueComment {
+                event.git_ref = body.full_ref(push::BRANCH, "/project/default_branch");
+                event.sha = None;
+            }
+        }
         Some("Issue") => {
             event.subject = issue_subject(body.at("/issue"));
             event.git_ref = body.full_ref(push::BRANCH, "/project/default_branch");

@@ -17,7 +17,32 @@ fn every_forges_kinds_have_githubs_names() {
             events(name).into_iter().map(move |it| format!("{name}: {}", outline(&it)))
         })
         .collect();
-    insta::assert_snapshot!(outlines.join("\n"), @"");
+    insta::assert_snapshot!(outlines.join("\n"), @"
+    gitea/push: push - refs/heads/main
+    gitea/pull_request_sync: pull_request synchronize refs/pull/7/merge #7
+    gitea/pull_request_approved: pull_request_review submitted - #7
+    gitea/issue_comment: issue_comment created refs/heads/main #5
+    forgejo/push: push - refs/heads/main
+    gitlab/push: push - refs/heads/main
+    gitlab/tag_push: push - refs/tags/v1.2.0
+    gitlab/merge_request: pull_request opened refs/merge-requests/7/head #7
+    gitlab/merge_request_new_commits: pull_request synchronize refs/merge-requests/7/head #7
+    gitlab/merge_request_fork: pull_request opened refs/merge-requests/7/head #7
+    gitlab/merge_request_labels: pull_request labeled refs/merge-requests/7/head #7
+    gitlab/merge_request_labels: pull_request unlabeled refs/merge-requests/7/head #7
+    gitlab/note_on_merge_request: issue_comment created refs/heads/main #7
+    gitlab/issue: issues opened refs/heads/main #5
+    gitlab/release: release published refs/tags/v1.2.0
+    gitlab/pipeline: workflow_run completed refs/heads/main
+    bitbucket/push: push - refs/heads/main
+    bitbucket/push: push - refs/tags/v1.2.0
+    bitbucket/push: push - refs/heads/topic/limit
+    bitbucket/pullrequest_created: pull_request opened refs/heads/topic/limit #7
+    bitbucket/pullrequest_comment_created: issue_comment created refs/heads/main #7
+    bitbucket/refs_changed: push - refs/heads/main
+    bitbucket/refs_changed: push - refs/heads/topic/limit
+    bitbucket/pr_from_ref_updated: pull_request synchronize refs/pull-requests/7/from #7
+    ");
 }
 
 #[test]
@@ -168,6 +193,8 @@ fn a_comment_carries_its_text_and_what_it_is_on() {
         let event = event(name);
         assert_eq!(event.subject.kind, SubjectKind::PullRequest);
         assert_eq!(data(event.subject.body.as_ref()), Some("/agent fix the failing test"));
+        // As GitHub: whoever may comment does not choose the code that runs.
+        assert_eq!((data(event.git_ref.as_ref()), event.sha), (Some("refs/heads/main"), None));
         assert!(event.subject.url.unwrap().contains("60001"));
         assert_eq!(event.trust.level, TrustLevel::Unknown);
     }
@@ -196,6 +223,8 @@ fn actions_of_gitlab_have_githubs_names() {
 
 #[test]
 fn kinds_without_a_name_at_github_keep_their_own() {
+    let on_changes = event("gitlab/note_on_merge_request");
+    assert_eq!(data(on_changes.head_ref.as_ref()), Some("topic/limit"));
     let wiki = parse_as(Provider::Gitlab, "Wiki Page Hook", r#"{"object_kind":"wiki_page"}"#);
     assert_eq!(said(wiki.unwrap()).events[0].kind.as_str(), "wiki_page");
     let import = parse_as(Provider::Bitbucket, "repo:imported", "{}");
@@ -204,11 +233,10 @@ fn kinds_without_a_name_at_github_keep_their_own() {
 
 #[test]
 fn a_strangers_body_under_another_kinds_name_is_not_trusted() {
-    for (provider, name, kind, text) in FIXTURES {
+    for (provider, name, _, text) in FIXTURES {
         if name.contains("push") || name.contains("refs_changed") {
             continue;
         }
-        let _ = kind;
         for kind in ["push", "repo:push", "repo:refs_changed", "create", "release"] {
             let known = matches!(provider, Provider::Bitbucket) == kind.contains(':');
             if !known || matches!(provider, Provider::Gitlab) {

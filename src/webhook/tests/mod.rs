@@ -63,6 +63,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// The headers of a delivery that are not its proof.
 fn headers(provider: Provider, kind: &str, content_type: &'static str) -> HeaderMap {
     let names: &[&str] = match provider {
+        Provider::Github => &["x-github-event", "x-github-delivery"],
         Provider::Gitea => &["x-gitea-event", "x-gitea-delivery", "x-github-event"],
         Provider::Forgejo => &["x-forgejo-event", "x-forgejo-delivery", "x-gitea-event"],
         Provider::Gitlab => &["x-gitlab-event", "idempotency-key"],
