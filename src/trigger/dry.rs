@@ -199,7 +199,7 @@ mod tests {
         "#);
     }
 
-    fn tried(on: serde_json::Value, event: serde_json::Value) -> Result<TriggerAnswer, String> {
+    fn tried(on: &serde_json::Value, event: &serde_json::Value) -> Result<TriggerAnswer, String> {
         trigger(&json!({ "on": on, "event": event }).to_string())
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let event =
             |git_ref, files| json!({"name": "push", "ref": git_ref, "changed_files": files});
         let answer = |event| {
-            let answer = tried(on.clone(), event).unwrap();
+            let answer = tried(&on, &event).unwrap();
             format!("{} {}", answer.run, answer.why)
         };
         let told = [
@@ -237,14 +237,14 @@ mod tests {
         let push = json!({"name": "push", "ref": "refs/heads/main"});
         let told = [
             trigger("{").unwrap_err(),
-            tried(json!("push"), json!({})).unwrap_err(),
-            tried(json!("push"), json!({"name": "push", "files": []})).unwrap_err(),
-            tried(json!([]), push.clone()).unwrap_err(),
-            tried(json!({"push": {"branches": ["a"], "branches-ignore": ["b"]}}), push.clone())
+            tried(&json!("push"), &json!({})).unwrap_err(),
+            tried(&json!("push"), &json!({"name": "push", "files": []})).unwrap_err(),
+            tried(&json!([]), &push).unwrap_err(),
+            tried(&json!({"push": {"branches": ["a"], "branches-ignore": ["b"]}}), &push)
                 .unwrap_err(),
-            tried(json!({"push": {"paths": ["!docs/**"]}}), push.clone()).unwrap_err(),
-            tried(json!({"push": {"tags": ["v1", "v[2"]}}), push.clone()).unwrap_err(),
-            tried(json!({"issues": {"types": ["opened", "open"]}}), push).unwrap_err(),
+            tried(&json!({"push": {"paths": ["!docs/**"]}}), &push).unwrap_err(),
+            tried(&json!({"push": {"tags": ["v1", "v[2"]}}), &push).unwrap_err(),
+            tried(&json!({"issues": {"types": ["opened", "open"]}}), &push).unwrap_err(),
         ];
         insta::assert_snapshot!(told.join("\n"), @r"
         EOF while parsing an object at line 1 column 1

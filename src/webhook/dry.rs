@@ -234,7 +234,7 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn asked(scheme: &str, headers: Value, body: &[u8], secrets: Value) -> Value {
+    fn asked(scheme: &str, headers: &Value, body: &[u8], secrets: &Value) -> Value {
         let body_b64 = STANDARD.encode(body);
         json!({ "scheme": scheme, "headers": headers, "body_b64": body_b64, "secrets": secrets })
     }
@@ -261,7 +261,7 @@ mod tests {
                 .collect();
             let other = "whsec_b3RoZXI=";
             let name = scheme.as_str();
-            let ask = |body: &[u8], secrets| asked(name, json!(list), body, secrets);
+            let ask = |body: &[u8], secrets: Value| asked(name, &json!(list), body, &secrets);
             assert!(accepts(&ask(body, json!([other, SECRET]))), "{name}");
             assert!(!accepts(&ask(body, json!([other]))), "{name}: another secret");
             if !name.contains("token") && name != "gitlab" {
@@ -269,7 +269,7 @@ mod tests {
             }
             assert!(!accepts(&ask(body, json!([]))), "{name}: no secret");
             assert!(!accepts(&ask(body, json!([""]))), "{name}: an empty secret");
-            let unsigned = asked(name, json!([]), body, json!([SECRET]));
+            let unsigned = asked(name, &json!([]), body, &json!([SECRET]));
             assert!(!accepts(&unsigned), "{name}: unsigned");
             let mut late = ask(body, json!([SECRET]));
             late["now"] = json!(NOW + 3_600);
@@ -281,7 +281,7 @@ mod tests {
     fn header_values_may_be_bytes_and_some_no_request_can_have() {
         let secret = Secret::new(b"s").unwrap();
         let value = sign(&secret, b"{}");
-        let with = |header: Value| asked("github", json!([header]), b"{}", json!(["s"]));
+        let with = |header: Value| asked("github", &json!([header]), b"{}", &json!(["s"]));
         let name = "X-Hub-Signature-256";
         assert!(accepts(&with(json!({"name": name, "value": value}))));
         assert!(accepts(&with(json!({"name": name, "value_b64": STANDARD.encode(&value)}))));
@@ -291,12 +291,12 @@ mod tests {
         assert!(!accepts(&with(json!({"name": name, "value": format!("{value}\n")}))));
         assert!(!accepts(&with(json!({"name": "a b", "value": value}))));
         let twice = json!([{"name": name, "value": value}, {"name": name, "value": value}]);
-        assert!(!accepts(&asked("github", twice, b"{}", json!(["s"]))));
+        assert!(!accepts(&asked("github", &twice, b"{}", &json!(["s"]))));
     }
 
     #[test]
     fn a_bad_question_is_an_error() {
-        let mut bad = asked("github", json!([{"name": "a"}]), b"{}", json!(["s"]));
+        let mut bad = asked("github", &json!([{"name": "a"}]), b"{}", &json!(["s"]));
         let told = |question: &Value| signature(&question.to_string(), NOW).unwrap_err();
         assert!(told(&bad).contains("one of `value` and `value_b64`"));
         bad["body_b64"] = json!("*");
@@ -314,7 +314,7 @@ mod tests {
         assert!(told.contains("JSON"), "{told}");
     }
 
-    fn said(kind: &str, headers: Value, body: &str) -> Value {
+    fn said(kind: &str, headers: &Value, body: &str) -> Value {
         let question =
             json!({ "source_kind": kind, "headers": headers, "body_b64": STANDARD.encode(body) });
         event(&question.to_string()).unwrap()
@@ -323,23 +323,23 @@ mod tests {
     #[test]
     fn a_delivery_is_read_as_if_it_were_signed() {
         let body = include_str!("../../fixtures/github/push.json");
-        let event = said("github", json!({"X-GitHub-Event": "push"}), body);
+        let event = said("github", &json!({"X-GitHub-Event": "push"}), body);
         assert_eq!((&event["kind"], &event["source"]), (&json!("push"), &json!("try")));
         assert_eq!(event["trust"]["level"], "trusted", "{event}");
         let body = include_str!("../../fixtures/gitlab/merge_request.json");
-        let event = said("gitlab", json!({"X-Gitlab-Event": "Merge Request Hook"}), body);
+        let event = said("gitlab", &json!({"X-Gitlab-Event": "Merge Request Hook"}), body);
         assert_eq!(event["kind"], "pull_request", "{event}");
     }
 
     #[test]
     fn what_is_no_single_event_says_so() {
-        let ping = said("github", json!({"X-GitHub-Event": "ping"}), r#"{"hook_id": 1}"#);
+        let ping = said("github", &json!({"X-GitHub-Event": "ping"}), r#"{"hook_id": 1}"#);
         assert_eq!(ping, json!({"ping": true}));
         let body = include_str!("../../fixtures/slack/url_verification.json");
-        let challenge = said("slack", json!({}), body);
+        let challenge = said("slack", &json!({}), body);
         assert!(challenge["challenge"].is_object(), "{challenge}");
         let body = include_str!("../../fixtures/gitlab/merge_request_labels.json");
-        let several = said("gitlab", json!({"X-Gitlab-Event": "Merge Request Hook"}), body);
+        let several = said("gitlab", &json!({"X-Gitlab-Event": "Merge Request Hook"}), body);
         assert!(several["events"].as_array().is_some_and(|it| it.len() > 1), "{several}");
     }
 }

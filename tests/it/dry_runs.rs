@@ -76,7 +76,15 @@ async fn triggers_answer_with_the_clause_that_decided() {
     ];
     let told = answers("trigger", &questions).await;
     let said: Vec<_> = told.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    {"run":false,"why":"all of 1 changed files match paths-ignore"}
+    {"run":true,"why":"changed files are unknown, so path filters let it run"}
+    {"run":false,"why":"tag `v1`, and only branches are filtered for"}
+    {"run":false,"why":"activity type `closed` is none of opened, synchronize, reopened"}
+    {"run":true,"why":"no filter refuses it"}
+    {"run":false,"why":"event `fork` is not wanted"}
+    {"error":"on.push has both `branches` and `branches-ignore`; keep one of the two; a pattern with `!` takes names out of the first"}
+    "#);
 }
 
 #[tokio::test]

@@ -251,7 +251,25 @@ jobs:
 
     #[test]
     fn a_delivery_shows_its_event_the_verdicts_and_the_jobs() {
-        insta::assert_snapshot!(tried(&["--event", "push"]).unwrap(), @"");
+        insta::assert_snapshot!(tried(&["--event", "push"]).unwrap(), @"
+        event       push
+        source      github
+        repository  octo-org/example
+        actor       octo-dev
+        ref         refs/heads/main
+        base ref    -
+        labels      -
+        trust       trusted: only writers can change refs
+
+        TRIGGER  MATCHED  WORKLOAD  WHY
+        ci       yes      -         branch `main` matches `main` of branches
+        review   no       -         event `push` is not wanted
+
+        ci starts the workflow build of the tenant default:
+        JOB    NEEDS  PRIORITY  ROUTE  EXECUTORS  POOLS    LABELS  TIMEOUT
+        build  -      normal    -      runners    default  linux   6h
+        test   build  low       tests  runners    default  linux   6h
+        ");
         let as_header = tried(&["--header", "X-GitHub-Event: push", "--source", "github"]);
         assert_eq!(as_header, tried(&["--kind", "push"]));
     }
