@@ -42,7 +42,7 @@ async fn a_container_is_found_where_it_was_made_whatever_the_configuration_says_
     let server = Server::again(home).await;
     let third = done(&server.api, "true").await;
     assert_eq!((daemon.started().len(), other.started().len()), (2, 1), "{third:?}");
-    assert_eq!(daemon.names(), [name.clone()]);
+    assert_eq!(daemon.names(), std::slice::from_ref(&name));
     go(&daemon, &name);
     let done = server.api.job_is(id, JobStateKind::Completed).await;
     assert_eq!(done.attempts.len(), 1, "{done:?}");

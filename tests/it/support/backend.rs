@@ -126,7 +126,7 @@ struct Forever<'a>(&'a Backend, fn(&mut State) -> &mut (usize, usize));
 impl Forever<'_> {
     async fn wait(self) {
         self.0.with(|state| (self.1)(state).0 += 1);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
