@@ -98,6 +98,7 @@ impl App {
         secrets: Secrets,
         options: AppOptions,
     ) -> Result<Self, AppError> {
+        let began_ms = options.clock.now().wall_ms;
         // What is wrong is said before anything is made; the names get their numbers later.
         check_rules(&config)?;
         rulebook::sources(&config, &secrets)?;
@@ -238,7 +239,7 @@ impl App {
             next_poll: AtomicU64::new(1),
         }));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
-        tokio::spawn(backfills::after_a_gap(state.clone(), stopping.clone()));
+        tokio::spawn(backfills::after_a_gap(state.clone(), began_ms, stopping.clone()));
         let router = crate::api::router(state.clone());
         let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());
         let listener = tokio::spawn(listening);

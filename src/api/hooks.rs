@@ -26,7 +26,7 @@ use super::error::ApiError;
 use super::state::{AppState, Source};
 use super::wire::DeliveryAccepted;
 use crate::driver::CommandError;
-use crate::model::{DeliveryState, UniqueKey};
+use crate::model::{DeliveryState, TenantId, UniqueKey};
 use crate::telemetry::{DeliveryLabels, RejectionLabels};
 use crate::webhook::{
     Answer, Head, Parsed, Provider, REJECTION_ANSWER, Rejection, Verified, Verifier, bounded_id,
@@ -153,35 +153,65 @@ async fn take_in(
         Ok(told) => told,
         Err(answer) => return Ok(Received::Asked(answer)),
     };
+    let from = Request {
+        source: name.to_owned(),
+        body: bytes.clone(),
+        traceparent: traceparent(headers),
+        tenant_id: source.tenant_id,
+        waited: room.waited,
+        _permit: room.permit.take(),
+    };
+    let (status, answer) = (told.status, told.answer.clone());
+    // A task of its own: whoever hangs up leaves none of several events behind.
+    let task = tokio::spawn(store_all(state.clone(), from, told));
+    let accepted = task.await.map_err(|error| ApiError::Internal(error.to_string()))??;
+    let status = if accepted.duplicate { StatusCode::OK } else { status };
+    Ok(Received::Stored { status, accepted, answer })
+}
+
+/// Where a request comes from, and what it brought.
+struct Request {
+    source: String,
+    body: Bytes,
+    traceparent: Option<String>,
+    tenant_id: TenantId,
+    waited: Duration,
+    /// Stands for the body until all of it is stored.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Stores all that a request tells, in its order.
+async fn store_all(
+    state: AppState,
+    from: Request,
+    told: Told,
+) -> Result<DeliveryAccepted, ApiError> {
     let began = state.clock.now();
     let mut accepted: Option<DeliveryAccepted> = None;
     for (content, key) in told.contents {
         let incoming = Incoming {
-            source: name.to_owned(),
+            source: from.source.clone(),
             key: Some(key),
             external_id: Some(told.delivery_id.clone()),
             event_kind: told.event_kind.clone(),
             headers: Arc::clone(&told.headers),
-            body: bytes.clone(),
-            traceparent: traceparent(headers),
+            body: from.body.clone(),
+            traceparent: from.traceparent.clone(),
             replay_of: None,
-            tenant_id: source.tenant_id,
+            tenant_id: from.tenant_id,
             limited_to: None,
             content,
             can_wait: true,
-            permit: room.permit.take(),
-            waited: room.waited + since(state, began),
+            permit: None,
+            waited: from.waited + since(&state, began),
         };
-        let one = accept(state, incoming).await?;
+        let one = accept(&state, incoming).await?;
         match &mut accepted {
             None => accepted = Some(one),
             Some(all) => join(all, one),
         }
     }
-    let nothing = || ApiError::Internal("a delivery without any content".into());
-    let accepted = accepted.ok_or_else(nothing)?;
-    let status = if accepted.duplicate { StatusCode::OK } else { told.status };
-    Ok(Received::Stored { status, accepted, answer: told.answer })
+    accepted.ok_or_else(|| ApiError::Internal("a delivery without any content".into()))
 }
 
 /// What a verified request tells.

@@ -21,7 +21,11 @@ impl Rulebook {
     /// Whether a caller may know of a trigger: its own, and those that work for everybody.
     pub(super) fn knows_trigger(&self, limited_to: Option<TenantId>, trigger: &str) -> bool {
         let Some(tenant) = limited_to else { return true };
-        self.trigger_tenants.get(trigger).is_none_or(|own| *own == tenant)
+        match self.trigger_tenants.get(trigger) {
+            Some(own) => *own == tenant,
+            // What was started by hand names none; of one that is gone nobody knows whose it was.
+            None => trigger.is_empty() || self.rules.trigger_names().any(|known| known == trigger),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn backfills(
 }
 
 /// Once this server decides, asks for what was sent while nobody listened, where the configuration says so.
-pub(super) async fn after_a_gap(state: AppState, stopping: CancellationToken) {
+pub(super) async fn after_a_gap(state: AppState, began_ms: i64, stopping: CancellationToken) {
     let mut server_state = state.handle.views().watch_state();
     let look = async {
         if server_state.wait_for(|it| *it == ServerState::Running).await.is_err() {
@@ -55,7 +55,7 @@ pub(super) async fn after_a_gap(state: AppState, stopping: CancellationToken) {
         }
         let rulebook = state.rulebook();
         for backfill in rulebook.backfills.values().filter(|it| it.is_on_start()) {
-            backfill.after_a_gap().await;
+            backfill.after_a_gap(began_ms).await;
         }
     };
     tokio::select! {

@@ -77,7 +77,7 @@ fn source_of(source: &SourceConfig, secrets: &Secrets) -> Result<Source, AppErro
 
 impl App {
     /// Takes over what a changed configuration says of sources, triggers, workflow files, tokens and their
-    /// secrets, all of it or nothing. Requests that have begun end by what was said before.
+    /// secrets, all of it or nothing. A body that is being read is still checked by the secrets with which that began.
     ///
     /// # Errors
     /// [`ReloadError`]: the server goes on as before, and its status says why.

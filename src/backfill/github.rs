@@ -137,7 +137,8 @@ impl Forge {
         for _ in 0..PAGES_MAX {
             let Some(url) = next.take() else { return Ok((all, None)) };
             let response = self.asked(self.client.get(url)).await?;
-            next = self.next_page(response.headers());
+            let (at, is_elsewhere) = self.next_page(response.headers());
+            next = at;
             let text = read(response).await?;
             let rows: Vec<Row> = serde_json::from_slice(&text)
                 .map_err(|error| ForgeError::NotUnderstood(error.to_string()))?;
@@ -147,6 +148,10 @@ impl Forge {
             all.extend(rows.into_iter().filter(|row| !is_old(row)).map(Sent::from));
             if is_last {
                 return Ok((all, None));
+            }
+            if is_elsewhere {
+                let cut = "its next page is at another address than `api_url`";
+                return Ok((all, Some(cut.to_owned())));
             }
         }
         let cut = format!("only the newest {} deliveries were read", all.len());
@@ -183,12 +188,15 @@ impl Forge {
         Err(ForgeError::Refused { status: status.as_u16(), excerpt })
     }
 
-    fn next_page(&self, headers: &HeaderMap) -> Option<Url> {
-        let links = headers.get(LINK)?.to_str().ok()?;
-        let next = self.deliveries.join(next_link(links)?).ok()?;
+    /// Where the next page is, and whether there is one at another origin, which is not gone to.
+    fn next_page(&self, headers: &HeaderMap) -> (Option<Url>, bool) {
+        let links = headers.get(LINK).and_then(|links| links.to_str().ok());
+        let next = links.and_then(next_link).and_then(|next| self.deliveries.join(next).ok());
+        let Some(next) = next else { return (None, false) };
         let origin =
             |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
-        (origin(&next) == origin(&self.deliveries)).then_some(next)
+        let is_elsewhere = origin(&next) != origin(&self.deliveries);
+        ((!is_elsewhere).then_some(next), is_elsewhere)
     }
 }
 
@@ -256,17 +264,16 @@ mod tests {
         let next = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(LINK, HeaderValue::from_str(text).unwrap());
-            forge.next_page(&headers).map(|url| url.to_string())
+            let (next, is_elsewhere) = forge.next_page(&headers);
+            (next.map(|url| url.to_string()), is_elsewhere)
         };
         let prev = "<https://api.test/d?cursor=0>; rel=\"prev\"";
         let good = "<https://api.test/d?cursor=v1_2>; rel=\"next\"";
-        assert_eq!(
-            next(&format!("{prev}, {good}")).as_deref(),
-            Some("https://api.test/d?cursor=v1_2")
-        );
-        assert_eq!(next(prev), None);
-        assert_eq!(next("<https://evil.test/d>; rel=\"next\""), None);
-        assert_eq!(next("<http://api.test/d>; rel=\"next\""), None);
-        assert_eq!(next("nonsense"), None);
+        let here = Some("https://api.test/d?cursor=v1_2".to_owned());
+        assert_eq!(next(&format!("{prev}, {good}")), (here, false));
+        assert_eq!(next(prev), (None, false));
+        assert_eq!(next("<https://evil.test/d>; rel=\"next\""), (None, true));
+        assert_eq!(next("<http://api.test/d>; rel=\"next\""), (None, true));
+        assert_eq!(next("nonsense"), (None, false));
     }
 }

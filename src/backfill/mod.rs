@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::DeliveryId;
-use crate::store::{DeliveryPage, Store, StoreError};
+use crate::store::{DeliveryHead, DeliveryPage, Store, StoreError};
 use crate::webhook::Secret;
 
 pub use gap::{Lost, Sent, lost};
@@ -116,40 +116,45 @@ impl Backfill {
     /// [`BackfillError`]; nothing was asked for.
     pub async fn run(&self, since_ms: i64, dry_run: bool) -> Result<Found, BackfillError> {
         let since_ms = since_ms.max(self.since_min_ms());
-        let (sent, mut cut) = self.forge.sent_since(since_ms).await?;
+        let (sent, cut) = self.forge.sent_since(since_ms).await?;
         // Ours may have come before the forge says that it sent it.
         let from_ms = since_ms.saturating_sub(CLOCKS_APART_MS);
         let known = self.store.external_ids_since(&self.source, from_ms).await?;
         let all = sent.iter().map(|one| &one.guid).collect::<BTreeSet<_>>().len();
         let missing = lost(sent, |guid| known.contains(guid));
         let mut asked = Vec::with_capacity(missing.len());
+        let mut enough: Option<String> = None;
         for one in missing {
-            let answer = match (dry_run, &cut) {
+            let answer = match (dry_run, &enough) {
                 (true, _) => None,
                 (false, Some(why)) => Some(Err(why.clone())),
                 (false, None) => Some(self.forge.ask_again(one.id).await.map_err(|error| {
                     if error.is_enough() {
-                        cut = Some(error.to_string());
+                        enough = Some(error.to_string());
                     }
                     error.to_string()
                 })),
             };
             asked.push((one, answer));
         }
-        Ok(Found { since_ms, sent: all, lost: asked, cut })
+        Ok(Found { since_ms, sent: all, lost: asked, cut: cut.or(enough) })
     }
 
-    /// When the last delivery of this source arrived, wall milliseconds; `None` when there is none among the last
-    /// few thousand.
+    /// When the last delivery of this source arrived before that time, wall milliseconds; `None` when there is none
+    /// among the last few thousand.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn last_arrival_ms(&self) -> Result<Option<i64>, StoreError> {
+    pub async fn last_arrival_ms(&self, before_ms: i64) -> Result<Option<i64>, StoreError> {
         let mut page = DeliveryPage::first(OWN_PAGE_ROWS);
         for _ in 0..OWN_PAGES_MAX {
             let rows = self.store.deliveries(page).await?;
-            let own = rows.iter().find(|it| *it.source == *self.source && it.replay_of.is_none());
-            if let Some(own) = own {
+            let is_own = |it: &&DeliveryHead| {
+                *it.source == *self.source
+                    && it.replay_of.is_none()
+                    && it.received_at_ms < before_ms
+            };
+            if let Some(own) = rows.iter().find(is_own) {
                 return Ok(Some(own.received_at_ms));
             }
             match rows.last() {
@@ -162,11 +167,12 @@ impl Backfill {
         Ok(None)
     }
 
-    /// Asks for what was sent since the last delivery arrived, and says so in the log.
-    pub async fn after_a_gap(&self) {
+    /// Asks for what was sent since the last delivery arrived before this process began, and says so in the log. What
+    /// arrives since then does not end the gap.
+    pub async fn after_a_gap(&self, began_ms: i64) {
         let now_ms = self.clock.now().wall_ms;
         let source = &*self.source;
-        let last_ms = match self.last_arrival_ms().await {
+        let last_ms = match self.last_arrival_ms(began_ms).await {
             Ok(Some(last_ms)) => last_ms,
             Ok(None) => {
                 // A new server would ask for three days of work that nobody waits for.

@@ -244,7 +244,10 @@ impl DurableExecutor for ContainerExecutor {
         };
         self.doubted.take(&event.attempt_key);
         // For whoever comes next: as it is found now.
-        let place = site.place(&place.container).await;
+        let now = site.place(&place.container).await;
+        // A daemon that does not say just now on which machine it is has not moved.
+        let host = now.host.or(place.host.filter(|_| place.daemon == now.daemon));
+        let place = Place { host, ..now };
         if external_ref != Some(&*place.to_string()) && !ctx.may_be_called(&place.to_string()).await
         {
             return Adopted::Unknown;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 /// How long a call may take, where a provisioner says nothing else: an image may have to be pulled.
-const CALL_MAX: Duration = Duration::from_secs(600);
+pub(super) const CALL_MAX: Duration = Duration::from_secs(600);
 
 /// The variable by which a runner is given its token: an argument could be read by every user of the machine.
 pub const TOKEN_VARIABLE: &str = "DISPATCHYARD_TOKEN";

@@ -161,7 +161,8 @@ fn delivery_id(reader: &Reader, headers: &HeaderMap, body: &[u8]) -> Result<Box<
         Provider::Gitea => only(headers, "x-gitea-delivery", is_delivery_id).map(Some),
         Provider::Forgejo => only(headers, "x-forgejo-delivery", is_delivery_id).map(Some),
         Provider::Gogs => only(headers, "x-gogs-delivery", is_delivery_id).map(Some),
-        Provider::Gitlab => match first_of(&["idempotency-key", "webhook-id"])? {
+        // The signed one first: GitLab gives both the same value.
+        Provider::Gitlab => match first_of(&["webhook-id", "idempotency-key"])? {
             Some(id) => Ok(Some(id)),
             // Several events that one request at GitLab caused share this id.
             None => first_of(&["x-gitlab-event-uuid"])
@@ -198,8 +199,11 @@ fn encoding(provider: Provider, headers: &HeaderMap) -> Result<Encoding, HeadErr
         (Some(true), Provider::Github | Provider::Gitea | Provider::Forgejo | Provider::Gogs) => {
             Ok(Encoding::Form)
         }
-        (Some(true), _) => Ok(Encoding::Fields),
-        (None, _) => {
+        (Some(true), Provider::Slack | Provider::Mattermost | Provider::Hmac) => {
+            Ok(Encoding::Fields)
+        }
+        // The others never send one, and the header is not signed: nobody else chooses how signed bytes are read.
+        (Some(true) | None, _) => {
             let got = headers.get(axum::http::header::CONTENT_TYPE);
             let got = shown(got.map_or(&b""[..], |value| value.as_bytes()));
             Err(HeadError::UnsupportedMediaType { got })

@@ -53,6 +53,9 @@ impl<'b> Payload<'b> {
     pub(super) fn read(verified: &Verified<'b>, encoding: Encoding) -> Result<Self, PayloadError> {
         let text = match encoding {
             Encoding::Json => Cow::Borrowed(utf8(verified.body())?),
+            Encoding::Form | Encoding::Fields if is_json(verified.body()) => {
+                return Err(PayloadError::NoPayloadField);
+            }
             Encoding::Form => form_field(verified.body()).ok_or(PayloadError::NoPayloadField)?,
             Encoding::Fields => {
                 form_field(verified.body()).unwrap_or_else(|| as_json(verified.body()).into())
@@ -76,8 +79,17 @@ fn utf8(bytes: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { at: error.valid_up_to() })
 }
 
+/// Whether it is JSON that is called a form. That it is one is said in a header that nobody signs, and a text in the JSON
+/// that somebody wrote could be the form.
+fn is_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// The field `payload`, if it is the first one and the only one of its name.
 fn form_field(body: &[u8]) -> Option<Cow<'_, str>> {
-    form_urlencoded::parse(body).find_map(|(name, value)| (name == "payload").then_some(value))
+    let mut fields = form_urlencoded::parse(body);
+    let (name, value) = fields.next()?;
+    (name == "payload" && fields.all(|(name, _)| name != "payload")).then_some(value)
 }
 
 /// A form as an object of texts; of a field that is there twice the first.
@@ -109,8 +121,23 @@ mod tests {
 
     #[test]
     fn a_form_carries_the_json_in_its_payload_field() {
-        let form = b"first=1&payload=%7B%22a%22%3A%22b+c%26%C3%A9%22%7D&payload=2";
+        let form = b"payload=%7B%22a%22%3A%22b+c%26%C3%A9%22%7D&more=1";
         assert_eq!(read(form, Encoding::Form).unwrap(), "{\"a\":\"b c&é\"}");
+    }
+
+    #[test]
+    fn what_somebody_wrote_in_a_signed_body_is_no_field_of_a_form() {
+        for body in [
+            &br#"{"comment":"&payload=%7B%22ref%22%3A1%7D&"}"#[..],
+            b" [\"&payload=1\"]",
+            b"a=1&payload=%7B%7D",
+            b"payload=%7B%7D&payload=1",
+        ] {
+            let error = read(body, Encoding::Form);
+            assert!(matches!(error, Err(PayloadError::NoPayloadField)), "{error:?}");
+        }
+        let error = read(br#"{"text":"&command=/deploy&"}"#, Encoding::Fields);
+        assert!(matches!(error, Err(PayloadError::NoPayloadField)), "{error:?}");
     }
 
     #[test]

@@ -1,23 +1,12 @@
 //! Where a container is that an attempt was begun in: found again whatever the configuration says since, waited for
 //! where it cannot be looked at, and ended at once when its attempt has lost the lease.
 
-use dispatchyard::api::wire::JobDetail;
 use dispatchyard::model::{JobId, JobStateKind};
 use serde_json::json;
 
 use crate::container::{WAIT, done, go, setup, start, submit};
 use crate::support::daemon::{Daemon, Fault};
-use crate::support::{Api, Home, Server, Setup, until};
-
-/// Waits until the job's history has a line with that.
-async fn is_told(api: &Api, id: JobId, what: &str) {
-    until(&format!("its history tells of `{what}`"), async || {
-        let job: JobDetail = api.get(&format!("/jobs/{id}")).await;
-        let mut told = job.records.iter().filter(|it| it.name == "job.tried");
-        told.any(|it| it.detail.contains(what)).then_some(())
-    })
-    .await;
-}
+use crate::support::{Home, Server, Setup, until};
 
 /// A job that waits in a container, and the home of its server, which has stopped.
 async fn left(daemon: &Daemon) -> (JobId, String, Home) {
@@ -75,7 +64,7 @@ async fn nothing_is_begun_beside_a_container_that_cannot_be_looked_at() {
     daemon.hides(true);
     let server = Server::again(home).await;
     let place = format!("the container {name} on unix://{} of the host box", daemon.socket());
-    is_told(&server.api, id, &place).await;
+    server.api.is_told(id, &place).await;
     server.api.job_is(id, JobStateKind::Running).await;
     daemon.hides(false);
     go(&daemon, &name);
@@ -89,7 +78,7 @@ async fn nothing_is_begun_beside_a_container_that_cannot_be_looked_at() {
     daemon.is_on(Some("bin"));
     daemon.remove(&name);
     let server = Server::again(home).await;
-    is_told(&server.api, id, "another daemon, without it").await;
+    server.api.is_told(id, "another daemon, without it").await;
     server.api.job_is(id, JobStateKind::Running).await;
     // People may know better.
     server.api.post(&format!("/jobs/{id}/cancel"), json!({})).await;

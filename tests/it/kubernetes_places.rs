@@ -7,17 +7,7 @@ use serde_json::json;
 
 use crate::kubernetes::{error, script, setup, start, submit};
 use crate::support::cluster::{Cluster, Fault, Play};
-use crate::support::{Api, Home, Server, Setup, until};
-
-/// Waits until the job's history has a line with that.
-async fn is_told(api: &Api, id: JobId, what: &str) {
-    until(&format!("its history tells of `{what}`"), async || {
-        let job: JobDetail = api.get(&format!("/jobs/{id}")).await;
-        let mut told = job.records.iter().filter(|it| it.name == "job.tried");
-        told.any(|it| it.detail.contains(what)).then_some(())
-    })
-    .await;
-}
+use crate::support::{Home, Server, Setup, until};
 
 /// A job `a` that waits in a pod until its gate is there, and the home of its server, which has stopped.
 async fn left(cluster: &Cluster) -> (JobId, std::path::PathBuf, Home) {
@@ -64,7 +54,7 @@ async fn nothing_is_begun_beside_a_job_that_cannot_be_looked_at() {
     let server = Server::again(home).await;
     let name = cluster.made().remove(0);
     let place = format!("the Job {name} in ci of {}", cluster.url().trim_end_matches('/'));
-    is_told(&server.api, id, &place).await;
+    server.api.is_told(id, &place).await;
     server.api.job_is(id, JobStateKind::Running).await;
     let home = server.stop().await;
     // Back again.
@@ -81,7 +71,7 @@ async fn nothing_is_begun_beside_a_job_that_cannot_be_looked_at() {
     let (id, _, home) = left(&cluster).await;
     home.change(&here, &there);
     let server = Server::again(home).await;
-    is_told(&server.api, id, "nothing is begun beside it").await;
+    server.api.is_told(id, "nothing is begun beside it").await;
     server.api.post(&format!("/jobs/{id}/cancel"), json!({})).await;
     server.api.job_is(id, JobStateKind::Cancelled).await;
 }

@@ -33,11 +33,9 @@ impl Place {
 
     /// Whether a daemon, of which these are known, is certainly the one that has or had the container.
     pub(super) fn is_of(&self, address: &str, host: Option<&str>) -> bool {
-        match (&self.host, &self.daemon) {
-            (Some(known), _) => host == Some(known),
-            (None, Some(daemon)) => daemon == address,
-            (None, None) => true,
-        }
+        // Of one machine there may be several daemons, and of one address several machines.
+        self.daemon.as_deref().is_none_or(|daemon| daemon == address)
+            && self.host.as_deref().is_none_or(|known| host == Some(known))
     }
 
     /// For people.
@@ -86,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_is_the_one_when_its_machine_is_or_else_when_its_address_is() {
+    fn a_daemon_is_the_one_when_its_address_and_its_machine_are() {
         let (here, there) = ("unix:///d.sock", "unix:///e.sock");
         let known = place(Some(here), Some("box"));
-        assert!(known.is_of(here, Some("box")) && known.is_of(there, Some("box")));
+        assert!(known.is_of(here, Some("box")) && !known.is_of(there, Some("box")));
         assert!(!known.is_of(here, Some("bin")) && !known.is_of(here, None));
         let silent = place(Some(here), None);
         assert!(silent.is_of(here, Some("box")) && !silent.is_of(there, Some("box")));

@@ -1,11 +1,12 @@
 //! Runners as containers, for pools that are kept warm.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::super::provisioner::{
-    ProvisionError, Provisioned, Provisioner, RunnerOrder, TOKEN_VARIABLE,
+    CALL_MAX, ProvisionError, Provisioned, Provisioner, RunnerOrder, TOKEN_VARIABLE,
 };
 use super::daemon::Trouble;
 use super::images::Images;
@@ -64,6 +65,11 @@ impl From<Trouble> for ProvisionError {
 impl Provisioner for ContainerProvisioner {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    /// An image may have to be pulled, of a second platform too, between some calls.
+    fn call_max(&self) -> Duration {
+        (2 * self.options.pull_timeout + 10 * self.options.timeout).max(CALL_MAX)
     }
 
     async fn create(&self, order: &RunnerOrder) -> Result<(), ProvisionError> {

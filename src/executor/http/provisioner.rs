@@ -18,7 +18,7 @@ use reqwest::{Client, Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
 use super::super::outbound::{self, Answer, Answered, HttpSetupError, Reach, Tried, excerpt};
-use super::super::provisioner::{ProvisionError, Provisioned, Provisioner, RunnerOrder};
+use super::super::provisioner::{CALL_MAX, ProvisionError, Provisioned, Provisioner, RunnerOrder};
 use super::HttpAuth;
 use crate::clock::Clock;
 
@@ -147,6 +147,11 @@ fn good(tried: Tried, also: &[StatusCode]) -> Result<Answer, ProvisionError> {
 impl Provisioner for HttpProvisioner {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    /// As long as its answers may take, and the next time.
+    fn call_max(&self) -> Duration {
+        (2 * self.options.timeout).max(CALL_MAX)
     }
 
     async fn create(&self, order: &RunnerOrder) -> Result<(), ProvisionError> {

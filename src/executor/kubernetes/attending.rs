@@ -123,7 +123,11 @@ impl Attending<'_> {
                 Ok(manifest) => executor.make(run, &manifest, unsure).await,
                 Err(error @ DispatchError::ExecutionFailed(_)) => {
                     return match unsure {
-                        Unsure::Job => Sure::Not(error),
+                        Unsure::Job => {
+                            // What was asked for before may still be carried out.
+                            run.remove();
+                            Sure::Not(error)
+                        }
                         // The configuration is another one since: that ends no work.
                         _ => Sure::Begun,
                     };
@@ -168,7 +172,7 @@ impl Attending<'_> {
                 return Sure::Begun;
             }
             tokio::select! {
-                () = tokio::time::sleep(trouble.retry_after().unwrap_or(LOOK)) => {}
+                () = tokio::time::sleep(trouble.retry_after().unwrap_or(LOOK).min(RETRY_AFTER_MAX)) => {}
                 () = ctx.cancelled() => return Sure::Begun,
             }
         }

@@ -45,7 +45,8 @@ impl Supervisor {
         if duties.attempts.contains_key(&token) {
             return;
         }
-        if duties.breaker.state() == BreakerState::HalfOpen {
+        // What goes on already tries nothing.
+        if adopted.is_none() && duties.breaker.state() == BreakerState::HalfOpen {
             duties.trial = Some(token);
         }
         let (supervisor, own) = (Arc::clone(self), ctx.clone());
@@ -108,7 +109,14 @@ impl Supervisor {
         let event = ctx.event();
         let mut found = self.executor.adopt(external_ref, event, ctx).await;
         while found == Adopted::Unknown && !self.stopping.is_cancelled() {
-            tokio::time::sleep(UNKNOWN_LOOK).await;
+            tokio::select! {
+                () = tokio::time::sleep(UNKNOWN_LOOK) => {}
+                () = ctx.lost() => {
+                    // It is nobody's any more: whenever its backend is back it is ended there.
+                    self.executor.settled(event).await;
+                    return End::Silence;
+                }
+            }
             found = self.executor.adopt(external_ref, event, ctx).await;
         }
         match found {

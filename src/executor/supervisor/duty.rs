@@ -35,6 +35,9 @@ type Probing = AbortOnDropHandle<Result<(), DispatchError>>;
 impl Supervisor {
     /// Works until it is stopped.
     pub(in super::super) async fn run(self: Arc<Self>) {
+        let own = Arc::clone(&self);
+        let _handing_over =
+            AbortOnDropHandle::new(tokio::spawn(async move { own.hand_over_to_others().await }));
         let mut state = self.server.handle.views().watch_state();
         while !self.stopping.is_cancelled() {
             let leads = async {
@@ -55,9 +58,17 @@ impl Supervisor {
             let tidying = self.look_after(runner_id).await;
             self.serve(runner_id, epoch).await;
             drop(tidying);
-            if self.server.handle.views().state() == ServerState::Standby {
-                // Another server leads, and goes on with what can be gone on with.
-                self.hand_over();
+        }
+    }
+
+    /// Lets go of everything whenever another server leads, which goes on with what can be gone on with. Beside all
+    /// else: a server that steps down is away at first, and whatever waits for it to be back hears of no more.
+    async fn hand_over_to_others(&self) {
+        let mut state = self.server.handle.views().watch_state();
+        while state.wait_for(|state| *state == ServerState::Standby).await.is_ok() {
+            self.hand_over();
+            if state.wait_for(|state| *state != ServerState::Standby).await.is_err() {
+                return;
             }
         }
     }

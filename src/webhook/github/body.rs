@@ -68,6 +68,10 @@ pub(in crate::webhook) struct Body<'a> {
     pub(in crate::webhook) client_payload: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(in crate::webhook) branch: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) workflow_run: Maybe<WorkflowRun<'a>>,
+    #[serde(borrow)]
+    pub(in crate::webhook) merge_group: Maybe<MergeGroup<'a>>,
     /// `ping`: the number of the hook.
     pub(in crate::webhook) hook_id: Maybe<i64>,
 }
@@ -83,6 +87,26 @@ pub(in crate::webhook) struct Repository<'a> {
     #[serde(borrow)]
     pub(in crate::webhook) default_branch: Text<'a>,
     pub(in crate::webhook) private: Maybe<bool>,
+}
+
+/// The run of another workflow.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub(in crate::webhook) struct WorkflowRun<'a> {
+    #[serde(borrow)]
+    pub(in crate::webhook) head_branch: Text<'a>,
+}
+
+/// A group of pull requests that is tried before it is merged.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub(in crate::webhook) struct MergeGroup<'a> {
+    #[serde(borrow)]
+    pub(in crate::webhook) head_ref: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) base_ref: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) head_sha: Text<'a>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -211,4 +235,6 @@ wanted_object!(
     Comment,
     Release,
     Commit,
+    WorkflowRun,
+    MergeGroup,
 );

@@ -78,17 +78,29 @@ pub(in crate::webhook) fn event(
     let pull = body.pull_request.as_ref();
     let head = pull.and_then(|pull| pull.head.as_ref());
     let base = pull.and_then(|pull| pull.base.as_ref());
+    let of = |name| kind.as_str() == name;
+    let group = body.merge_group.as_ref().filter(|_| of("merge_group"));
+    let run = body.workflow_run.as_ref().filter(|_| of("workflow_run"));
     let action = body.action.as_str().map(text::name);
     Ok(Event {
         source: source.to_owned(),
         repository: repository(body),
         actor,
         git_ref: subject::git_ref(&kind, body),
-        base_ref: base.and_then(|side| untrusted(&side.branch)),
-        head_ref: head.and_then(|side| untrusted(&side.branch)),
+        base_ref: base.and_then(|side| untrusted(&side.branch)).or_else(|| {
+            let base = group?.base_ref.as_str()?;
+            Some(text::untrusted_name(base.strip_prefix("refs/heads/").unwrap_or(base)))
+        }),
+        // The branch that another workflow ran on is only looked at: what runs because of it is the default branch's.
+        head_ref: head
+            .and_then(|side| untrusted(&side.branch))
+            .or_else(|| untrusted(&run?.head_branch)),
         sha: match &kind {
             EventKind::Push => body.after.as_str().and_then(text::commit),
-            _ => head.and_then(|side| side.sha.as_str()).and_then(text::commit),
+            _ => head
+                .and_then(|side| side.sha.as_str())
+                .or_else(|| group?.head_sha.as_str())
+                .and_then(text::commit),
         },
         changes: match &kind {
             EventKind::Push => changes::of_push(body),

@@ -97,6 +97,7 @@ pub(in crate::webhook) fn semantic_id(kind: &str, json: &str) -> Option<String> 
     let body = body.0?;
     let repository = body.repository.as_ref()?;
     let host = repository.html_url.as_str()?.split('/').nth(2)?;
+    is_certain(kind, body.action.as_str()).then_some(())?;
     let of = |thing: &Maybe<Thing<'_>>| thing.as_ref().and_then(|thing| thing.id.0);
     let (object, version) = match kind {
         "push" => {
@@ -131,6 +132,29 @@ pub(in crate::webhook) fn semantic_id(kind: &str, json: &str) -> Option<String> 
     // JSON keeps the parts apart, whatever is in them.
     let parts = serde_json::to_vec(&parts).ok()?;
     Some(hex::encode(Sha256::digest(parts)))
+}
+
+/// Whether what happened cannot happen again to one version of its object. Of all else one event could be taken for another:
+/// versions are whole seconds, and not everything makes a new one.
+fn is_certain(kind: &str, action: Option<&str>) -> bool {
+    let certain: &[&str] = match kind {
+        "push" => return true,
+        "pull_request" => &[
+            "opened",
+            "reopened",
+            "closed",
+            "synchronize",
+            "ready_for_review",
+            "labeled",
+            "unlabeled",
+        ],
+        "issues" => &["opened", "reopened", "closed", "labeled", "unlabeled"],
+        "issue_comment" | "pull_request_review_comment" => &["created"],
+        "pull_request_review" => &["submitted"],
+        "release" => &["created", "published", "released"],
+        _ => &[],
+    };
+    action.is_some_and(|action| certain.contains(&action))
 }
 
 fn versioned(thing: &Maybe<Thing<'_>>) -> Option<(String, String)> {
@@ -204,6 +228,7 @@ mod tests {
         assert_eq!(id("issues", &with(labeled(), "/issue/updated_at", Value::Null)), None);
         assert_eq!(id("push", &with(push(), "/repository/pushed_at", Value::Null)), None);
         assert_eq!(id("star", &labeled()), None);
+        assert_eq!(id("issues", &with(labeled(), "/action", json!("typed"))), None);
         assert_eq!(semantic_id("push", "nonsense"), None);
     }
 }

@@ -35,9 +35,10 @@ pub(super) fn of(kind: &EventKind, body: &Body<'_>) -> Subject {
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>
 pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
     match kind {
-        EventKind::Push | EventKind::Other(_) => {
-            body.git_ref.as_str().filter(|name| name.starts_with("refs/")).map(text::untrusted_name)
+        EventKind::Other(name) if name == "merge_group" => {
+            whole(&body.merge_group.as_ref()?.head_ref)
         }
+        EventKind::Push | EventKind::Other(_) => whole(&body.git_ref),
         EventKind::WorkflowDispatch => full(BRANCH, &body.git_ref),
         EventKind::RepositoryDispatch => full(BRANCH, &body.branch),
         EventKind::Create | EventKind::Delete => match body.ref_type.as_str() {
@@ -54,6 +55,11 @@ pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
             full(BRANCH, &body.repository.as_ref()?.default_branch)
         }
     }
+}
+
+/// A ref that is told in full.
+fn whole(name: &Text<'_>) -> Option<Untrusted> {
+    name.as_str().filter(|name| name.starts_with("refs/")).map(text::untrusted_name)
 }
 
 fn full(prefix: &str, name: &Text<'_>) -> Option<Untrusted> {

@@ -157,6 +157,16 @@ impl Api {
         .await
     }
 
+    /// Waits until what was tried for the job has a line with that.
+    pub(crate) async fn is_told(&self, id: JobId, what: &str) {
+        until(&format!("its history tells of `{what}`"), async || {
+            let job: JobDetail = self.get(&format!("/jobs/{id}")).await;
+            let mut told = job.records.iter().filter(|it| it.name == "job.tried");
+            told.any(|it| it.detail.contains(what)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until a job has the mark that nobody could take it.
     pub(crate) async fn job_is_marked(&self, id: JobId) {
         until(&format!("job {id} is marked"), async || {
