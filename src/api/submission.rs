@@ -127,6 +127,7 @@ fn plan_job(
             env: job.env,
             trust: Trust::new(TrustLevel::Trusted, format!("submitted by {}", caller.author())),
             traceparent: traceparent.map(str::to_owned),
+            workflow: None,
         }),
     };
     Ok((planned, resolved.later))

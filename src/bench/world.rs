@@ -240,7 +240,7 @@ pub(super) fn planned(
     tenant_id: TenantId,
     terms: JobTerms,
 ) -> PlannedWorkload {
-    let step = Step { name: None, run: "make test".into(), env: BTreeMap::new(), timeout_ms: None };
+    let step = Step { run: "make test".into(), ..Step::default() };
     let job = PlannedJob {
         name: "test".into(),
         needs: Vec::new(),
@@ -255,6 +255,7 @@ pub(super) fn planned(
             env: BTreeMap::new(),
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         }),
     };
     PlannedWorkload {

@@ -65,6 +65,8 @@ fn run_if(run_if: RunIf) -> &'static str {
         RunIf::Success => "all that it needs completed",
         RunIf::Failure => "one that it needs failed",
         RunIf::Always => "all that it needs have ended",
+        RunIf::Never => "never: its condition is false",
+        RunIf::Decide => "all that it needs have ended, and its condition is true then",
     }
 }
 

@@ -57,6 +57,8 @@ impl Scheduler {
             Some(Judgement::Fail) => {
                 self.end_job(now, id, JobStateKind::Failed, EndReason::NeedNeverCame);
             }
+            // It stays where it is until somebody has evaluated its condition.
+            Some(Judgement::Decide) => {}
         }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn wire_context(
         has_payload: body_bytes.is_some_and(|bytes| bytes > 0),
         needs: needs.into_iter().map(|(name, outputs)| (name.into(), outputs)).collect(),
         traceparent: spec.traceparent,
+        workflow: spec.workflow,
     })
 }
 

@@ -111,8 +111,8 @@ impl Bundle {
                 own.insert("DISPATCHYARD_AGENT_PROFILE".to_owned(), profile.into());
                 files.add("prompt", prompt.as_data().as_bytes().to_vec());
                 let name = Some(format!("agent {profile}"));
-                let (run, env) = (command.clone(), BTreeMap::new());
-                of_agent = vec![Step { name, run, env, timeout_ms: None }];
+                let run = command.clone();
+                of_agent = vec![Step { name, run, ..Step::default() }];
                 &of_agent
             }
         };

@@ -189,6 +189,7 @@ fn plan_agent(
             env: BTreeMap::new(),
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         }),
     };
     let workload = PlannedWorkload {

@@ -62,7 +62,7 @@ pub use requirements::{Class, Preference, ResourceNeed, RunnerRequirements};
 pub use runner::{Runner, RunnerState, StartOrder};
 pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
-pub use spec::{JobSpec, JobWork, RetryPolicy, Step};
+pub use spec::{JobSpec, JobWork, RetryPolicy, Step, WorkflowJob};
 pub use terms::{
     GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RunIf, Spread, SpreadOver,
     WorkloadTerms,

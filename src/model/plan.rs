@@ -246,6 +246,7 @@ mod tests {
                 env: Default::default(),
                 trust: Trust::default(),
                 traceparent: None,
+                workflow: None,
             }),
         };
         PlannedWorkload {

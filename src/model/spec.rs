@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Trust, Untrusted};
 
@@ -20,6 +21,32 @@ pub struct JobSpec {
     /// The trace that it is part of (W3C Trace Context).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// What a workflow file adds: with it `${{ }}` in the text of `work` and `env` is filled in where the
+    /// steps run. Without it all text is what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Box<WorkflowJob>>,
+}
+
+/// What a job of a workflow file knows of the file and of the event.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct WorkflowJob {
+    /// Its key under `jobs`; all jobs of a matrix have the same.
+    pub key: String,
+    /// What decides whether it runs, when all that it needs has ended: the text of `if`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// The job as it is written, where what it asks for, or how many jobs it becomes, can be known only when
+    /// all that it needs has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Value>,
+    /// What expressions may refer to, as far as the server knows it, by the contexts' names: `github` (without
+    /// its `event`, which is the delivery's body), `inputs`, `vars`, `matrix`, `strategy`; on its way to a
+    /// runner `needs` besides.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub contexts: Map<String, Value>,
+    /// The job's outputs: expressions over those of its steps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// What is to be carried out.
@@ -37,19 +64,46 @@ pub enum JobWork {
     },
 }
 
-/// One step of a workflow's job.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// One step of a workflow's job. Texts may hold `${{ }}` where the job has a [`WorkflowJob`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Step {
     /// What people call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The script, from the workflow file.
+    /// The name by which later steps refer to its outputs and its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whether it runs: an expression. Without one it runs while no step before it has failed.
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// The script, from the workflow file; empty for an action.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub run: String,
+    /// The shell: `bash`, `sh`, `python`, or a command with `{0}`. Without one it is the runner's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// The folder in which the script starts, from the workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
     /// Environment of this step alone.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Values that the script reads in place of the expressions that stood in it: variables that nobody else
+    /// may set, and the expressions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub expressions: BTreeMap<String, String>,
+    /// The action, which only a runner with the capability `actions` can carry out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<String>,
+    /// What the action is given.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+    /// Whether the job goes on as if it had succeeded when it fails: `true`, or an expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_on_error: Option<String>,
     /// How long the step may run; the job's timeout bounds it in any case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
 }
 

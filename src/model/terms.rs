@@ -40,6 +40,9 @@ pub struct JobTerms {
     /// Jobs that it wants to be near to, or away from.
     #[serde(skip_serializing_if = "is_default")]
     pub placement: Placement,
+    /// Whether its failure counts as a good end for the jobs that need it, and for its workload.
+    #[serde(skip_serializing_if = "is_default")]
+    pub allow_failure: bool,
 }
 
 /// Terms of a workload.
@@ -69,6 +72,11 @@ pub enum RunIf {
     Failure,
     /// All of them have ended, however they did.
     Always,
+    /// Never: its condition was false already when it was planned.
+    Never,
+    /// All of them have ended, and the condition that its spec has is true then; the decision comes from
+    /// outside the scheduler, which knows neither.
+    Decide,
 }
 
 /// A concurrency group, as one of its members names it. Groups of two tenants are two groups.

@@ -117,6 +117,7 @@ fn plan_job(
             env,
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         }),
     }
 }

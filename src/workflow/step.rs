@@ -55,5 +55,5 @@ fn read_step(mut fields: Fields, reader: &mut Reader<'_>) -> Option<Step> {
         .and_then(|(it, path)| reader.number(&it, &path, Overrides::timeout_fault));
     fields.finish(reader, &HINTS);
     let timeout_ms = timeout.map(|minutes| i64::from(minutes) * 60_000);
-    Some(Step { name, run: run?, env, timeout_ms })
+    Some(Step { name, run: run?, env, timeout_ms, ..Step::default() })
 }

@@ -446,6 +446,7 @@ fn workload(name: &str, jobs: &[&str]) -> PlannedWorkload {
             env: [("PADDING".to_owned(), "x".repeat(2_000))].into(),
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         }),
     };
     PlannedWorkload {

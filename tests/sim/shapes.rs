@@ -241,5 +241,6 @@ pub(crate) fn spec() -> Arc<JobSpec> {
         env: BTreeMap::new(),
         trust: Trust::default(),
         traceparent: None,
+        workflow: None,
     })
 }

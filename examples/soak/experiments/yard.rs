@@ -149,6 +149,7 @@ impl Yard {
             env: BTreeMap::new(),
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         };
         let mut yard = Self {
             scheduler: Scheduler::load(Snapshot::default(), plan.settings, now),

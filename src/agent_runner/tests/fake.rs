@@ -188,12 +188,7 @@ impl Fake {
 
     /// Queues a job of shell steps.
     pub(super) fn submit(&self, scripts: &[&str]) -> LeaseToken {
-        let step = |run: &&str| Step {
-            name: None,
-            run: (*run).to_owned(),
-            env: BTreeMap::new(),
-            timeout_ms: None,
-        };
+        let step = |run: &&str| Step { run: (*run).to_owned(), ..Step::default() };
         self.submit_with(JobWork::Steps(scripts.iter().map(step).collect()), |_| {})
     }
 
@@ -273,6 +268,7 @@ fn new_lease(number: i64, token: LeaseToken, work: JobWork) -> Lease {
             has_payload: false,
             needs: BTreeMap::new(),
             traceparent: None,
+            workflow: None,
         },
         payload: Bytes::new(),
         assigned: false,

@@ -71,7 +71,7 @@ async fn event_text_reaches_a_step_as_data_and_nothing_of_the_runners_secrets_do
         name: Some("look".into()),
         run: script.into(),
         env: [("FROM_FILE".to_owned(), "step".to_owned())].into(),
-        timeout_ms: None,
+        ..Default::default()
     };
     let lease = fake.submit_with(JobWork::Steps(vec![step]), |lease| {
         lease.context.event = Some(json!({
@@ -188,7 +188,7 @@ async fn a_kept_workspace_is_waited_for_and_then_the_job_is_given_back() {
             options.workspace_wait_ms = wait_ms;
         });
         let (run, env) = ("pwd".to_owned(), Default::default());
-        let work = JobWork::Steps(vec![Step { name: None, run, env, timeout_ms: None }]);
+        let work = JobWork::Steps(vec![Step { run, env, ..Step::default() }]);
         let lease = fake.submit_with(work, |lease| {
             lease.context.trust.level = TrustLevel::Trusted;
             lease.assignment.units = HeldUnits([("slot".into(), vec![0])].into());

@@ -22,7 +22,7 @@ fn with_secret(options: &mut RunnerOptions) {
 
 fn submit(fake: &Fake, level: TrustLevel, script: &str) -> LeaseToken {
     let run = script.to_owned();
-    let step = Step { name: None, run, env: [].into(), timeout_ms: None };
+    let step = Step { run, ..Step::default() };
     fake.submit_with(JobWork::Steps(vec![step]), |lease| {
         lease.context.trust = Trust { level, reason: "a test says so".into() };
     })

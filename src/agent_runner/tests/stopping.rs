@@ -15,8 +15,8 @@ async fn a_step_that_takes_too_long_is_stopped_and_named() {
     let step = Step {
         name: Some("slow".into()),
         run: FOR_EVER.into(),
-        env: [].into(),
         timeout_ms: Some(100),
+        ..Step::default()
     };
     let lease = fake.submit_with(JobWork::Steps(vec![step]), |_| {});
     let (end, _) = fake.completed(lease).await;
@@ -30,7 +30,7 @@ async fn a_job_that_ignores_the_polite_signal_is_killed_when_its_time_is_up() {
     let fake = Fake::start();
     let runner = Runner::start(&fake, |options| options.grace_ms = 500);
     let script = "trap 'echo no' TERM; while :; do sleep 600 || true; done";
-    let step = Step { name: None, run: script.into(), env: [].into(), timeout_ms: None };
+    let step = Step { run: script.into(), ..Step::default() };
     let lease = fake.submit_with(JobWork::Steps(vec![step]), |lease| {
         lease.assignment.timeout_ms = 1_000;
     });

@@ -49,7 +49,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AttemptOutcome, HeldUnits, JobId, JobPriority, JobStateKind, JobWork, LeaseToken, Nonce,
-    RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkloadId, WorkloadKind,
+    RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkflowJob, WorkloadId,
+    WorkloadKind,
 };
 
 /// The header that carries a lease's nonce where there is no JSON body.
@@ -238,6 +239,9 @@ pub struct JobContext {
     /// The trace that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// What a workflow file adds: with it `${{ }}` in the text of `work` and `env` is to be filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Box<WorkflowJob>>,
 }
 
 /// The runner is alive and still works on these.

@@ -24,6 +24,7 @@ pub(crate) fn job(name: &str) -> PlannedJob {
             env: BTreeMap::new(),
             trust: Trust::default(),
             traceparent: None,
+            workflow: None,
         }),
     }
 }

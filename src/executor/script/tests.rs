@@ -42,11 +42,12 @@ fn context(work: JobWork) -> JobContext {
         has_payload: false,
         needs: BTreeMap::new(),
         traceparent: None,
+        workflow: None,
     }
 }
 
 fn step(run: &str) -> Step {
-    Step { name: None, run: run.to_owned(), env: BTreeMap::new(), timeout_ms: None }
+    Step { run: run.to_owned(), ..Step::default() }
 }
 
 fn steps(runs: &[&str]) -> JobContext {

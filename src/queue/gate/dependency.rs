@@ -65,17 +65,21 @@ pub enum Judgement {
     Skip,
     /// It will never run, and nobody planned that.
     Fail,
+    /// Whether it runs is to be decided now, by whoever can evaluate its condition.
+    Decide,
 }
 
 /// Decides about a job of which a need has just ended as `end`, while `unended` others have not;
 /// `need_failed` is whether any of them failed, this one too. `None`: it waits on.
 pub fn judge(run_if: RunIf, end: NeedEnd, unended: usize, need_failed: bool) -> Option<Judgement> {
     match (run_if, end) {
+        (RunIf::Never, _) => Some(Judgement::Skip),
         // The first that did not end well decides.
         (RunIf::Success, NeedEnd::NeverCame) => Some(Judgement::Fail),
         (RunIf::Success, NeedEnd::Missed | NeedEnd::Failed) => Some(Judgement::Skip),
         _ if unended > 0 => None,
         (RunIf::Failure, _) if !need_failed => Some(Judgement::Skip),
+        (RunIf::Decide, _) => Some(Judgement::Decide),
         _ => Some(Judgement::Run),
     }
 }

@@ -312,6 +312,7 @@ pub(in crate::store) fn spec() -> Arc<JobSpec> {
         env: [("A".to_owned(), "b".to_owned())].into(),
         trust: Trust::default(),
         traceparent: None,
+        workflow: None,
     })
 }
 

@@ -106,6 +106,8 @@ impl World {
                 }
                 RunIf::Always if needs.unmet > 0 => self.reached.mark("ran always"),
                 RunIf::Always => {}
+                RunIf::Never => panic!("job {id} never runs"),
+                RunIf::Decide => {}
             }
             if old.is_some() && !job.needs_workloads().is_empty() {
                 self.reached.mark("need of a workload met");
@@ -126,6 +128,8 @@ impl World {
                         self.reached.mark("skipped, as nothing failed");
                     }
                     RunIf::Always => panic!("job {id} always runs"),
+                    RunIf::Never => {}
+                    RunIf::Decide => assert!(needs.all_ended(), "job {id} was decided too soon"),
                 }
             }
             EndReason::NeedNeverCame => {
