@@ -72,7 +72,7 @@
 //! use dispatchyard::intake::{Arrival, Outcome, Rules, evaluate};
 //! use dispatchyard::model::Catalogue;
 //! use dispatchyard::trigger::RuleConfig;
-//! use dispatchyard::workflow::{Defaults, File};
+//! use dispatchyard::workflow::{Defaults, File, Policy};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let trigger: RuleConfig = toml::from_str(
@@ -84,7 +84,7 @@
 //!     "#,
 //! )?;
 //! let text = "jobs: { compile: { runs-on: linux, steps: [{ run: make }] } }";
-//! let file = File::parse("build.yml", text).expect("the workflow is sound");
+//! let file = File::parse("build.yml", text, Policy::default()).expect("the workflow is sound");
 //! let workflows = BTreeMap::from([("build".to_owned(), file)]);
 //! let catalogue = Arc::new(Catalogue::default());
 //! let rules = Rules::compile(&[trigger], workflows, Defaults::default(), catalogue)

@@ -2,12 +2,12 @@
 
 #![no_main]
 
-use dispatchyard::workflow::File;
+use dispatchyard::workflow::{File, Policy};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Err(errors) = File::parse("fuzz.yml", text) {
+    if let Err(errors) = File::parse("fuzz.yml", text, Policy::default()) {
         assert!(!errors.is_empty(), "a file is refused for nothing");
     }
 });

@@ -29,6 +29,7 @@ use crate::model::{
     Body, Delivery, DeliveryId, DeliveryState, Now, Plan, TenantId, TriggerVerdict, Trust,
     UniqueKey,
 };
+use crate::webhook::stored_json;
 
 /// The part of a sender's patience that the driver leaves, so that what it does not decide in time can still
 /// be stored undecided: one of so many.
@@ -102,7 +103,10 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let id = DeliveryId(uuid_v7(now, &mut OsEntropy));
     let traceparent = incoming.traceparent.clone().unwrap_or_else(|| own_trace(id));
     let whose = Whose { tenant_id: incoming.tenant_id, limited_to: incoming.limited_to };
-    let arrival = Arrival { at_ms: now.wall_ms, traceparent: Some(&traceparent) };
+    let bytes = incoming.body.clone();
+    let payload = || stored_json(&bytes);
+    let arrival =
+        Arrival { at_ms: now.wall_ms, traceparent: Some(&traceparent), payload: Some(&payload) };
     let key = incoming.key.clone().filter(|_| incoming.can_wait && state.store.is_shared());
     let leads = state.handle.views().state() == ServerState::Running;
     let is_undecided = matches!(incoming.content, Content::Event(_));
@@ -285,6 +289,14 @@ pub(super) fn decide(
                 Outcome::Ignored(why) => {
                     let why = nobodys.map_or(why, str::to_owned);
                     (Plan::default(), DeliveryState::Ignored, Some(why))
+                }
+                Outcome::Failed(why) => {
+                    tracing::warn!(
+                        event = event.kind.as_str(),
+                        why,
+                        "a workflow cannot be planned"
+                    );
+                    (Plan::default(), DeliveryState::Failed, Some(why))
                 }
             };
             Decision { event: Some(event), verdicts, plan, delivery_state, reason }

@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::intake::Arrival;
 use crate::model::{Body, Delivery, DeliveryState, Plan};
 use crate::store::{DeliveryDetail, News, StoreError};
+use crate::webhook::stored_json;
 
 /// Deliveries that are decided together.
 const TAKEN_AT_ONCE: u32 = 100;
@@ -106,7 +107,16 @@ async fn take_up(state: &AppState) -> Result<usize, StoreError> {
 /// Decides one of them, for as long as this instance leads; whether it did.
 async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
     let id = row.head.id;
-    let deliver = decided(state, row);
+    // Read only where a workflow looks at it.
+    let body = match state.rulebook().rules.reads_payloads() {
+        true => state.store.delivery_body(id).await.unwrap_or_else(|error| {
+            tracing::warn!(delivery_id = %id, %error, "failed to read a delivery's body");
+            None
+        }),
+        false => None,
+    };
+    let payload = || stored_json(body.as_deref()?);
+    let deliver = decided(state, row, &payload);
     while is_leading(state) && state.handle.views().epoch() == epoch {
         let command = Command::Deliver(Box::new(deliver.clone()));
         match state.handle.send(command).await {
@@ -133,10 +143,14 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
 }
 
 /// What becomes of an accepted delivery.
-fn decided(state: &AppState, row: DeliveryDetail) -> Deliver {
+fn decided(
+    state: &AppState,
+    row: DeliveryDetail,
+    payload: &dyn Fn() -> Option<serde_json::Value>,
+) -> Deliver {
     let DeliveryDetail { head, headers, event, has_body: _ } = row;
     let traceparent = head.traceparent.as_deref();
-    let arrival = Arrival { at_ms: head.received_at_ms, traceparent };
+    let arrival = Arrival { at_ms: head.received_at_ms, traceparent, payload: Some(payload) };
     let whose = Whose { tenant_id: head.tenant_id, limited_to: None };
     let read = event.as_deref().map(serde_json::from_str::<Event>);
     let content = match read {

@@ -141,7 +141,7 @@ pub(super) async fn run(
     let key = idempotency_key(&headers)?;
     let incoming = own_delivery("cli", &caller, &headers, key, &event, body.into());
     let (at_ms, traceparent) = (state.clock.now().wall_ms, incoming.traceparent.as_deref());
-    let arrival = Arrival { at_ms, traceparent };
+    let arrival = Arrival { at_ms, traceparent, payload: None };
     let plan = run_by_hand(&name, &event, &state.rulebook().rules, request.ask, arrival).map_err(
         |error| {
             let text = error.to_string();

@@ -20,6 +20,7 @@ use crate::intake::Arrival;
 use crate::model::{DeliveryId, PlannedWorkload};
 use crate::store::DeliveryDetail;
 use crate::webhook::dedupe_key;
+use crate::webhook::stored_json;
 
 /// `POST /deliveries/{id}/replay`: the same event through the present triggers, as a new delivery
 /// that says what it repeats. One key replays one delivery once.
@@ -64,7 +65,10 @@ pub(super) async fn evaluation(
 ) -> Result<axum::Json<EvaluationView>, ApiError> {
     let (row, event) = stored(&state, &caller, id).await?;
     let whose = Whose { tenant_id: row.head.tenant_id, limited_to: caller.limited_to() };
-    let arrival = Arrival { at_ms: state.clock.now().wall_ms, traceparent: None };
+    let body = state.store.delivery_body(id).await?.unwrap_or_default();
+    let payload = || stored_json(&body);
+    let at_ms = state.clock.now().wall_ms;
+    let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload) };
     let Decision { verdicts, plan, delivery_state, reason, .. } =
         decide(&state, Content::Event(Box::new(event)), whose, arrival);
     Ok(axum::Json(EvaluationView {

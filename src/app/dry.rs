@@ -18,6 +18,8 @@ use crate::intake::{Arrival, Evaluation, Outcome, Rules, evaluate};
 use crate::model::{
     Catalogue, JobPriority, PlannedJob, PlannedWorkload, PoolId, TenantId, TriggerVerdict,
 };
+use crate::webhook::stored_json;
+use crate::workflow::Defaults;
 
 /// A configuration that can be asked.
 pub struct Dry {
@@ -124,13 +126,25 @@ impl Dry {
         all
     }
 
+    /// What jobs get when neither trigger nor file says.
+    pub fn defaults(&self) -> &Defaults {
+        self.rules.defaults()
+    }
+
+    /// What names stand for.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// Asks what an event would start, if it came at `at_ms` of the wall's clock.
-    pub fn try_event(&self, event: &Event, at_ms: i64) -> Tried {
-        let arrival = Arrival { at_ms, traceparent: None };
+    /// `payload` is the delivery's body, where there is one.
+    pub fn try_event(&self, event: &Event, payload: Option<&[u8]>, at_ms: i64) -> Tried {
+        let payload = || stored_json(payload?);
+        let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload) };
         let Evaluation { verdicts: triggers, outcome } = evaluate(event, &self.rules, arrival);
         let (ignored, plan) = match outcome {
             Outcome::Plan(plan) => (None, plan.workloads),
-            Outcome::Ignored(why) => (Some(why), Vec::new()),
+            Outcome::Ignored(why) | Outcome::Failed(why) => (Some(why), Vec::new()),
         };
         let workloads = plan.into_iter().map(|workload| self.workload(workload, event)).collect();
         Tried { triggers, ignored, workloads }
@@ -142,7 +156,7 @@ impl Dry {
     ///
     /// The text is no event.
     pub fn try_stored(&self, event: &str, at_ms: i64) -> Result<Tried, serde_json::Error> {
-        Ok(self.try_event(&serde_json::from_str(event)?, at_ms))
+        Ok(self.try_event(&serde_json::from_str(event)?, None, at_ms))
     }
 
     /// As it is when it is submitted: charged, and sent on its way.
@@ -233,7 +247,7 @@ jobs:
             };
             own.into_event().unwrap()
         };
-        let tried = dry.try_event(&event("push", "refs/heads/main"), 0);
+        let tried = dry.try_event(&event("push", "refs/heads/main"), None, 0);
         assert_eq!(tried.ignored, None);
         insta::assert_json_snapshot!(tried.workloads, @r#"
         [
@@ -286,7 +300,7 @@ jobs:
           }
         ]
         "#);
-        let tried = dry.try_event(&event("push", "refs/heads/dev"), 0);
+        let tried = dry.try_event(&event("push", "refs/heads/dev"), None, 0);
         assert_eq!(tried.workloads, []);
         assert_eq!(tried.ignored.as_deref(), Some("none of 2 triggers wants it"));
         assert_eq!(tried.triggers[0].why, "branch `dev` matches none of branches");

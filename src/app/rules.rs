@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::settings::checked_catalogue;
-use crate::config::{Config, ConfigError, ConfigErrors, Origin};
+use crate::config::{Config, ConfigError, ConfigErrors, Origin, OutsideValues};
 use crate::intake::Rules;
 use crate::model::Catalogue;
 use crate::trigger::{RuleConfig, RuleError};
-use crate::workflow::{self, Defaults, FolderError};
+use crate::workflow::{self, Defaults, FolderError, Policy};
 
 /// Checks the routes and triggers of a configuration, and the workflow files that they name, where no
 /// database is. The names of the workflows.
@@ -30,7 +30,11 @@ pub fn check_rules(config: &Config) -> Result<Vec<String>, ConfigErrors> {
 pub(super) fn rules(config: &Config, catalogue: Arc<Catalogue>) -> Result<Rules, ConfigErrors> {
     let folder = config.workflows_dir();
     // No folder is no workflows; a trigger that names one is told so.
-    let workflows = match folder.is_dir().then(|| workflow::load(&folder, &catalogue)) {
+    let policy = match config.workflow.outside_values_in_scripts {
+        OutsideValues::Environment => Policy::Environment,
+        OutsideValues::Refuse => Policy::Refuse,
+    };
+    let workflows = match folder.is_dir().then(|| workflow::load(&folder, &catalogue, policy)) {
         None => BTreeMap::new(),
         Some(Ok(workflows)) => workflows,
         Some(Err(faults)) => {
@@ -47,6 +51,8 @@ pub(super) fn rules(config: &Config, catalogue: Arc<Catalogue>) -> Result<Rules,
         max_retries: config.scheduler.max_retries,
         backoff_ms: u32::try_from(config.scheduler.backoff_ms).unwrap_or(u32::MAX),
         workload_jobs_max: config.limits.workload_jobs_max,
+        policy,
+        start_by_on: config.workflow.start_by_on,
     };
     Rules::compile(&triggers, workflows, defaults, catalogue).map_err(|faults| {
         ConfigErrors::all(faults.into_iter().map(|fault| with_place(config, fault)).collect())

@@ -149,6 +149,8 @@ fn catalogue(config: &Config, names: &Names) -> Catalogue {
         .filter_map(|route| Some((route.rule(&catalogue).resource(), route.running_max?)));
     let bounded: Vec<_> = bounded.collect();
     catalogue.resources.extend(bounded);
+    let vars = config.vars.iter();
+    catalogue.vars = vars.map(|(name, value)| (name.clone(), value.clone().into())).collect();
     catalogue.routes = config.routes.iter().map(|route| named(&route.name)).collect();
     catalogue
 }

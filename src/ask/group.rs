@@ -71,6 +71,12 @@ impl Group {
         Self { key, limit: None, cancel_in_progress, pending, queue_max: None }
     }
 
+    /// A group of which one runs and `max` wait in order.
+    pub fn queue(key: String, max: u32) -> Self {
+        let pending = Some(Pending::Queue);
+        Self { key, limit: None, cancel_in_progress: false, pending, queue_max: Some(max) }
+    }
+
     /// What cannot be meant at once.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
         let queues = self.pending == Some(Pending::Queue) || self.queue_max.is_some();

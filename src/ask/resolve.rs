@@ -82,6 +82,7 @@ impl Ask {
             group: self.group.as_ref().map(|group| group.terms()),
             max_parallel: self.max_parallel,
             fail_fast: self.fail_fast.unwrap_or_default(),
+            title: None,
         }
     }
 

@@ -9,8 +9,9 @@ type Lines = Vec<(&'static str, String)>;
 
 /// What the workload asks for as a whole; only what it does ask.
 pub(super) fn of_workload(detail: &WorkloadDetail) -> Lines {
-    let WorkloadTerms { group, max_parallel, fail_fast } = &detail.terms;
+    let WorkloadTerms { group, max_parallel, fail_fast, title } = &detail.terms;
     let mut lines = Lines::new();
+    lines.extend(title.as_ref().map(|title| ("title", title.to_string())));
     lines.extend(detail.open.then(|| ("open", "jobs may join it".to_owned())));
     lines.extend(group.as_ref().map(|it| ("group", self::group(it))));
     lines.extend(max_parallel.map(|max| ("at once", format!("at most {max} jobs"))));
@@ -37,6 +38,7 @@ pub(super) fn of_job(detail: &JobDetail) -> Lines {
     some("queue timeout", terms.queue_timeout_ms.map(span));
     some("namespace", terms.namespace.as_deref().map(str::to_owned));
     some("placement", placement(terms));
+    some("allowed to fail", terms.allow_failure.then(|| "its failure counts as a good end".into()));
     lines
 }
 
@@ -93,7 +95,7 @@ fn resources(detail: &JobDetail) -> Option<String> {
     Some(lines.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
 }
 
-fn group(group: &GroupTerms) -> String {
+pub(super) fn group(group: &GroupTerms) -> String {
     let waiting = match group.pending {
         PendingPolicy::Latest => ", only the latest waits".to_owned(),
         PendingPolicy::Queue { max: u32::MAX } => String::new(),

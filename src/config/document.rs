@@ -10,11 +10,11 @@ use super::section::{self, Reading, Section};
 use super::{
     AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, ExecutorConfig,
     InstancesConfig, LimitsConfig, Origin, ProvisionerConfig, RetentionConfig, RouteConfig,
-    SchedulerConfig, ServerConfig, SourceConfig, hints, name, retention, source,
+    SchedulerConfig, ServerConfig, SourceConfig, WorkflowConfig, hints, name, retention, source,
 };
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 18] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
     InstancesConfig::NAME,
@@ -22,6 +22,8 @@ const SECTIONS: [&str; 16] = [
     LimitsConfig::NAME,
     RetentionConfig::NAME,
     AccessConfig::NAME,
+    WorkflowConfig::NAME,
+    "vars",
     "tenants",
     "agent_pools",
     "skill_mapping",
@@ -57,6 +59,9 @@ pub(super) fn read(
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let retention = reading.section(take(RetentionConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
+    let workflow = reading.section(take(WorkflowConfig::NAME), &variables);
+    let vars: BTreeMap<String, Spanned<String>> =
+        reading.values("vars", take("vars"), name::variable);
     let tenants = reading.named("tenants", take("tenants"), name::plain);
     let pools = reading.named("agent_pools", take("agent_pools"), name::plain);
     let skills: BTreeMap<String, Spanned<Vec<Spanned<String>>>> =
@@ -99,6 +104,8 @@ pub(super) fn read(
         tenants,
         pools,
         skills: skills.into_iter().map(|(name, pools)| (name, bare(pools))).collect(),
+        workflow,
+        vars: vars.into_iter().map(|(name, value)| (name, value.into_inner())).collect(),
         resources,
         sources: sources.into_iter().map(Spanned::into_inner).collect(),
         triggers,
@@ -132,6 +139,10 @@ fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
         "skill_mapping" => errors.push(
             ConfigError::new(origin, "skill_mapping", "a variable cannot set what has a name")
                 .hint("write `[skill_mapping]` in the file"),
+        ),
+        "vars" => errors.push(
+            ConfigError::new(origin, "vars", "a variable cannot set what has a name")
+                .hint("write `[vars]` in the file"),
         ),
         name if !SECTIONS.contains(&name) => errors.push(unknown_section(origin, name)),
         _ => {}

@@ -47,6 +47,7 @@ mod tenant;
 mod unit;
 mod warm;
 mod weights;
+mod workflow;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,7 @@ pub use source::{EncodingName, HeaderText, Pointer, SourceConfig, SourceMapConfi
 pub use tenant::TenantConfig;
 pub use warm::WarmConfig;
 pub use weights::WeightsConfig;
+pub use workflow::{OutsideValues, WorkflowConfig};
 
 use crate::trigger::RuleConfig;
 
@@ -112,6 +114,10 @@ pub struct Config {
     /// `[skill_mapping]`: of each skill the pools whose runners have it, the preferred one first.
     #[serde(rename = "skill_mapping")]
     pub skills: BTreeMap<String, Vec<String>>,
+    /// `[workflow]`: how workflow files are read.
+    pub workflow: WorkflowConfig,
+    /// `[vars]`: what expressions of workflow files read as `vars.NAME`.
+    pub vars: BTreeMap<String, String>,
     /// `[resources.NAME]`: named, counted things that jobs hold while they run.
     pub resources: BTreeMap<String, ResourceConfig>,
     /// `[[source]]`: who sends deliveries; names are unique.

@@ -33,6 +33,22 @@ pub(super) fn free(name: &str) -> Result<(), String> {
     visible(name, NAME_CHARS_MAX)
 }
 
+/// The name of a variable of workflow files.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn variable(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts || name.len() > RESOURCE_CHARS_MAX || !name.chars().all(plain) {
+        return Err(format!(
+            "the name `{name}` is not 1 to {RESOURCE_CHARS_MAX} letters, digits and `_`, not starting with a \
+             digit"
+        ));
+    }
+    Ok(())
+}
+
 /// The name of a resource, or with a `*` at its end the beginning of many.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use super::section::Section;
 use super::{
     AccessConfig, DatabaseConfig, ExecutorConfig, InstancesConfig, LimitsConfig, PoolConfig,
     ProvisionerConfig, ResourceConfig, RetentionConfig, RouteConfig, SchedulerConfig, ServerConfig,
-    SourceConfig, TenantConfig,
+    SourceConfig, TenantConfig, WorkflowConfig,
 };
 use crate::trigger::RuleConfig;
 use probe::{Asked, Step, ask};
@@ -33,6 +33,7 @@ pub fn schema() -> Value {
     section::<LimitsConfig>(&mut sections);
     section::<RetentionConfig>(&mut sections);
     section::<AccessConfig>(&mut sections);
+    section::<WorkflowConfig>(&mut sections);
     let named = |of: Value| json!({ "type": "object", "additionalProperties": of });
     let list = |of: Value| json!({ "type": "array", "items": of });
     let pools = json!({ "type": "array", "items": { "type": "string" } });
@@ -42,6 +43,7 @@ pub fn schema() -> Value {
         ("tenants", named(table::<TenantConfig>())),
         ("agent_pools", named(table::<PoolConfig>())),
         ("skill_mapping", named(pools)),
+        ("vars", named(json!({ "type": "string" }))),
         ("resources", named(table::<ResourceConfig>())),
         ("source", list(table::<SourceConfig>())),
         ("trigger", list(trigger)),

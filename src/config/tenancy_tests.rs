@@ -274,13 +274,13 @@ count = 3
       hint: write `scheduling_policy` (what is next) or `selection_policy` (who gets it)
     d.toml:9:1: `resources.r.count`: unknown key, allowed: units
       hint: write `units`
-    d.toml:10:2: `pools`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:10:2: `pools`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write `[agent_pools.NAME]`
-    d.toml:11:2: `quotas`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:11:2: `quotas`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write the limits in `[tenants.NAME]`
-    d.toml:12:2: `tokens`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:12:2: `tokens`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write `[[access.token]]`, once for each
-    d.toml:13:2: `skills`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:13:2: `skills`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write `[skill_mapping]`
     ");
     insta::assert_snapshot!(refusal("[tenants]\nacme = 3\n[agent_pools]\nx.y.z = 1"), @"

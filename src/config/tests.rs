@@ -108,7 +108,7 @@ fn an_unknown_key_is_answered_with_the_allowed_ones_and_a_hint() {
       hint: write `admin_tokens = [{ env = "NAME" }]` in [access]
     "#);
     insta::assert_snapshot!(refusal("[sources]\nx = 1\n[scheduler]\nconcurrency = 3"), @"
-    d.toml:1:2: `sources`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:1:2: `sources`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write `[[source]]`, once for each
     d.toml:4:1: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
@@ -214,7 +214,7 @@ fn a_wrong_variable_is_named_as_such() {
     insta::assert_snapshot!(read("", &environment).expect_err("wrong"), @r#"
     environment variable DISPATCHYARD_SOURCE__NAME: `source`: a list cannot be set by a variable
       hint: write `[[source]]` in the file
-    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
       hint: write `[scheduler]`
     environment variable DISPATCHYARD_SCHEDULER__CONCURRENCY: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]

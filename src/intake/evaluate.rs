@@ -1,14 +1,17 @@
 //! What an event starts, and why each trigger wanted it or not.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
+
+use serde_json::Value as Json;
 
 use crate::ask::{Ask, Level, Planned};
 use crate::event::Event;
 use crate::model::{
-    Catalogue, JobWork, Plan, PlanError, PlannedWorkload, TriggerVerdict, WorkloadKind,
+    Catalogue, JobWork, Plan, PlanError, PlannedWorkload, TermsFault, TriggerVerdict, WorkloadKind,
 };
 use crate::trigger::Overrides;
-use crate::workflow;
+use crate::workflow::{self, Values};
 
 use super::Rules;
 use super::rules::{Rule, known};
@@ -37,6 +40,8 @@ pub enum Outcome {
     Plan(Plan),
     /// Nothing is started; the reason in one sentence, beside the verdicts.
     Ignored(String),
+    /// Something was to be started and cannot be: its workflow cannot be planned for this event.
+    Failed(String),
 }
 
 /// Why a workflow cannot be started by hand.
@@ -61,38 +66,68 @@ pub enum RunByHandError {
     },
 }
 
-/// When an event came, and of which trace it is part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// When an event came, of which trace it is part, and what its delivery said.
+#[derive(Clone, Copy, Default)]
 pub struct Arrival<'a> {
     /// Wall milliseconds.
     pub at_ms: i64,
     /// The trace (W3C Trace Context).
     pub traceparent: Option<&'a str>,
+    /// The delivery's body as JSON, read only where an expression looks at it.
+    pub payload: Option<&'a dyn Fn() -> Option<Json>>,
 }
 
 /// Decides what `event` starts.
 pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluation {
     let mut plan = Plan::default();
     let mut verdicts = Vec::with_capacity(rules.rules.len());
+    let mut failed = None;
+    let payload = Payload::new(arrival);
     for rule in &rules.rules {
         let verdict = rule.trigger.decide(event);
-        if verdict.matched {
-            plan.workloads.push(start(rule, event, &rules.catalogue, arrival));
+        let (mut matched, mut why) = (verdict.matched, verdict.why.into_owned());
+        if matched {
+            match start(rule, event, rules, arrival, &payload) {
+                Ok(workload) => plan.workloads.push(workload),
+                Err(fault) => {
+                    matched = false;
+                    why = format!(
+                        "it wants the event ({why}), and cannot start its workflow: {fault}"
+                    );
+                    failed
+                        .get_or_insert_with(|| format!("trigger `{}`: {fault}", rule.trigger.name));
+                }
+            }
         }
-        verdicts.push(TriggerVerdict {
-            trigger: rule.trigger.name.clone(),
-            matched: verdict.matched,
-            why: verdict.why.into_owned(),
-            workload_id: None,
-        });
+        let (trigger, workload_id) = (rule.trigger.name.clone(), None);
+        verdicts.push(TriggerVerdict { trigger, matched, why, workload_id });
     }
-    let outcome = match (plan.workloads.is_empty(), verdicts.len()) {
-        (false, _) => Outcome::Plan(plan),
-        (true, 0) => Outcome::Ignored("no trigger is configured".to_owned()),
-        (true, 1) => Outcome::Ignored(format!("the only trigger: {}", verdicts[0].why)),
-        (true, many) => Outcome::Ignored(format!("none of {many} triggers wants it")),
+    let outcome = match (plan.workloads.is_empty(), verdicts.len(), failed) {
+        (false, ..) => Outcome::Plan(plan),
+        (true, _, Some(why)) => Outcome::Failed(why),
+        (true, 0, None) => Outcome::Ignored("no trigger is configured".to_owned()),
+        (true, 1, None) => Outcome::Ignored(format!("the only trigger: {}", verdicts[0].why)),
+        (true, many, None) => Outcome::Ignored(format!("none of {many} triggers wants it")),
     };
     Evaluation { verdicts, outcome }
+}
+
+/// A delivery's body, read once at most.
+struct Payload<'a> {
+    arrival: Arrival<'a>,
+    read: OnceCell<Option<Json>>,
+}
+
+impl<'a> Payload<'a> {
+    fn new(arrival: Arrival<'a>) -> Self {
+        Self { arrival, read: OnceCell::new() }
+    }
+
+    /// The body, where expressions of a file look at it.
+    fn of(&self, file: &workflow::File) -> Option<&Json> {
+        let read = self.arrival.payload.filter(|_| file.reads_payload())?;
+        self.read.get_or_init(read).as_ref()
+    }
 }
 
 /// Plans a workflow that somebody starts by hand, without a trigger. `event` is the
@@ -118,7 +153,13 @@ pub fn run_by_hand(
         return Err(wrong(PlanError::Terms(found.of_job(None))));
     }
     let overrides = Overrides { timeout_minutes: None, ask };
-    let planned = workflow::plan(file, "", &overrides, &rules.defaults, &rules.catalogue)
+    let payload = Payload::new(arrival);
+    let values =
+        Values::of(file, event, payload.of(file), &rules.catalogue.vars).map_err(|message| {
+            wrong(PlanError::Terms(TermsFault { job: None, key: "inputs", message }))
+        })?;
+    let (defaults, catalogue) = (&rules.defaults, &rules.catalogue);
+    let planned = workflow::plan(file, "", &overrides, defaults, catalogue, Some(&values))
         .map_err(|found| wrong(PlanError::Terms(found[0].clone())))?;
     let mut workload = settled(planned, event, &rules.catalogue, arrival.at_ms);
     workload.check(rules.defaults.workload_jobs_max).map_err(wrong)?;
@@ -128,13 +169,26 @@ pub fn run_by_hand(
 }
 
 /// A rule's workload with what the event adds to it.
+///
+/// # Errors
+///
+/// What is wrong with the workflow for this event.
 fn start(
     rule: &Rule,
     event: &Event,
-    catalogue: &Catalogue,
+    rules: &Rules,
     arrival: Arrival<'_>,
-) -> PlannedWorkload {
-    let mut workload = settled(rule.planned.clone(), event, catalogue, arrival.at_ms);
+    payload: &Payload<'_>,
+) -> Result<PlannedWorkload, String> {
+    let planned = match rule.is_of_event.then(|| rules.file_of(rule)).flatten() {
+        None => rule.planned.clone(),
+        Some(file) => planned(file, rule, event, rules, payload)?,
+    };
+    let mut workload = settled(planned, event, &rules.catalogue, arrival.at_ms);
+    if rule.is_of_event {
+        let jobs_max = rules.defaults.workload_jobs_max;
+        workload.check(jobs_max).map_err(|error| error.to_string())?;
+    }
     mark(&mut workload, event, arrival.traceparent);
     if let Some(template) = &rule.prompt {
         debug_assert_eq!(workload.kind, WorkloadKind::Agent);
@@ -144,7 +198,21 @@ fn start(
             }
         }
     }
-    workload
+    Ok(workload)
+}
+
+/// Plans a file whose expressions look at the event.
+fn planned(
+    file: &workflow::File,
+    rule: &Rule,
+    event: &Event,
+    rules: &Rules,
+    payload: &Payload<'_>,
+) -> Result<Planned, String> {
+    let values = Values::of(file, event, payload.of(file), &rules.catalogue.vars)?;
+    let (name, overrides) = (&rule.trigger.name, &rule.trigger.overrides);
+    workflow::plan(file, name, overrides, &rules.defaults, &rules.catalogue, Some(&values))
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 fn settled(planned: Planned, event: &Event, catalogue: &Catalogue, at_ms: i64) -> PlannedWorkload {

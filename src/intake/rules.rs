@@ -31,6 +31,8 @@ pub(super) struct Rule {
     pub(super) trigger: Trigger,
     /// The workload but for what the event adds.
     pub(super) planned: Planned,
+    /// Whether its workflow has to be planned with the event, because expressions look at it.
+    pub(super) is_of_event: bool,
     /// What the one job of an agent is asked; `None` for a workflow.
     pub(super) prompt: Option<Template>,
 }
@@ -49,9 +51,13 @@ impl Rules {
         catalogue: Arc<Catalogue>,
     ) -> Result<Self, Vec<RuleError>> {
         let (mut rules, mut faults) = (Vec::with_capacity(triggers.len()), Vec::new());
-        for (at, config) in triggers.iter().enumerate() {
+        let own =
+            if defaults.start_by_on { own_triggers(triggers, &workflows) } else { Vec::new() };
+        let all: Vec<_> =
+            triggers.iter().map(|it| with_on_of_file(it, &workflows)).chain(own).collect();
+        for (at, config) in all.iter().enumerate() {
             let (name, span) = (config.name.get_ref(), config.name.span());
-            if triggers[..at].iter().any(|earlier| earlier.name.get_ref() == name) {
+            if all[..at].iter().any(|earlier| earlier.name.get_ref() == name) {
                 let message = "another trigger has this name".to_owned();
                 faults.push(fault(name, span.clone(), message, "give each its own"));
             }
@@ -90,7 +96,7 @@ impl Rules {
         for (name, file) in &self.workflows {
             for job in &file.jobs {
                 let who = || format!("job `{}` of the workflow `{name}`", job.id);
-                job.runs_on.iter().for_each(|label| add(label, who()));
+                job.runs_on.literal_labels().for_each(|label| add(label, who()));
             }
         }
         for rule in &self.rules {
@@ -100,6 +106,29 @@ impl Rules {
             }
         }
         wanted
+    }
+
+    /// The file that a rule starts.
+    pub(super) fn file_of(&self, rule: &Rule) -> Option<&workflow::File> {
+        match &rule.trigger.start {
+            Start::Workflow { name, .. } => self.workflows.get(name),
+            Start::Agent(_) => None,
+        }
+    }
+
+    /// Whether some workflow looks at the bodies of deliveries before its jobs run.
+    pub fn reads_payloads(&self) -> bool {
+        self.workflows.values().any(workflow::File::reads_payload)
+    }
+
+    /// What jobs get when neither trigger nor file says.
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    /// What names stand for.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// The names of the triggers, in the order in which they are asked.
@@ -117,13 +146,15 @@ impl Rule {
         catalogue: &Catalogue,
     ) -> Result<Self, Vec<RuleError>> {
         let (name, overrides) = (&trigger.name, &trigger.overrides);
+        let mut is_of_event = false;
         let (planned, prompt, at) = match &trigger.start {
             Start::Workflow { name: wanted, span } => {
                 let Some(file) = workflows.get(wanted) else {
                     let message = format!("no workflow `{wanted}`");
                     return Err(vec![fault(name, span.clone(), message, known(workflows))]);
                 };
-                let planned = workflow::plan(file, name, overrides, defaults, catalogue);
+                is_of_event = !file.is_static();
+                let planned = workflow::plan(file, name, overrides, defaults, catalogue, None);
                 (planned, None, span.clone())
             }
             Start::Agent(agent) => {
@@ -142,7 +173,7 @@ impl Rule {
         };
         let planned = planned.map_err(unmeant)?;
         match planned.workload.check(defaults.workload_jobs_max) {
-            Ok(_) => Ok(Self { trigger, planned, prompt }),
+            Ok(_) => Ok(Self { trigger, planned, is_of_event, prompt }),
             Err(PlanError::Terms(_)) => Err(unmeant(planned.workload.faults())),
             Err(error) => {
                 let hint = "change the workflow, or raise workload_jobs_max";
@@ -150,6 +181,37 @@ impl Rule {
             }
         }
     }
+}
+
+/// A trigger that says no `on` has that of the file which it starts.
+fn with_on_of_file(
+    config: &RuleConfig,
+    workflows: &BTreeMap<String, workflow::File>,
+) -> RuleConfig {
+    let mut config = config.clone();
+    let file = config.workflow.as_ref().and_then(|name| workflows.get(name.get_ref()));
+    if let Some(on) = file.and_then(|file| file.on.as_ref()).filter(|_| config.on.is_empty()) {
+        config.on = on.events.clone();
+    }
+    config
+}
+
+/// The triggers that files are by themselves, because they say `on` and nobody else starts them.
+fn own_triggers(
+    triggers: &[RuleConfig],
+    workflows: &BTreeMap<String, workflow::File>,
+) -> Vec<RuleConfig> {
+    let started = |file: &str| {
+        triggers.iter().any(|it| it.workflow.as_ref().is_some_and(|name| name.get_ref() == file))
+    };
+    let named = |name: &str| triggers.iter().any(|it| it.name.get_ref() == name);
+    let mut own = Vec::new();
+    for (name, file) in workflows.iter().filter(|(name, _)| !started(name)) {
+        let Some(on) = file.on.as_ref().filter(|on| !on.events.is_empty()) else { continue };
+        let trigger = if named(name) { format!("{name}.on") } else { name.clone() };
+        own.push(RuleConfig::of_file(trigger, name.clone(), on.events.clone()));
+    }
+    own
 }
 
 /// What to type instead of a workflow that is not there.

@@ -17,6 +17,8 @@ pub struct Catalogue {
     pub resources: BTreeMap<Box<str>, u32>,
     /// Routes, in the order in which they are asked.
     pub routes: Vec<Box<str>>,
+    /// What expressions of workflow files read as `vars.NAME`.
+    pub vars: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Default for Catalogue {
@@ -27,6 +29,7 @@ impl Default for Catalogue {
             skills: BTreeMap::new(),
             resources: BTreeMap::new(),
             routes: Vec::new(),
+            vars: serde_json::Map::new(),
         }
     }
 }

@@ -64,7 +64,7 @@ pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step, WorkflowJob};
 pub use terms::{
-    GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RunIf, Spread, SpreadOver,
+    GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RUN_ID, RunIf, Spread, SpreadOver,
     WorkloadTerms,
 };
 pub use untrusted::{Trust, TrustLevel, Untrusted};

@@ -32,6 +32,12 @@ pub struct JobSpec {
 pub struct WorkflowJob {
     /// Its key under `jobs`; all jobs of a matrix have the same.
     pub key: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What it may do at the forge, as the file says; shown, and obeyed by nobody here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Value>,
     /// What decides whether it runs, when all that it needs has ended: the text of `if`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,

@@ -59,6 +59,9 @@ pub struct WorkloadTerms {
     /// failure or always.
     #[serde(skip_serializing_if = "is_default")]
     pub fail_fast: bool,
+    /// What people call this one run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Box<str>>,
 }
 
 /// When a job runs, by how the jobs and workloads that it needs ended.
@@ -175,6 +178,10 @@ pub enum SpreadOver {
     /// All runners of a region.
     Region,
 }
+
+/// Stands in the key of a group for the number of the workload, which nobody knows while it is planned.
+/// No text of people has control characters where it becomes a key.
+pub const RUN_ID: &str = "\u{1}run_id\u{1}";
 
 impl JobTerms {
     /// The terms behind a pointer, or nothing when there are none.

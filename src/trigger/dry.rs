@@ -250,7 +250,7 @@ mod tests {
         EOF while parsing an object at line 1 column 1
         missing field `name` at line 1 column 11
         unknown field `files`, expected one of `name`, `action`, `ref`, `base_ref`, `head_ref`, `changed_files`, `deleted` at line 1 column 17
-        it wants no event; name one under `on`
+        it wants no event; name one under `on`, in the trigger or in its workflow's file
         on.push has both `branches` and `branches-ignore`; keep one of the two; a pattern with `!` takes names out of the first
         on.push.paths: all its patterns start with `!`, so it matches nothing; add one without, as `**` for all the rest
         on.push.tags[1]: pattern `v[2` has a `[` without a `]`; for the character itself write `\[`

@@ -45,7 +45,11 @@ impl Filters {
     /// The same, for a trigger at `place`.
     pub(super) fn read(on: &On, place: &Range<usize>, faults: &mut Faults<'_>) -> Self {
         if on.0.is_empty() {
-            faults.add_with_hint(place.clone(), "it wants no event", "name one under `on`");
+            faults.add_with_hint(
+                place.clone(),
+                "it wants no event",
+                "name one under `on`, in the trigger or in its workflow's file",
+            );
         }
         let compile =
             |(name, filter): &(String, _)| Select::compile(name, filter, place.clone(), faults);

@@ -216,6 +216,6 @@ fn filters_that_cannot_be_meant_are_refused_with_their_place() {
     trigger `t`: on.issue_comment.types[0]: no activity type is `opened`; `issue_comment` has created, edited, deleted
     trigger `t`: on.pull_request.types[0]: no activity type is `synchronise`; `pull_request` has assigned, unassigned, labeled, unlabeled, opened, edited, closed, reopened, synchronize, converted_to_draft, locked, unlocked, enqueued, dequeued, milestoned, demilestoned, ready_for_review, review_requested, review_request_removed, auto_merge_enabled, auto_merge_disabled, stacked
     trigger `t`: on.watch.types: the list is empty
-    trigger `t`: it wants no event; name one under `on`
+    trigger `t`: it wants no event; name one under `on`, in the trigger or in its workflow's file
     ");
 }

@@ -43,6 +43,13 @@ pub struct EventFilter {
     pub paths_ignore: Option<Vec<Spanned<String>>>,
 }
 
+impl On {
+    /// Whether it names no event.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Serialize for On {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

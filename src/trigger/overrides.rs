@@ -1,9 +1,12 @@
 //! What a trigger may decide about the jobs it starts.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ask::{Ask, Fault, Level};
 
 /// Values that outrank the workflow file's, which in turn outrank the configured defaults.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Overrides {
     /// Minutes that one attempt of a job may run.
     pub timeout_minutes: Option<u32>,

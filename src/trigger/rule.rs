@@ -23,7 +23,8 @@ pub struct RuleConfig {
     /// Whose work it starts; that of the source, or of whoever sent the event, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Spanned<String>>,
-    /// Which kinds of events it wants, with GitHub's filters.
+    /// Which kinds of events it wants, with GitHub's filters; what its workflow's file says when absent.
+    #[serde(default, skip_serializing_if = "On::is_empty")]
     pub on: On,
     /// The workflow that it starts: a file of the workflow folder, without `.yml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +59,25 @@ pub struct RuleConfig {
 }
 
 impl RuleConfig {
+    /// The trigger that a workflow file is by itself: it starts the file on the events that the file names.
+    pub fn of_file(name: String, workflow: String, on: On) -> Self {
+        Self {
+            name: Spanned::new(0..0, name),
+            source: None,
+            tenant: None,
+            on,
+            workflow: Some(Spanned::new(0..0, workflow)),
+            agent: None,
+            actors: None,
+            labels: None,
+            priority: None,
+            timeout_minutes: None,
+            max_retries: None,
+            backoff_ms: None,
+            dispatch: None,
+        }
+    }
+
     /// What it decides about the jobs it starts. Its own keys outrank those under `dispatch`.
     pub fn overrides(&self) -> Overrides {
         let own = Ask {

@@ -55,6 +55,18 @@ impl Provider {
         Self::Mattermost,
     ];
 
+    /// The header in which it says what kind of event a delivery tells of, where it has one.
+    pub fn event_header(self) -> Option<&'static str> {
+        match self {
+            Self::Github => Some("x-github-event"),
+            Self::Gitea => Some("x-gitea-event"),
+            Self::Forgejo => Some("x-forgejo-event"),
+            Self::Gitlab => Some("x-gitlab-event"),
+            Self::Bitbucket => Some("x-event-key"),
+            _ => None,
+        }
+    }
+
     /// The name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ pub use detect::{Provider, UnknownProvider, detect};
 pub use generic::FieldMap;
 pub use keys::{KeyError, Keys};
 pub use parsed::{Answer, Parsed, Reader, Said};
-pub use payload::{Payload, PayloadError};
+pub use payload::{Payload, PayloadError, stored_json};
 pub use scheme::{Encoding, Scheme, SignatureRule, TIMESTAMP_TOLERANCE_S, UnknownScheme};
 pub use secret::{LoadedSecret, SECRET_BYTES_MAX, Secret, SecretError, Secrets};
 pub use signature::{

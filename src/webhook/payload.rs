@@ -79,6 +79,14 @@ fn utf8(bytes: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { at: error.valid_up_to() })
 }
 
+/// The JSON in a delivery's body that was verified and stored, whether it came as such or in a form.
+pub fn stored_json(body: &[u8]) -> Option<serde_json::Value> {
+    if is_json(body) {
+        return serde_json::from_slice(body).ok();
+    }
+    serde_json::from_str(&form_field(body)?).ok()
+}
+
 /// Whether it is JSON that is called a form. That it is one is said in a header that nobody signs, and a text in the JSON
 /// that somebody wrote could be the form.
 fn is_json(body: &[u8]) -> bool {

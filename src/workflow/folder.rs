@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::yaml::FILE_BYTES_MAX;
-use super::{File, FileError};
+use super::{File, FileError, Policy};
 use crate::model::Catalogue;
 
 /// The most workflow files of a folder.
@@ -60,10 +60,11 @@ pub enum FolderError {
 pub fn load(
     folder: &Path,
     catalogue: &Catalogue,
+    policy: Policy,
 ) -> Result<BTreeMap<String, File>, Vec<FolderError>> {
     let (mut files, mut faults) = (BTreeMap::<String, File>::new(), Vec::new());
     for path in list(folder).map_err(|fault| vec![fault])? {
-        match read(&path, catalogue) {
+        match read(&path, catalogue, policy) {
             Err(found) => faults.extend(found),
             Ok(file) => {
                 if let Some(first) = files.get(&file.name) {
@@ -96,7 +97,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(paths)
 }
 
-fn read(path: &Path, catalogue: &Catalogue) -> Result<File, Vec<FolderError>> {
+fn read(path: &Path, catalogue: &Catalogue, policy: Policy) -> Result<File, Vec<FolderError>> {
     let unreadable = |error| vec![FolderError::Unreadable { path: path.to_owned(), error }];
     if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX as u64 {
         return Err(vec![FolderError::TooLarge { path: path.to_owned() }]);
@@ -105,7 +106,7 @@ fn read(path: &Path, catalogue: &Catalogue) -> Result<File, Vec<FolderError>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let faults =
         |found: Vec<FileError>| found.into_iter().map(FolderError::from).collect::<Vec<_>>();
-    let file = File::parse(&name, &text).map_err(faults)?;
+    let file = File::parse(&name, &text, policy).map_err(faults)?;
     file.check(catalogue).map_err(faults)?;
     Ok(file)
 }
@@ -122,7 +123,7 @@ mod tests {
         for name in ["b.yaml", "a.yml", "README.md"] {
             fs::write(folder.path().join(name), GOOD).unwrap();
         }
-        let files = load(folder.path(), &Catalogue::default()).unwrap();
+        let files = load(folder.path(), &Catalogue::default(), Policy::default()).unwrap();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 
@@ -133,23 +134,26 @@ mod tests {
             fs::write(folder.path().join(name), text).unwrap();
         }
         fs::write(folder.path().join("c.yml"), [0xff, 0xfe]).unwrap();
-        let faults = load(folder.path(), &Catalogue::default()).unwrap_err();
+        let faults = load(folder.path(), &Catalogue::default(), Policy::default()).unwrap_err();
         let text: Vec<_> = faults
             .iter()
             .map(|it| it.to_string().replace(&*folder.path().to_string_lossy(), "DIR"))
             .collect();
         insta::assert_snapshot!(text.join("\n"), @"
         a.yml:1:1: jobs: the workflow has no jobs; add `jobs:` with at least one job
-        a.yml:1:1: on: this key is not supported; put the filter under [[trigger]] in the config
         b.yaml and b.yml are both workflow `b`; rename one
         cannot read DIR/c.yml: stream did not contain valid UTF-8
         ");
-        assert!(load(&folder.path().join("none"), &Catalogue::default()).is_err());
+        assert!(
+            load(&folder.path().join("none"), &Catalogue::default(), Policy::default()).is_err()
+        );
     }
 
     #[test]
     fn the_example_workflows_load() {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/workflows"));
-        assert!(load(folder, &Catalogue::default()).unwrap().contains_key("demo"));
+        assert!(
+            load(folder, &Catalogue::default(), Policy::default()).unwrap().contains_key("demo")
+        );
     }
 }

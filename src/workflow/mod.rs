@@ -1,27 +1,53 @@
 //! Workflow files: GitHub's workflow YAML, as far as it is understood.
 //!
 //! ```text
-//! folder of *.yml -> yaml::Node (a tree with places) -> File (checked) -> plan -> PlannedWorkload
+//! folder of *.yml -> yaml::Node (a tree with places) -> File (checked) -> plan(event) -> PlannedWorkload
+//!                                        all that a job needs has ended -> decide -> run | skip | its jobs
 //! ```
 //!
 //! What is not understood is refused when the file is loaded, with file, line, column and key,
 //! and never skipped: a job that silently runs without its `if` is worse than one that does not
 //! load. All faults of all files are told at once.
 //!
-//! Not here: `${{ }}` expressions, matrices, `uses`; and `on`, which the triggers of the
-//! configuration stand for.
+//! Expressions are filled in where what they read is known: over the event when a workload is planned, over
+//! other jobs when these have ended ([`decide`]), and in steps by the runner, which gets their text.
+//!
+//! Not here: workflows that call each other (`workflow_call`, `uses` of a job), containers of a job,
+//! environments; they are refused with their line.
 
+mod concurrency;
+mod condition;
+mod decide;
 mod dispatch;
+pub mod dry;
 mod error;
 mod file;
 mod folder;
+mod job;
+mod matrix;
+mod on;
+mod place;
 mod plan;
 mod read;
+pub mod script;
 mod step;
+mod strategy;
+mod text;
+mod values;
 mod yaml;
 
+pub use concurrency::Concurrency;
+pub use condition::Condition;
+pub use decide::{Decided, Facts, decide, looks_at_payload};
 pub use dispatch::Dispatch;
 pub use error::FileError;
-pub use file::{File, FileJob};
+pub use file::File;
 pub use folder::{FolderError, load};
-pub use plan::{Defaults, plan};
+pub use job::{FileJob, RunsOn};
+pub use on::{FileOn, Input, InputKind};
+pub use plan::{ACTIONS_LABEL, Defaults, plan};
+pub use script::Policy;
+pub use step::{SCRIPT_BYTES_MAX, STEPS_MAX};
+pub use strategy::Strategy;
+pub use text::{Setting, Text};
+pub use values::Values;

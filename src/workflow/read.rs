@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde_saphyr::{Location, Spanned};
 
 use super::FileError;
+use super::place::Place;
+use super::script::Policy;
 use super::yaml::{Node, Value};
 
 /// The longest name, label or similar short text, in bytes.
@@ -20,6 +22,8 @@ const LIST_MAX: usize = 256;
 pub(super) struct Reader<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
+    /// What becomes of values from outside in scripts.
+    pub(super) policy: Policy,
     pub(super) faults: Vec<FileError>,
 }
 
@@ -34,6 +38,33 @@ impl Reader<'_> {
             message: message.into(),
             hint: None,
         });
+    }
+
+    /// Notes a fault at an offset in a text: a script has many lines, and the place in it helps more than the
+    /// script's own. What is folded or escaped has the text's place.
+    pub(super) fn fault_in(
+        &mut self,
+        node: &Node,
+        offset: usize,
+        key: &str,
+        message: impl Into<String>,
+    ) {
+        self.fault(node.referenced, key, message);
+        let Value::Text(text) = &node.value else { return };
+        let from = node.defined.span().byte_offset().and_then(|it| usize::try_from(it).ok());
+        let Some(source) = from.and_then(|from| self.text.get(from..)) else { return };
+        // The line of the text that the offset is in, as it stands in the file.
+        let Some(before) = text.get(..offset) else { return };
+        let line = text[before.rfind('\n').map_or(0, |it| it + 1)..].lines().next().unwrap_or("");
+        let Some(found) = nth_line(source, line, before.matches('\n').count()) else { return };
+        let at =
+            from.unwrap_or(0) + found + (before.len() - before.rfind('\n').map_or(0, |it| it + 1));
+        let before = &self.text[..at.min(self.text.len())];
+        if let Some(fault) = self.faults.last_mut() {
+            fault.line = 1 + before.matches('\n').count() as u64;
+            let start = before.rfind('\n').map_or(0, |it| it + 1);
+            fault.column = 1 + before[start..].chars().count() as u64;
+        }
     }
 
     /// Adds what to do to the latest fault.
@@ -149,33 +180,73 @@ impl Reader<'_> {
         }
     }
 
-    /// An `env` mapping: names to texts, numbers or booleans.
-    pub(super) fn env(&mut self, node: Node, path: &str) -> BTreeMap<String, String> {
-        let mut env = BTreeMap::new();
-        let Some(fields) = self.map(node, path) else { return env };
+    /// An `env` mapping: names to texts, numbers or booleans; texts may hold expressions.
+    pub(super) fn env(&mut self, node: Node, path: &str, place: Place) -> BTreeMap<String, String> {
+        self.values(node, path, place, |name| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.starts_with("DISPATCHYARD_") {
+                Some((
+                    "names with DISPATCHYARD_ are reserved",
+                    "the runner sets them; choose another name",
+                ))
+            } else if name.is_empty()
+                || name.len() > SHORT_BYTES_MAX
+                || !name.chars().all(plain)
+                || name.starts_with(|c: char| c.is_ascii_digit())
+            {
+                Some((
+                    "not the name of an environment variable",
+                    "use letters, digits and `_`, not starting with a digit",
+                ))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Names of outputs or of an action's inputs to texts that may hold expressions.
+    pub(super) fn inputs(
+        &mut self,
+        node: Node,
+        path: &str,
+        place: Place,
+    ) -> BTreeMap<String, String> {
+        self.values(node, path, place, |name| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_-. ".contains(c);
+            let good = !name.is_empty() && name.len() <= SHORT_BYTES_MAX && name.chars().all(plain);
+            (!good).then_some(("not a name", "use letters, digits, `_`, `-` and `.`"))
+        })
+    }
+
+    fn values(
+        &mut self,
+        node: Node,
+        path: &str,
+        place: Place,
+        fault: impl Fn(&str) -> Option<(&'static str, &'static str)>,
+    ) -> BTreeMap<String, String> {
+        let mut values = BTreeMap::new();
+        if node.value == Value::Null {
+            return values;
+        }
+        let Some(fields) = self.map(node, path) else { return values };
         if fields.entries.len() > ENV_ENTRIES_MAX {
             let many = fields.entries.len();
             self.fault(fields.at, path, format!("{many} entries, at most {ENV_ENTRIES_MAX}"));
-            return env;
+            return values;
         }
-        for (name, value) in fields.entries {
+        for (name, node) in fields.entries {
             let path = format!("{path}.{}", name.value);
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.value.starts_with("DISPATCHYARD_") {
-                self.fault(name.referenced, &path, "names with DISPATCHYARD_ are reserved");
-                self.hint("the runner sets them; choose another name");
-            } else if name.value.is_empty()
-                || name.value.len() > SHORT_BYTES_MAX
-                || !name.value.chars().all(plain)
-                || name.value.starts_with(|c: char| c.is_ascii_digit())
+            if let Some((message, hint)) = fault(&name.value) {
+                self.fault(name.referenced, &path, message);
+                self.hint(hint);
+            } else if let Some(text) = self.env_value(&node, &path)
+                && self.template(&text, &node, &path, place).is_some()
             {
-                self.fault(name.referenced, &path, "not the name of an environment variable");
-                self.hint("use letters, digits and `_`, not starting with a digit");
-            } else if let Some(text) = self.env_value(&value, &path) {
-                env.insert(name.value, text);
+                values.insert(name.value, text);
             }
         }
-        env
+        values
     }
 
     fn env_value(&mut self, node: &Node, path: &str) -> Option<String> {
@@ -257,4 +328,14 @@ impl Fields {
             }
         }
     }
+}
+
+/// Where the line of a text begins in its source, which is indented there; the `number`th line of a block.
+fn nth_line(source: &str, line: &str, number: usize) -> Option<usize> {
+    let mut from = 0;
+    if number > 0 {
+        // Behind the lines before it; the first line of a block is the one with its `|`.
+        from = source.match_indices('\n').nth(number - 1).map(|(at, _)| at)?;
+    }
+    source.get(from..)?.find(line).map(|at| from + at)
 }

@@ -9,8 +9,9 @@ use std::fmt;
 
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value as Json};
 use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, Spanned};
 
 /// The largest file, in bytes.
 pub(super) const FILE_BYTES_MAX: usize = 512 * 1024;
@@ -46,6 +47,42 @@ impl Value {
             Self::Map(_) => "a mapping",
         }
     }
+}
+
+/// A tree as JSON, for types that all languages share. A number that JSON cannot hold becomes
+/// nothing, which no key takes.
+pub(super) fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Integer(number) => Number::from_i128(*number).map_or(Json::Null, Json::Number),
+        Value::Float(number) => Number::from_f64(*number).map_or(Json::Null, Json::Number),
+        Value::Text(text) => Json::String(text.clone()),
+        Value::List(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Map(entries) => {
+            entries.iter().map(|(key, value)| (key.value.clone(), json(value))).collect()
+        }
+    }
+}
+
+/// A tree that was read before, without places.
+pub(super) fn from_json(value: &Json) -> Node {
+    let value = match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match number.as_i128() {
+            Some(number) => Value::Integer(number),
+            None => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(from_json).collect()),
+        Json::Object(entries) => {
+            let key =
+                |key: &String| Spanned::new(key.clone(), Location::UNKNOWN, Location::UNKNOWN);
+            Value::Map(entries.iter().map(|(name, value)| (key(name), from_json(value))).collect())
+        }
+    };
+    Spanned::new(value, Location::UNKNOWN, Location::UNKNOWN)
 }
 
 /// Why a text is no tree: the message, line and column.

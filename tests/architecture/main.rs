@@ -53,7 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",
         "agent_runner",
         // Dry runs: from a line to an answer, in the rooms that decide about deliveries.
-        "event", "trigger", "executor::router", "expression",
+        "event", "trigger", "workflow", "executor::router", "expression",
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",

@@ -67,3 +67,4 @@ mod upkeep;
 mod warm_http;
 mod warm_own;
 mod warm_pools;
+mod workflow_files;

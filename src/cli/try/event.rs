@@ -99,7 +99,8 @@ pub(super) fn run(args: &TryEventArgs, console: &mut Console) -> Result<(), CliE
         }
     };
     let now_ms = console.now_ms();
-    let tried = |event: Event| TriedEvent { tried: dry.try_event(&event, now_ms), event };
+    let tried =
+        |event: Event| TriedEvent { tried: dry.try_event(&event, Some(&body), now_ms), event };
     let delivery = TriedDelivery { events: events.into_iter().map(tried).collect(), instead };
     if args.json {
         let text = serde_json::to_string(&delivery).map_err(std::io::Error::from)?;
@@ -136,14 +137,9 @@ fn headers(kind: Provider, args: &TryEventArgs) -> Result<HeaderMap, String> {
         add(&mut headers, name.trim(), value.trim())?;
     }
     if let Some(event) = &args.event {
-        let name = match kind {
-            Provider::Github => "x-github-event",
-            Provider::Gitea => "x-gitea-event",
-            Provider::Forgejo => "x-forgejo-event",
-            Provider::Gitlab => "x-gitlab-event",
-            Provider::Bitbucket => "x-event-key",
-            other => return Err(format!("a delivery of `{other}` has no header for --event")),
-        };
+        let name = kind.event_header().ok_or_else(|| {
+            format!("a delivery of `{}` has no header for --event", kind.as_str())
+        })?;
         add(&mut headers, name, event)?;
     }
     Ok(headers)

@@ -9,6 +9,7 @@ mod event;
 mod lines;
 pub(super) mod matching;
 mod route;
+mod workflow;
 
 use clap::Subcommand;
 
@@ -22,6 +23,7 @@ use event::TryEventArgs;
 use lines::Lines;
 use matching::MatchArgs;
 use route::TryRouteArgs;
+use workflow::TryWorkflowArgs;
 
 /// What to try without doing it.
 #[derive(Clone, Debug, Subcommand)]
@@ -40,6 +42,8 @@ pub enum TryVerb {
     Signature(Lines),
     /// What a delivery says, and what it would start
     Event(TryEventArgs),
+    /// The jobs that a workflow file becomes for an event, and what each `if` decided
+    Workflow(TryWorkflowArgs),
     /// What the stored deliveries of a server would start under another configuration
     Config(TryConfigArgs),
 }
@@ -60,6 +64,7 @@ pub(super) async fn run(
             lines.answer(|line| webhook::dry::signature(line, now_unix_s), console)
         }
         TryVerb::Event(args) => event::run(args, console),
+        TryVerb::Workflow(args) => workflow::run(args, console),
         TryVerb::Config(args) => config::run(args, &global.client()?, console).await,
         TryVerb::Filter(lines) => lines.answer(trigger::dry::filter, console),
         TryVerb::Trigger(lines) => lines.answer(trigger::dry::trigger, console),

@@ -21,7 +21,10 @@ pub(in crate::intake) fn configs(text: &str) -> Vec<RuleConfig> {
 pub(in crate::intake) fn workflows() -> BTreeMap<String, File> {
     let text = "jobs:\n  one: { runs-on: x, steps: [{ run: ls }] }\n  two: { needs: one, runs-on: x, \
                 steps: [{ run: ls }] }\n";
-    BTreeMap::from([("build".to_owned(), File::parse("build.yml", text).unwrap())])
+    BTreeMap::from([(
+        "build".to_owned(),
+        File::parse("build.yml", text, Default::default()).unwrap(),
+    )])
 }
 
 const CONFIG: &str = "
@@ -39,7 +42,7 @@ agent = { profile = 'reviewer', prompt = 'Review <{{ event.title }}>', runs_on =
 timeout_minutes = 15
 ";
 
-const ARRIVAL: Arrival<'_> = Arrival { at_ms: 1_000, traceparent: Some("00-trace") };
+const ARRIVAL: Arrival<'_> = Arrival { at_ms: 1_000, traceparent: Some("00-trace"), payload: None };
 
 fn catalogue() -> Arc<Catalogue> {
     let resources = [("repo:acme/*".into(), 1)].into();
@@ -102,7 +105,7 @@ fn event_text_reaches_a_workflow_through_no_field_of_its_plan() {
     hostile.head_ref = Some("$(reboot)".into());
     let workflow_of = |event| match evaluate(event, &rules, ARRIVAL).outcome {
         Outcome::Plan(plan) => plan.workloads[0].clone(),
-        Outcome::Ignored(why) => panic!("{why}"),
+        Outcome::Ignored(why) | Outcome::Failed(why) => panic!("{why}"),
     };
     assert_eq!(workflow_of(&hostile), workflow_of(&plain));
 }

@@ -243,7 +243,7 @@ fn everything_that_is_wrong_with_a_rule_is_told_at_once() {
     trigger `t`: it starts both a workflow and an agent; write two triggers
     ");
     insta::assert_snapshot!(refused("on = ['pull_request_target']"), @"trigger `t`: event `pull_request_target` never comes; GitHub sends `pull_request` to webhooks; workflows and prompts never come from the pull request anyway");
-    insta::assert_snapshot!(refused("on = []"), @"trigger `t`: it wants no event; name one under `on`");
+    insta::assert_snapshot!(refused("on = []"), @"trigger `t`: it wants no event; name one under `on`, in the trigger or in its workflow's file");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What people write into workflow files, and what they are told.
 
+use serde_json::json;
+
 use super::*;
 
 fn faults(text: &str) -> String {
-    let found = File::parse("ci.yml", text).unwrap_err();
+    let found = File::parse("ci.yml", text, Policy::default()).unwrap_err();
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -15,70 +17,105 @@ fn a_workflow_in_githubs_form_is_read() {
          runs-on: ubuntu-latest\n    steps:\n      - name: Make\n        run: |\n          make\n          \
          make test\n        env: { X: \"1.10\" }\n  _t-2:\n    needs: [build]\n    runs-on: [self-hosted, gpu]\n    \
          timeout-minutes: 10\n    steps:\n      - run: echo\n",
+        Policy::default(),
     )
     .unwrap();
     assert_eq!((file.name.as_str(), file.title.as_deref()), ("ci", Some("CI")));
     let env: Vec<_> = file.env.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(env, [("B", "true"), ("EMPTY", ""), ("N", "3")]);
     let [build, second] = file.jobs.as_slice() else { panic!("two jobs") };
-    assert_eq!(build.title.as_deref(), Some("Build it"));
-    assert_eq!(build.runs_on, ["ubuntu-latest"]);
+    assert_eq!(build.title.as_ref().map(Text::source), Some("Build it"));
+    assert_eq!(build.runs_on.literal_labels().collect::<Vec<_>>(), ["ubuntu-latest"]);
     assert_eq!(build.steps[0].run, "make\nmake test\n");
     assert_eq!(build.steps[0].env["X"], "1.10");
     assert_eq!((second.id.as_str(), second.needs[0].value.as_str()), ("_t-2", "build"));
-    assert_eq!((second.runs_on.len(), second.timeout_minutes), (2, Some(10)));
+    assert_eq!(
+        (second.runs_on.labels.len(), &second.timeout_minutes),
+        (2, &Some(super::super::Setting::Known(10)))
+    );
 }
 
 #[test]
-fn a_workflow_written_for_github_is_told_everything_at_once() {
+fn everything_that_is_wrong_is_told_at_once_each_at_its_place() {
     let text = "\
 name: CI
 on:
   push:
+    branch: main
 permissions: read-all
 jobs:
   build:
-    if: always()
-    strategy: { matrix: { v: [1, 2] } }
+    if: always( && x
+    strategy: { matrix: { v: [] }, fail-fast: maybe }
     runs-on: ubuntu-latest
+    container: alpine
     steps:
-      - uses: actions/checkout@v4
+      - uses: actions/checkout
         with: { depth: 1 }
       - run: |
           echo start
-          echo ${{ github.event.issue.title }}
+          echo ${{ github.event.issue.title }
         shell: bash
         colour: red
+      - run: ls
+        uses: a/b@v1
+      - run: ls
+        with: { a: 1 }
   1st:
     runs_on: x
     steps: []
+  call:
+    uses: ./.github/workflows/other.yml
 ";
     insta::assert_snapshot!(faults(text), @"
-    ci.yml:2:1: on: this key is not supported; put the filter under [[trigger]] in the config
-    ci.yml:4:1: permissions: this key is not supported; remove it: jobs get no token of the forge
-    ci.yml:7:5: jobs.build.if: this key is not supported; conditions are not supported yet; `run_if` of `x-dispatch` is success, failure or always
-    ci.yml:8:5: jobs.build.strategy: this key is not supported; matrices are not supported yet; write one job for each case
-    ci.yml:11:9: jobs.build.steps[0].uses: this key is not supported; actions are not supported yet; write the commands under `run`
-    ci.yml:12:9: jobs.build.steps[0].with: this key is not supported; actions are not supported yet
-    ci.yml:15:16: jobs.build.steps[1].run: `${{ }}` expressions are not supported yet; for text of the event read the environment variables DISPATCHYARD_EVENT_* in the script
-    ci.yml:16:9: jobs.build.steps[1].shell: this key is not supported; scripts run in the runner's shell; call another one in the script
-    ci.yml:17:9: jobs.build.steps[1].colour: unknown key; known here are name, run, env, timeout-minutes
-    ci.yml:18:3: jobs.1st: `1st` is not a job's id; start with a letter or `_`, go on with letters, digits, `-` and `_`
-    ci.yml:18:3: jobs.1st: the job has no `runs-on`; name the labels that its runner must have; [] for any runner
-    ci.yml:19:5: jobs.1st.runs_on: unknown key; did you mean `runs-on`?
-    ci.yml:20:12: jobs.1st.steps: 0 steps are not from 1 to 256
+    ci.yml:4:13: on.push.branch: unknown filter, known are types, branches, branches-ignore, tags, tags-ignore, paths, paths-ignore
+    ci.yml:8:17: jobs.build.if: unexpected `&`; write `&&`
+    ci.yml:9:25: jobs.build.strategy.matrix: v: the list is empty
+    ci.yml:9:47: jobs.build.strategy.fail-fast: text where `true` or `false` belongs
+    ci.yml:11:5: jobs.build.container: this key is not supported; call the container tool in a step, or route the job to an executor of containers
+    ci.yml:13:15: jobs.build.steps[0].uses: `actions/checkout` is not an action's name; write owner/name@version, ./folder or docker://image, without expressions
+    ci.yml:17:16: jobs.build.steps[1].run: `${{` is not closed by `}}`
+    ci.yml:19:9: jobs.build.steps[1].colour: unknown key; known here are name, id, if, shell, working-directory, env, with, continue-on-error, timeout-minutes, run, uses
+    ci.yml:21:15: jobs.build.steps[2].uses: the step has `run` too; make two steps of it
+    ci.yml:23:15: jobs.build.steps[3].with: `with` belongs to an action, and this step has `run`
+    ci.yml:24:3: jobs.1st: `1st` is not a job's id; start with a letter or `_`, go on with letters, digits, `-` and `_`
+    ci.yml:24:3: jobs.1st: the job has no `runs-on`; name the labels that its runner must have; [] for any runner
+    ci.yml:25:5: jobs.1st.runs_on: unknown key; did you mean `runs-on`?
+    ci.yml:26:12: jobs.1st.steps: 0 steps are not from 1 to 256
+    ci.yml:28:5: jobs.call.uses: this key is not supported; workflows cannot call each other; copy the jobs of the called one
     ");
 }
 
 #[test]
-fn expressions_are_refused_wherever_they_stand() {
-    insta::assert_snapshot!(
-        faults("name: a ${{ b }}\njobs: { a: { runs-on: \"${{ x }}\", steps: [{ run: ls }] } }"),
-        @"
-    ci.yml:1:9: name: `${{ }}` expressions are not supported yet; for text of the event read the environment variables DISPATCHYARD_EVENT_* in the script
-    ci.yml:2:24: jobs.a.runs-on: `${{ }}` expressions are not supported yet; for text of the event read the environment variables DISPATCHYARD_EVENT_* in the script
-    "
-    );
+fn an_expression_is_refused_where_it_means_nothing() {
+    let text = "\
+run-name: ${{ matrix.a }}
+env:
+  A: ${{ env.B }}
+jobs:
+  a:
+    runs-on: ${{ secrets.LABEL }}
+    if: steps.x.outcome == 'success'
+    timeout-minutes: ${{ hashFiles('x') }}
+    env: { B: \"${{ runner.os }}\" }
+    outputs: { o: \"${{ failure() }}\" }
+    steps:
+      - if: secrets.A == ''
+        run: echo ${{ unknown.x }}
+      - run: ${{ nofunction('x') }}
+";
+    insta::assert_snapshot!(faults(text), @"
+    ci.yml:1:11: run-name: `matrix` is not known here; known here are github, inputs, vars
+    ci.yml:3:6: env.A: `env` is not known here; known here are github, secrets, inputs, vars
+    ci.yml:6:14: jobs.a.runs-on: `secrets` is not known here; known here are github, needs, strategy, matrix, vars, inputs
+    ci.yml:7:9: jobs.a.if: `steps` is not known here; known here are github, needs, vars, inputs
+    ci.yml:8:22: jobs.a.timeout-minutes: hashFiles() is not known here; call it in a step: only there files exist
+    ci.yml:9:16: jobs.a.env.B: `runner` is not known here; known here are github, needs, strategy, matrix, vars, secrets, inputs
+    ci.yml:10:20: jobs.a.outputs.o: success(), failure(), always() and cancelled() belong into an `if`; use `job.status`, or the `result` of a need
+    ci.yml:12:13: jobs.a.steps[0].if: `secrets` is not known here; known here are github, needs, strategy, matrix, job, runner, env, vars, steps, inputs
+    ci.yml:13:23: jobs.a.steps[0].run: unknown context `unknown`; known are github, env, vars, secrets, needs, matrix, strategy, job, jobs, steps, runner, inputs; a text stands in single quotes
+    ci.yml:14:18: jobs.a.steps[1].run: unknown function `nofunction`; known are contains, startsWith, endsWith, format, join, toJSON, fromJSON, hashFiles, case, success, failure, always, cancelled
+    ");
 }
 
 #[test]
@@ -133,7 +170,6 @@ jobs:
     ci.yml:10:13: x-dispatch.priority: unknown variant `urgent`, expected one of `critical`, `high`, `normal`, `low`, `background`
     ci.yml:11:16: x-dispatch.max_retries: 1000 is over 100
     ci.yml:12:15: x-dispatch.backoff_ms: invalid value: integer `-1`, expected u32
-    ci.yml:16:14: jobs.a.runs-on: a mapping where text or a list of texts belongs
     ci.yml:17:22: jobs.a.timeout-minutes: 0 minutes is not from 1 to 43200
     ci.yml:19:14: jobs.a.steps[0].run: it is empty
     ci.yml:20:26: jobs.a.steps[0].timeout-minutes: a fraction where a whole number belongs
@@ -166,7 +202,8 @@ fn unmeant(text: &str) -> String {
         skills: [("rust".into(), vec![crate::model::PoolId::DEFAULT])].into(),
         ..Catalogue::default()
     };
-    let found = File::parse("ci.yml", text).unwrap().check(&catalogue).unwrap_err();
+    let found =
+        File::parse("ci.yml", text, Policy::default()).unwrap().check(&catalogue).unwrap_err();
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -212,7 +249,7 @@ jobs:
 #[test]
 fn values_of_x_dispatch_and_concurrency_have_a_form() {
     let text = "\
-concurrency: { group: a, cancel-in-progress: '${{ true }}', queue: max }
+concurrency: { group: a, cancel-in-progress: maybe, queue: some }
 x-dispatch:
   run_if: always
   deadline: tomorrow
@@ -231,11 +268,14 @@ jobs:
       region: [eu, '']
       anti_afinity: b
     steps: [{ run: ls }]
+  b:
+    runs-on: x
+    concurrency: { group: g, cancel-in-progress: true, queue: max }
+    steps: [{ run: ls }]
 ";
     insta::assert_snapshot!(faults(text), @"
     ci.yml:1:46: concurrency.cancel-in-progress: text where `true` or `false` belongs
-    ci.yml:1:47: concurrency.cancel-in-progress: `${{ }}` expressions are not supported yet; for text of the event read the environment variables DISPATCHYARD_EVENT_* in the script
-    ci.yml:1:61: concurrency.queue: unknown key; known here are group, cancel-in-progress
+    ci.yml:1:60: concurrency.queue: `some` is neither `single` nor `max`
     ci.yml:3:11: x-dispatch.run_if: belongs to a job
     ci.yml:4:13: x-dispatch.deadline: `tomorrow` is neither a span like 2h nor a time like 2026-11-21T08:00:00Z
     ci.yml:5:13: x-dispatch.max_wait: the number 90 has no unit; write 500ms, 90s, 5m or 2h
@@ -246,5 +286,92 @@ jobs:
     ci.yml:16:14: jobs.a.x-dispatch.group: `pending: latest` keeps one, `queue_max` keeps more; say one of them
     ci.yml:17:15: jobs.a.x-dispatch.region: a text is empty
     ci.yml:18:7: jobs.a.x-dispatch.anti_afinity: unknown key; known here are architecture, os, min_memory_gb, min_cpu_cores, requires_docker, gpu, pool, skills, region, preferred, resources, namespace, affinity, anti-affinity, anti_affinity, spread, priority, max_retries, backoff_ms, deadline, max_wait, queue_timeout, run_if, group, max_parallel, fail_fast
+    ci.yml:22:63: jobs.b.concurrency.queue: `queue: max` lets all wait, `cancel-in-progress` lets none; say one of them
     ");
+}
+
+#[test]
+fn the_forms_of_githubs_keys_are_read() {
+    let text = "\
+name: CI
+run-name: Deploy ${{ github.ref_name }}
+on:
+  push: { branches: [main, 'releases/**'] }
+  pull_request:
+  schedule: [{ cron: '0 5 * * 1' }]
+  workflow_dispatch:
+    inputs:
+      level: { type: choice, options: [low, high], default: high, required: true }
+      dry: { type: boolean }
+      count: { type: number, default: 3 }
+      note: { description: What for }
+permissions: { contents: read }
+defaults: { run: { shell: sh, working-directory: src } }
+concurrency: { group: 'ci-${{ github.ref }}', cancel-in-progress: '${{ github.event_name == ''push'' }}' }
+jobs:
+  build:
+    runs-on: { group: big, labels: [linux] }
+    defaults: { run: { shell: bash } }
+    outputs: { version: '${{ steps.v.outputs.version }}' }
+    steps:
+      - id: v
+        run: echo version=1 >> $GITHUB_OUTPUT
+        continue-on-error: true
+      - uses: actions/checkout@v4
+        if: success()
+        with: { fetch-depth: 0 }
+      - run: ls
+        shell: python
+        working-directory: other
+";
+    let file = File::parse("ci.yml", text, Policy::default()).unwrap();
+    let on = file.on.as_ref().unwrap();
+    let names: Vec<_> = on.events.0.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["pull_request", "push", "workflow_dispatch"]);
+    assert_eq!(on.schedules, [("0 5 * * 1".to_owned(), None)]);
+    assert_eq!(on.inputs.len(), 4);
+    assert_eq!(file.permissions, Some(json!({"contents": "read"})));
+    let [build] = file.jobs.as_slice() else { panic!("one job") };
+    assert_eq!(build.runs_on.literal_labels().collect::<Vec<_>>(), ["linux"]);
+    assert_eq!(build.runs_on.group.as_ref().unwrap().source(), "big");
+    assert_eq!(build.outputs["version"], "${{ steps.v.outputs.version }}");
+    let [first, second, third] = build.steps.as_slice() else { panic!("three steps") };
+    assert_eq!((first.id.as_deref(), first.shell.as_deref()), (Some("v"), Some("bash")));
+    assert_eq!(first.working_directory.as_deref(), Some("src"));
+    assert_eq!(first.continue_on_error.as_deref(), Some("true"));
+    assert_eq!(second.uses.as_deref(), Some("actions/checkout@v4"));
+    assert_eq!(
+        (second.with["fetch-depth"].as_str(), second.condition.as_deref()),
+        ("0", Some("success()"))
+    );
+    assert_eq!(
+        (third.shell.as_deref(), third.working_directory.as_deref()),
+        (Some("python"), Some("other"))
+    );
+    assert!(!file.is_static() && !file.reads_payload());
+}
+
+#[test]
+fn inputs_are_of_their_kind() {
+    let text = "\
+on: { workflow_dispatch: { inputs: {
+  level: { type: choice, options: [low, high] }, dry: { type: boolean, default: true },
+  count: { type: number }, note: { required: true } } } }
+jobs: { a: { runs-on: x, steps: [{ run: ls }] } }
+";
+    let file = File::parse("ci.yml", text, Policy::default()).unwrap();
+    let inputs = |given: Json| {
+        let given = given.as_object().unwrap().clone();
+        match file.on.as_ref().unwrap().inputs(&given) {
+            Ok(inputs) => Json::Object(inputs).to_string(),
+            Err(fault) => fault,
+        }
+    };
+    insta::assert_snapshot!(inputs(json!({"note": "n"})), @r#"{"count":0,"dry":true,"level":"low","note":"n"}"#);
+    insta::assert_snapshot!(inputs(json!({"note": 1, "dry": "false", "count": "2.5", "level": "high"})), @r#"{"count":2.5,"dry":false,"level":"high","note":"1"}"#);
+    insta::assert_snapshot!(inputs(json!({})), @"input `note` is required");
+    insta::assert_snapshot!(inputs(json!({"note": "n", "count": "x"})), @"input `count`: `x` is no number");
+    insta::assert_snapshot!(inputs(json!({"note": "n", "level": "mid"})), @"input `level`: `mid` is none of low, high");
+    insta::assert_snapshot!(inputs(json!({"note": "n", "dry": "yes"})), @"input `dry`: `yes` is neither true nor false");
+    insta::assert_snapshot!(inputs(json!({"note": "n", "other": 1})), @"no input `other`; known are count, dry, level, note");
 }
