@@ -1,14 +1,9 @@
 //! Steps of a job.
 
-use crate::model::Step;
+use crate::model::{SCRIPT_BYTES_MAX, STEPS_MAX, Step};
 use crate::trigger::Overrides;
 
 use super::read::{Fields, Reader};
-
-/// The most steps of one job.
-const STEPS_MAX: usize = 256;
-/// The longest script, in bytes.
-const SCRIPT_BYTES_MAX: usize = 128 * 1024;
 
 const HINTS: [(&str, &str); 7] = [
     ("uses", "actions are not supported yet; write the commands under `run`"),
