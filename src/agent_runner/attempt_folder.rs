@@ -6,6 +6,7 @@
 //!   groups         a line `pgid pid start-ticks` per known member of a process group
 //!   log            the spool
 //!   event.json, payload, needs.json, output, steps/   handed to steps by their paths
+//!   temp/, tools/  `RUNNER_TEMP`, and `RUNNER_TOOL_CACHE` of a job that is not trusted
 //!   workspace/     where steps run
 //! warm/<resource>-<unit>/   where they run instead, when the job holds a unit whose workspace is kept
 //! warm/<resource>-<unit>.lock   held (flock) by the attempt that uses it

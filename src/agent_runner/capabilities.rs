@@ -14,7 +14,9 @@ pub(super) fn detect(options: &RunnerOptions) -> RunnerCapabilities {
     let os = std::env::consts::OS;
     let architecture = architecture(std::env::consts::ARCH);
     let given = options.labels.iter().map(String::as_str);
-    let labels = given.chain(["self-hosted", os, architecture]).map(Into::into).collect();
+    let actions = options.actions.as_ref().map(|_| "actions");
+    let own = ["self-hosted", os, architecture].into_iter().chain(actions);
+    let labels = given.chain(own).map(Into::into).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunnerCapabilities {
         labels,
@@ -83,6 +85,11 @@ mod tests {
         for label in ["fast", "self-hosted", std::env::consts::OS, &offered.architecture] {
             assert!(offered.labels.iter().any(|have| **have == *label), "{label}");
         }
+        let has_actions =
+            |offered: &RunnerCapabilities| offered.labels.iter().any(|label| **label == *"actions");
+        assert!(!has_actions(&offered));
+        options.actions = Some("carry-out".into());
+        assert!(has_actions(&detect(&options)));
         assert_eq!(offered.max_parallel_jobs, 3);
         assert!(offered.cpu_cores >= 1 && offered.memory_gb >= 1);
     }

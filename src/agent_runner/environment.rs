@@ -173,7 +173,7 @@ fn event_values(event: &Value) -> Vec<(&'static str, String)> {
 }
 
 /// Text as an environment value can hold it: without NUL, and not too long.
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     let mut text = text.replace('\0', "");
     let end = (0..=EVENT_VALUE_BYTES_MAX.min(text.len())).rev();
     let end = end.into_iter().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

@@ -7,6 +7,7 @@
 //! Orders reach it at every point where it waits. What has not been answered is repeated until it
 //! is, unless the lease is lost or the runner is forced to leave.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::api::wire::{Assignment, CompleteRequest, HeldLease, JobContext};
 use crate::model::{AttemptOutcome, JobResult, RequeueReason, TrustLevel};
 
 use super::attempt_folder::{AttemptFolder, MARKER};
-use super::environment::{self, Variables};
+use super::environment;
 use super::event_files::{self, PrepareError};
 use super::http::CallError;
 use super::leftovers;
@@ -25,7 +26,7 @@ use super::outputs;
 use super::secrets::Secrets;
 use super::shared::Shared;
 use super::spool::Spool;
-use super::step::{Steps, WorkEnd, millis};
+use super::steps::{Setting, Steps, Work, WorkEnd, millis, outputs_to_send};
 use super::table::{Membership, Order, ordered};
 use super::workspace_lock::WorkspaceLock;
 
@@ -176,10 +177,11 @@ impl Attempt {
         let mut deadline = Box::pin(tokio::time::sleep(millis(self.job.timeout_ms)));
         let mut own = environment::job_values(&self.job, context, &self.shared.options.name);
         own.insert(MARKER.to_owned(), folder.key().into());
+        let work = Work { shared: &self.shared, job: &self.job, context, folder, spool };
         let prepare = async {
             let lock = self.take_workspace(folder, spool).await?;
             event_files::write(&self.shared, &self.held, context, folder, &mut own).await?;
-            Ok(lock)
+            Ok((lock, Setting::prepare(work, own).await?))
         };
         let prepared = tokio::select! {
             prepared = prepare => prepared,
@@ -190,27 +192,20 @@ impl Attempt {
             }
         };
         // Until nothing of it runs any more.
-        let _workspace = match prepared {
-            Ok(lock) => lock,
+        let (_workspace, setting) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => return self.cannot_prepare(&error),
         };
-        let mut base = environment::inherited(|name| std::env::var_os(name));
-        self.add_secrets(context, &mut base, spool).await;
-        for name in environment::overlay(&mut base, &context.env) {
-            spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;
-        }
-        let deadline = (deadline, self.job.timeout_ms);
-        let (shared, pumps) = (&*self.shared, Vec::new());
-        let mut steps =
-            Steps { shared, folder, context, spool, orders, deadline, base, own, pumps };
+        let mut steps = Steps::new(work, setting, orders, (deadline, self.job.timeout_ms));
         let end = steps.run().await;
         if let Some(record) = folder.record() {
             leftovers::kill(record).await;
         }
-        for pump in steps.pumps {
+        for pump in steps.pumps.drain(..) {
             pump.end().await;
         }
-        self.result(end, folder, spool).await
+        let (declared, end) = steps.declared(end).await;
+        self.result(end, declared, folder, spool).await
     }
 
     /// Has a workspace that is kept to itself: an attempt whose lease was lost may still be stopping there.
@@ -232,23 +227,17 @@ impl Attempt {
         }
     }
 
-    /// Gives the operator's secrets to a job that may have them.
-    async fn add_secrets(&self, context: &JobContext, base: &mut Variables, spool: &Spool) {
-        let secrets = &self.shared.secret_variables;
-        if environment::gets_secrets(&context.trust, &self.shared.options) {
-            base.extend(secrets.clone());
-        } else if !secrets.is_empty() {
-            let reason = &context.trust.reason;
-            let why = if reason.is_empty() { "nobody vouches for its event" } else { reason };
-            spool.line(&format!("##[warning] not trusted, so without secrets: {why}")).await;
-        }
-    }
-
-    async fn result(&self, end: WorkEnd, folder: &AttemptFolder, spool: &Spool) -> End {
+    async fn result(
+        &self,
+        end: WorkEnd,
+        declared: BTreeMap<String, String>,
+        folder: &AttemptFolder,
+        spool: &Spool,
+    ) -> End {
         let file = folder.file("output");
         let secrets = Arc::clone(&self.secrets);
         let outputs = tokio::task::spawn_blocking(move || outputs::read(&file, &secrets)).await;
-        let outputs = outputs.unwrap_or_default();
+        let outputs = outputs_to_send(declared, outputs.unwrap_or_default());
         for complaint in &outputs.complaints {
             spool.line(&format!("##[warning] {complaint}")).await;
         }

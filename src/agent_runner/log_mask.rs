@@ -3,13 +3,15 @@
 //!
 //! The command is a whole line in exactly that form; `%25`, `%0D` and `%0A` in its value stand for
 //! `%` and line ends. The line itself is logged as `::add-mask::***`, and the value is masked from
-//! then on in all that the job sends.
+//! then on in all that the job sends. Where all workflow commands are known, somebody before the mask
+//! reads them and names the values: [`LogMask::of_text`].
 
 use std::sync::Arc;
 
 use super::mask::{MASK, MaskStream};
 use super::secret_forms::SECRET_BYTES_MIN;
 use super::secrets::{ADDED_BYTES_MAX, ADDED_VALUES_MAX, Added, Secrets};
+use super::steps::unescape_data;
 
 const COMMAND: &[u8] = b"::add-mask::";
 
@@ -20,6 +22,8 @@ pub(crate) struct LogMask {
     version: u64,
     stream: MaskStream,
     line: Line,
+    /// Whether it looks for the command.
+    obeys: bool,
 }
 
 /// Where in a line the output is.
@@ -35,7 +39,13 @@ enum Line {
 impl LogMask {
     pub(crate) fn new(secrets: Arc<Secrets>) -> Self {
         let (version, matcher) = (secrets.version(), secrets.matcher());
-        Self { secrets, version, stream: MaskStream::new(matcher), line: Line::Begun(0) }
+        let stream = MaskStream::new(matcher);
+        Self { secrets, version, stream, line: Line::Begun(0), obeys: true }
+    }
+
+    /// One in whose text no line is a command.
+    pub(super) fn of_text(secrets: Arc<Secrets>) -> Self {
+        Self { line: Line::Plain, obeys: false, ..Self::new(secrets) }
     }
 
     /// Takes bytes in; appends to `out` what can be told.
@@ -58,7 +68,7 @@ impl LogMask {
                 }
                 Line::Plain => {
                     self.stream.push(&bytes[..after], out);
-                    if end.is_some() {
+                    if end.is_some() && self.obeys {
                         self.line = Line::Begun(0);
                     }
                     bytes = &bytes[after..];
@@ -84,7 +94,7 @@ impl LogMask {
             Line::Plain => {}
             Line::Command(_) => self.obey(out),
         }
-        self.line = Line::Begun(0);
+        self.line = if self.obeys { Line::Begun(0) } else { Line::Plain };
         self.stream.finish(out);
     }
 
@@ -93,11 +103,21 @@ impl LogMask {
         let line = std::mem::replace(&mut self.line, Line::Begun(0));
         let Line::Command(value) = line else { return };
         let value = value.strip_suffix(b"\r").unwrap_or(&value);
-        let meant = unescape(value);
+        let meant = unescape_data(value);
         let mut added = self.secrets.add(&meant);
         if added == Added::Masked && meant != value {
             added = self.secrets.add(value);
         }
+        self.tell(added, out);
+    }
+
+    /// Masks a value from now on, and tells that as the command's line, without a line end.
+    pub(super) fn name_secret(&mut self, value: &[u8], out: &mut Vec<u8>) {
+        let added = self.secrets.add(value);
+        self.tell(added, out);
+    }
+
+    fn tell(&mut self, added: Added, out: &mut Vec<u8>) {
         // No secret goes on over the command.
         self.stream.finish(out);
         self.look_for_news();
@@ -122,26 +142,6 @@ impl LogMask {
             self.stream.look_for(self.secrets.matcher());
         }
     }
-}
-
-/// What GitHub's toolkits write in the place of bytes that a line cannot hold.
-fn unescape(value: &[u8]) -> Vec<u8> {
-    const ESCAPES: [(&[u8], u8); 3] = [(b"%25", b'%'), (b"%0D", b'\r'), (b"%0A", b'\n')];
-    let (mut meant, mut rest) = (Vec::with_capacity(value.len()), value);
-    while let [first, others @ ..] = rest {
-        let escape = ESCAPES.iter().find(|(escape, _)| rest.starts_with(escape));
-        match escape {
-            Some((escape, byte)) => {
-                meant.push(*byte);
-                rest = &rest[escape.len()..];
-            }
-            None => {
-                meant.push(*first);
-                rest = others;
-            }
-        }
-    }
-    meant
 }
 
 #[cfg(test)]

@@ -17,9 +17,11 @@
 //! Nothing is sent unmasked: what steps write passes [`log_mask`] on its way into the spool, outputs
 //! and error texts pass [`secrets`].
 //!
-//! This room shares `api::wire`, `model` and `clock` with the server, and nothing else. Deliberately
-//! absent: signal handling (the caller turns signals into [`RunnerStop`]), containers, and any
-//! notion of what a workflow is: steps arrive planned.
+//! What a workflow file says of steps (conditions, expressions, files, commands) is in [`steps`].
+//!
+//! This room shares `api::wire`, `expression`, `model` and `clock` with the server, and nothing else.
+//! Deliberately absent: signal handling (the caller turns signals into [`RunnerStop`]), containers, and what
+//! a workflow is: jobs arrive planned.
 
 mod attempt_folder;
 mod backoff;
@@ -50,7 +52,7 @@ mod secrets;
 mod shared;
 mod shell;
 mod spool;
-mod step;
+mod steps;
 mod stop;
 mod stream;
 mod supervise;
@@ -67,7 +69,7 @@ pub(crate) use environment::{job_values, may_be_set};
 pub(crate) use log_mask::LogMask;
 pub(crate) use outputs::parse as parse_outputs;
 pub(crate) use secrets::Secrets;
-pub(crate) use step::{exit_code_text, first_line};
+pub(crate) use steps::{exit_code_text, first_line, github_context, github_variables};
 
 pub use detached::DetachedRunner;
 pub use error::RunnerError;

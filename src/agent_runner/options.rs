@@ -61,6 +61,9 @@ pub struct RunnerOptions {
     /// `--agent PROFILE=COMMAND`: the command of each agent profile, run by the shell that runs
     /// steps, with the prompt on standard input.
     pub agents: BTreeMap<String, String>,
+    /// `--actions`: the command that carries out steps that use an action, run by the shell that runs
+    /// steps; such a runner has the label `actions`. Default none.
+    pub actions: Option<String>,
     /// `--gpu`: number of graphics processors. Default 0.
     pub gpu: u32,
     /// `--region`: where it stands.
@@ -133,6 +136,7 @@ impl RunnerOptions {
             labels: Vec::new(),
             slots: 1,
             agents: BTreeMap::new(),
+            actions: None,
             gpu: 0,
             region: None,
             zone: None,
@@ -192,6 +196,9 @@ impl RunnerOptions {
         if let Some(name) = self.secret_env.iter().find(|name| !environment::may_be_set(name)) {
             let reason = format!("`{name}` cannot be a variable of a step");
             return refuse("--secret-env", reason);
+        }
+        if self.actions.as_ref().is_some_and(|command| command.trim().is_empty()) {
+            return refuse("--actions", "the command is empty".to_owned());
         }
         self.step_limits.check()?;
         let positive = [

@@ -24,7 +24,7 @@ pub(crate) struct Outputs {
 
 /// Reads the file as the steps left it, which may be anything: a link, a pipe, or gone.
 pub(super) fn read(path: &Path, secrets: &Secrets) -> Outputs {
-    match read_bounded(path) {
+    match read_bounded(path, FILE_BYTES_MAX) {
         Ok(bytes) => parse(&bytes, secrets),
         Err(error) => Outputs {
             values: BTreeMap::new(),
@@ -33,7 +33,9 @@ pub(super) fn read(path: &Path, secrets: &Secrets) -> Outputs {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file that steps could write to: at most one byte more than `bytes_max`, and nothing of a link, a
+/// pipe or another thing that is no file.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     use rustix::fs::OFlags;
     // A link could lead to the runner's own files, and opening a pipe could wait for ever.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
@@ -43,7 +45,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is no regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::lines::LineSplitter;
 use super::log_mask::LogMask;
 use super::spool::Spool;
+use super::steps::{CommandStream, Tail};
 
 const READ_BYTES: usize = 16 * 1024;
 /// The most that a pipe can hold, and thus the most that can be left of an ended process: the
@@ -31,6 +32,14 @@ enum Phase {
     End,
 }
 
+/// Who hears of a process's output besides the log.
+pub(super) struct Listeners {
+    /// Reads workflow commands, where the output may have any.
+    pub(super) commands: Option<CommandStream>,
+    /// Keeps the last lines.
+    pub(super) tail: Arc<Tail>,
+}
+
 /// One process's output on its way into the log.
 #[derive(Debug)]
 pub(super) struct Pump {
@@ -40,11 +49,17 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    pub(super) fn start(output: pipe::Receiver, spool: Arc<Spool>) -> Self {
+    pub(super) fn start(output: pipe::Receiver, spool: Arc<Spool>, listeners: Listeners) -> Self {
         let (asked, asks) = watch::channel(Phase::Running);
         let (reaches, reached) = watch::channel(Phase::Running);
-        let mask = LogMask::new(Arc::clone(spool.secrets()));
-        let worker = Worker { output, spool, mask, splitter: LineSplitter::default() };
+        let Listeners { commands, tail } = listeners;
+        let secrets = Arc::clone(spool.secrets());
+        let mask = match commands {
+            Some(_) => LogMask::of_text(secrets),
+            None => LogMask::new(secrets),
+        };
+        let splitter = LineSplitter::default();
+        let worker = Worker { output, spool, commands, mask, splitter, tail };
         Self { asked, reached, task: tokio::spawn(worker.run(asks, reaches)) }
     }
 
@@ -71,8 +86,10 @@ impl Drop for Pump {
 struct Worker {
     output: pipe::Receiver,
     spool: Arc<Spool>,
+    commands: Option<CommandStream>,
     mask: LogMask,
     splitter: LineSplitter,
+    tail: Arc<Tail>,
 }
 
 impl Worker {
@@ -120,25 +137,33 @@ impl Worker {
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        let (stamp, mut lines, mut masked) = (self.spool.stamp(), String::new(), Vec::new());
-        self.mask.push(bytes, &mut masked);
-        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line));
+        let mut masked = Vec::new();
+        match &mut self.commands {
+            Some(commands) => commands.push(bytes, &mut self.mask, &mut masked),
+            None => self.mask.push(bytes, &mut masked),
+        }
+        let (stamp, mut lines) = (self.spool.stamp(), String::new());
+        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line, &self.tail));
         self.spool.append(lines.as_bytes()).await;
     }
 
     /// Ends the line that is begun; when the output is over, what the mask holds back is part of it.
     async fn flush(&mut self, over: bool) {
         let (stamp, mut lines, mut masked) = (self.spool.stamp(), String::new(), Vec::new());
+        if let Some(commands) = &mut self.commands {
+            commands.finish(&mut self.mask, &mut masked);
+        }
         if over {
             self.mask.finish(&mut masked);
         }
-        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line));
-        self.splitter.finish(|line| put(&mut lines, &stamp, line));
+        self.splitter.push(&masked, |line| put(&mut lines, &stamp, line, &self.tail));
+        self.splitter.finish(|line| put(&mut lines, &stamp, line, &self.tail));
         self.spool.append(lines.as_bytes()).await;
     }
 }
 
-fn put(lines: &mut String, stamp: &str, line: &str) {
+fn put(lines: &mut String, stamp: &str, line: &str, tail: &Tail) {
+    tail.push(line);
     lines.push_str(stamp);
     lines.push_str(line);
     lines.push('\n');

@@ -1,4 +1,4 @@
-//! The one rule of how a script is run.
+//! The runner's rule of how a script is run.
 //!
 //! `bash --noprofile --norc -eo pipefail {file}` where there is a bash on the runner's `PATH` or
 //! in `/bin`, else `sh -e {file}`. The script is a file outside the workspace: no text of a step
@@ -7,9 +7,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
-
-/// The shell of this machine, found once: what a step does to `PATH` does not change it.
+/// The shell of this machine, found once: what a step does to `PATH` does not change it. What a step's own
+/// `shell` asks for is in [`super::steps`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Shell {
     Bash(PathBuf),
@@ -18,28 +17,31 @@ pub(super) enum Shell {
 
 impl Shell {
     pub(super) fn find(path: Option<&OsStr>) -> Self {
-        let find = |name: &str| {
-            let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>());
-            let folders = folders.unwrap_or_default().into_iter().filter(|it| it.is_absolute());
-            let usual = ["/bin", "/usr/bin"].map(PathBuf::from);
-            folders.chain(usual).map(|folder| folder.join(name)).find(|file| file.is_file())
-        };
-        match find("bash") {
+        match find_program("bash", path) {
             Some(bash) => Self::Bash(bash),
-            None => Self::Sh(find("sh").unwrap_or_else(|| "/bin/sh".into())),
+            None => Self::Sh(find_program("sh", path).unwrap_or_else(|| "/bin/sh".into())),
         }
     }
 
-    /// The command that runs the script in `file`.
-    pub(super) fn command(&self, file: &Path) -> Command {
-        let (program, arguments): (_, &[&str]) = match self {
+    /// The program, and its arguments before the script's file.
+    pub(super) fn parts(&self) -> (&Path, &'static [&'static str]) {
+        match self {
             Self::Bash(bash) => (bash, &["--noprofile", "--norc", "-eo", "pipefail"]),
             Self::Sh(sh) => (sh, &["-e"]),
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).arg(file);
-        command
+        }
     }
+}
+
+/// A program in a folder of `path`, or in one of the usual two. Folders that are named from where
+/// somebody stands are not looked into; nor is a name with a `/`, unless it is a whole path.
+pub(super) fn find_program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|it| it.is_absolute() && it.is_file());
+    }
+    let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>());
+    let folders = folders.unwrap_or_default().into_iter().filter(|it| it.is_absolute());
+    let usual = ["/bin", "/usr/bin"].map(PathBuf::from);
+    folders.chain(usual).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! runner.json     server, runner id and runner token, 0600: for scripts on this machine
 //! jobs/           one folder per attempt (attempt_folder.rs)
 //! warm/           workspaces that are kept, one for each unit of a resource
+//! tools/          `RUNNER_TOOL_CACHE` of trusted jobs
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -55,6 +56,11 @@ impl WorkFolder {
     /// Where the attempts' folders are.
     pub(super) fn jobs(&self) -> PathBuf {
         self.path.join("jobs")
+    }
+
+    /// Where trusted jobs keep tools for those after them.
+    pub(super) fn tools(&self) -> PathBuf {
+        self.path.join("tools")
     }
 
     /// Where the workspace of a unit of a resource is that is kept, if it is.

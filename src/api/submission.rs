@@ -51,7 +51,10 @@ pub(super) fn plan_jobs(
     traceparent: Option<&str>,
     now_ms: i64,
 ) -> Result<Vec<PlannedJob>, ApiError> {
-    let plan = |job| {
+    let plan = |job: SubmitJob| {
+        if let Some(fault) = job.work.fault() {
+            return Err(ApiError::BadRequest(format!("job `{}`: {fault}", job.name)));
+        }
         let (mut job, later) = plan_job(state, caller, job, defaults, traceparent)?;
         later.settle(&mut job, now_ms, None);
         job.check_deadline(now_ms).map_err(|error| ApiError::BadRequest(error.to_string()))?;

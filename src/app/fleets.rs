@@ -230,6 +230,9 @@ fn runner_arguments(process: &ProcessConfig, warm: &Path) -> Vec<String> {
     for (profile, command) in &process.agents {
         say("--agent", format!("{profile}={command}"));
     }
+    if let Some(command) = &process.actions {
+        say("--actions", command.clone());
+    }
     for name in &process.secret_env {
         say("--secret-env", name.clone());
     }

@@ -6,7 +6,7 @@ use super::CliError;
 use super::client::Client;
 use super::console::Console;
 use super::list::{ListArgs, how_to_go_on, name_of, or_dash};
-use super::table::{fields, page, rows};
+use super::table::{fields, page, rows, visible};
 use super::terms;
 use super::time::{age, precise, rfc3339, rfc3339_or_dash};
 use crate::api::wire::{AttemptView, JobDetail, JobView, List, RecordView};
@@ -93,6 +93,7 @@ fn detail(detail: &JobDetail) -> String {
         one(&detail.job),
         fields(terms::of_job(detail)),
         attempts(&detail.attempts),
+        post_mortem(&detail.attempts),
         rows(&["OUTPUT", "VALUE"], outputs, ""),
         history(&detail.records),
     ])
@@ -117,7 +118,7 @@ fn attempts(attempts: &[AttemptView]) -> String {
             millis(attempt.waited_ms),
             attempt.ran_ms.map_or_else(|| "-".to_owned(), millis),
             money(attempt.cost_micros),
-            or_dash(attempt.error.as_ref()),
+            or_dash(attempt.error.as_ref().and_then(|error| error.lines().next())),
         ]
     });
     let header = [
@@ -125,6 +126,16 @@ fn attempts(attempts: &[AttemptView]) -> String {
         "ERROR",
     ];
     rows(&header, lines, "")
+}
+
+/// What the latest attempt says of its end beyond the line in the table.
+fn post_mortem(attempts: &[AttemptView]) -> String {
+    let Some(last) = attempts.last() else { return String::new() };
+    let error = last.error.as_deref().unwrap_or_default();
+    let Some((first, more)) = error.split_once('\n') else { return String::new() };
+    let head = format!("attempt {}: {}", last.number, visible(first));
+    let lines = more.lines().map(|line| format!("  {}", visible(line)));
+    std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 fn millis(ms: i64) -> String {
@@ -239,7 +250,9 @@ mod tests {
                 requeue_reason: Some(RequeueReason::LeaseLost),
                 exit_code: None,
                 signal: Some(9),
-                error: Some("not started".to_owned()),
+                error: Some(
+                    "step `a` failed\nit ran 1.2 s; its last lines:\n  b\u{1b}[1m".to_owned(),
+                ),
             }],
             outputs: [("version".to_owned(), "1.2".to_owned())].into(),
             records: vec![RecordView {
@@ -280,7 +293,11 @@ mod tests {
         placement  near app; away from db
 
         ATTEMPT  RUNNER  POOL  OUTCOME                EXIT     ASSIGNED              WAITED  RAN  COST    ERROR
-        1        1       fast  requeued (lease_lost)  SIGKILL  2025-11-21T08:00:00Z  2.5s    -    0.0015  not started
+        1        1       fast  requeued (lease_lost)  SIGKILL  2025-11-21T08:00:00Z  2.5s    -    0.0015  step `a` failed
+
+        attempt 1: step `a` failed
+          it ran 1.2 s; its last lines:
+            b\u{1b}[1m
 
         OUTPUT   VALUE
         version  1.2

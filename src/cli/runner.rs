@@ -35,6 +35,10 @@ pub struct RunnerArgs {
     /// input; once for each profile
     #[arg(long = "agent", value_name = "PROFILE=COMMAND", value_parser = agent)]
     pub agents: Vec<AgentCommand>,
+    /// The command that carries out steps that use an action: it finds the action's name in
+    /// DISPATCHYARD_ACTION, and what it is given in INPUT_NAME; the runner offers the label `actions`
+    #[arg(long, value_name = "COMMAND")]
+    pub actions: Option<String>,
     /// A variable of the runner's own environment that the steps of trusted jobs get, and that is
     /// masked in all that is sent; once for each, or parted by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -126,6 +130,7 @@ pub async fn run(args: RunnerArgs, global: &Global) -> Result<(), CliError> {
     options.labels = args.labels;
     options.slots = args.slots;
     options.agents = args.agents.into_iter().map(|it| (it.profile, it.command)).collect();
+    options.actions = args.actions;
     options.drain_timeout_ms = args.drain_timeout_ms;
     options.transport = match args.transport {
         Transport::Auto => WorkTransport::Auto,

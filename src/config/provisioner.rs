@@ -70,6 +70,10 @@ pub struct ProcessConfig {
     /// `agents`: the command line of each agent profile, with the prompt on its standard input. Default none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub agents: BTreeMap<String, String>,
+    /// `actions`: the command line that carries out steps with `uses`; such a runner has the label `actions`.
+    /// Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actions: Option<String>,
     /// `warm_workspaces`: resources each unit of which has a workspace that is kept: a job that holds the unit
     /// runs there, and finds what the last one left. Default none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,6 +106,7 @@ impl Default for ProcessConfig {
             pass_env: Vec::new(),
             secret_env: Vec::new(),
             agents: BTreeMap::new(),
+            actions: None,
             warm_workspaces: Vec::new(),
             step_memory_mb_max: None,
             step_cpu_s_max: None,

@@ -6,10 +6,12 @@
 //! script hands on, never a part of it. The names of files are made here, and fit into keys of a Kubernetes
 //! Secret.
 //!
-//! What differs from a runner: the environment of the image stays beneath the job's, a step's time is
+//! What a workflow file may say of a step beyond its script and its variables takes a runner ([`fit`]): such
+//! a job fails, and says so. What differs from a runner besides: the environment of the image stays beneath the job's, a step's time is
 //! counted in whole seconds, and a step that is stopped takes along what it started only where the image has
 //! `setsid`; the rest ends with the container.
 
+mod fit;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,8 @@ use std::collections::BTreeMap;
 
 use super::event::{ExecutionResult, TaskReadyEvent};
 use crate::agent_runner::{
-    Secrets, exit_code_text, first_line, job_values, may_be_set, parse_outputs,
+    Secrets, exit_code_text, first_line, github_context, github_variables, job_values, may_be_set,
+    parse_outputs,
 };
 use crate::api::wire::{Assignment, JobContext};
 use crate::model::{JobWork, Step};
@@ -53,6 +56,17 @@ pub(super) struct Bundle {
 /// Why there is nothing to be run.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum BundleError {
+    /// There is more to the job than its scripts.
+    #[error(
+        "{what}, which the executor `{executor}` cannot carry out: route the job to `runners` or to an \
+         executor of the kind `process`"
+    )]
+    NeedsRunner {
+        /// Who cannot.
+        executor: String,
+        /// What it cannot.
+        what: String,
+    },
     /// The executor does not know the agent.
     #[error(
         "the executor `{executor}` has no agent profile `{profile}` (it has: {known}): add it to its `agents`"
@@ -82,19 +96,35 @@ impl Bundle {
         agents: &BTreeMap<String, String>,
         places: Places<'_>,
     ) -> Result<Self, BundleError> {
+        if let Some(what) = fit::needs_runner(context) {
+            return Err(BundleError::NeedsRunner { executor: executor.to_owned(), what });
+        }
         let Places { bundle, work, report, report_bytes_max } = places;
         let mut files = Files { folder: bundle, files: BTreeMap::new() };
-        let mut own = job_values(&assignment(event), context, executor);
+        let job = assignment(event);
+        let mut own = job_values(&job, context, executor);
+        if let Some(workflow) = &context.workflow {
+            own.extend(github_variables(&github_context(&job, workflow)));
+        }
         own.insert("DISPATCHYARD_ATTEMPT".to_owned(), event.attempt_key.as_str().into());
         let json = |value: &serde_json::Value| value.to_string().into_bytes();
         let needs = serde_json::to_vec(&context.needs).unwrap_or_default();
         let mut name = |variable: &str, path: String| own.insert(variable.to_owned(), path.into());
         name("DISPATCHYARD_NEEDS_PATH", files.add("needs.json", needs));
+        let mut event_path = None;
         if let Some(event) = &context.event {
-            name("DISPATCHYARD_EVENT_PATH", files.add("event.json", json(event)));
+            let path = files.add("event.json", json(event));
+            name("DISPATCHYARD_EVENT_PATH", path.clone());
+            event_path = Some(path);
         }
         if let Some(payload) = payload {
-            name("DISPATCHYARD_PAYLOAD_PATH", files.add("payload", payload));
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_ok();
+            let path = files.add("payload", payload);
+            name("DISPATCHYARD_PAYLOAD_PATH", path.clone());
+            event_path = if is_json { Some(path) } else { event_path };
+        }
+        if let Some(path) = event_path.filter(|_| context.workflow.is_some()) {
+            name("GITHUB_EVENT_PATH", path);
         }
         let of_agent;
         let steps = match &context.work {

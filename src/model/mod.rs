@@ -32,6 +32,7 @@ mod runner;
 mod signal;
 mod snapshot;
 mod spec;
+mod step_limits;
 mod terms;
 mod untrusted;
 mod workload;
@@ -63,6 +64,9 @@ pub use runner::{Runner, RunnerState, StartOrder};
 pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step, WorkflowJob};
+pub use step_limits::{
+    ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, SCRIPT_BYTES_MAX, SHORT_BYTES_MAX, STEPS_MAX,
+};
 pub use terms::{
     GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RUN_ID, RunIf, Spread, SpreadOver,
     WorkloadTerms,

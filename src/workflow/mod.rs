@@ -47,7 +47,6 @@ pub use job::{FileJob, RunsOn};
 pub use on::{FileOn, Input, InputKind};
 pub use plan::{ACTIONS_LABEL, Defaults, plan};
 pub use script::Policy;
-pub use step::{SCRIPT_BYTES_MAX, STEPS_MAX};
 pub use strategy::Strategy;
 pub use text::{Setting, Text};
 pub use values::Values;

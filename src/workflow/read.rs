@@ -9,12 +9,8 @@ use super::FileError;
 use super::place::Place;
 use super::script::Policy;
 use super::yaml::{Node, Value};
+use crate::model::{ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, SHORT_BYTES_MAX};
 
-/// The longest name, label or similar short text, in bytes.
-const SHORT_BYTES_MAX: usize = 256;
-/// The most entries of one `env`, and its longest value in bytes.
-const ENV_ENTRIES_MAX: usize = 200;
-const ENV_VALUE_BYTES_MAX: usize = 32 * 1024;
 /// The most labels or needs in one list.
 const LIST_MAX: usize = 256;
 

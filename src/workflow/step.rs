@@ -1,7 +1,7 @@
 //! Steps of a job.
 
 use crate::expression::Expression;
-use crate::model::Step;
+use crate::model::{SCRIPT_BYTES_MAX, STEPS_MAX, Step};
 use crate::trigger::Overrides;
 
 use super::place::Place;
@@ -10,10 +10,6 @@ use super::script;
 use super::text::{Setting, TEXT_BYTES_MAX};
 use super::yaml::{Node, Value};
 
-/// The most steps of one job.
-pub const STEPS_MAX: usize = 256;
-/// The longest script, in bytes.
-pub const SCRIPT_BYTES_MAX: usize = 128 * 1024;
 /// The longest name of a shell or a folder, in bytes.
 const NAME_BYTES_MAX: usize = 1_024;
 

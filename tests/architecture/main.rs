@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "executor", "executor::router", "store", "driver", "log", "clock", "telemetry", "config",
         "retention", "backfill",
     ]),
-    ("agent_runner", &["api::wire", "clock"]),
+    ("agent_runner", &["api::wire", "expression", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
     ("cli", &[
         "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",

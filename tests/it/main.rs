@@ -58,6 +58,7 @@ mod seat;
 mod shutdown;
 mod sources;
 mod spill;
+mod steps;
 mod storm;
 mod streams;
 mod support;

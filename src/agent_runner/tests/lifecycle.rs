@@ -44,8 +44,10 @@ async fn the_first_failing_step_ends_the_job_and_is_named() {
     let told_of = fake.submit(&["sh -c 'kill -9 $$'"]);
     let (end, seen) = fake.completed(lease).await;
     assert_eq!((end.outcome, end.exit_code), (AttemptOutcome::Failed, Some(1)));
-    assert_eq!(end.error.as_deref(), Some("step `false | true` failed with exit code 1"));
-    assert!(!seen.text().contains("never"));
+    let error = end.error.unwrap_or_default();
+    assert_eq!(error.lines().next(), Some("step `false | true` failed with exit code 1"));
+    assert!(seen.lines().contains(&"##[skipped] echo never".to_owned()), "{}", seen.text());
+    assert!(!seen.lines().contains(&"never".to_owned()), "{}", seen.text());
     let (end, _) = fake.completed(killed).await;
     assert_eq!((end.outcome, end.exit_code, end.signal), (AttemptOutcome::Failed, None, Some(9)));
     assert!(end.error.is_some_and(|error| error.contains("signal 9 (SIGKILL)")));

@@ -1,7 +1,7 @@
 //! The runner against a server that speaks the wire, over real sockets and with real processes.
 //!
 //! `fake.rs` is the server, which a test scripts, `fake_routes.rs` and `fake_stream.rs` its endpoints; `lifecycle.rs`, `stopping.rs`,
-//! `outage.rs`, `streaming.rs`, `crash.rs`, `secrets.rs` and `limits.rs` are the behaviours. It has no streams unless a test says so.
+//! `outage.rs`, `streaming.rs`, `crash.rs`, `secrets.rs`, `limits.rs`, `workflow.rs` and `winding_down.rs` are the behaviours. It has no streams unless a test says so.
 
 mod crash;
 mod fake;
@@ -13,6 +13,8 @@ mod outage;
 mod secrets;
 mod stopping;
 mod streaming;
+mod winding_down;
+mod workflow;
 
 use std::path::Path;
 use std::sync::Arc;

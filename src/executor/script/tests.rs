@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::executor::ExecutionStatus;
 use crate::model::{
-    HeldUnits, JobId, JobPriority, LeaseToken, Nonce, Trust, WorkloadId, WorkloadKind,
+    HeldUnits, JobId, JobPriority, LeaseToken, Nonce, Trust, WorkflowJob, WorkloadId, WorkloadKind,
 };
 
 fn event() -> TaskReadyEvent {
@@ -232,4 +232,60 @@ fn what_was_never_reported_is_told_by_its_exit_code() {
     );
     let forged = Report::read(b"a=b\n##[end] completed 0 whole x\n", &Secrets::default());
     assert_eq!(forged.result(9).status, ExecutionStatus::Failed);
+}
+
+/// Makes the bundle of a job, or tells why there is none.
+fn made(context: &JobContext) -> Result<Bundle, String> {
+    let places = Places { bundle: "/b", work: "/w", report: "/r", report_bytes_max: None };
+    let made = Bundle::new("box", &event(), context, Some(b"{}".to_vec()), &env(&[]), places);
+    made.map_err(|error| error.to_string())
+}
+
+fn of_workflow(step: Step) -> JobContext {
+    let contexts = json!({ "github": { "ref": "refs/heads/$(id)", "event_name": "push" } });
+    let contexts = contexts.as_object().unwrap().clone();
+    let workflow = WorkflowJob { key: "k".into(), contexts, ..WorkflowJob::default() };
+    let mut context = context(JobWork::Steps(vec![step]));
+    context.workflow = Some(Box::new(workflow));
+    context
+}
+
+#[test]
+fn a_job_of_a_workflow_without_expressions_finds_githubs_variables() {
+    let files = made(&of_workflow(step("env"))).unwrap().files;
+    let own: Vec<&[u8]> = files
+        .iter()
+        .filter(|(name, _)| name.starts_with("own-"))
+        .map(|(_, content)| content.as_slice())
+        .collect();
+    for line in ["GITHUB_REF=refs/heads/$(id)", "GITHUB_JOB=k", "GITHUB_EVENT_PATH=/b/payload"] {
+        assert!(own.contains(&line.as_bytes()), "{line}");
+    }
+}
+
+#[test]
+fn what_takes_a_runner_is_refused_with_what_to_do() {
+    let route = "which the executor `box` cannot carry out: route the job to `runners` or to an \
+                 executor of the kind `process`";
+    let table = [
+        (json!({ "run": "x", "if": "always()" }), "step `x` has `if`"),
+        (json!({ "name": "n", "uses": "a/b@v1" }), "step `n` has `uses`"),
+        (json!({ "run": "x", "shell": "python" }), "step `x` has `shell`"),
+        (json!({ "run": "echo ${{ 1 }}" }), "step `echo ${{ 1 }}` has expressions"),
+        (json!({ "run": "x", "env": { "A": "${{ 1 }}" } }), "step `x` has expressions"),
+        (json!({ "run": "x >> $GITHUB_ENV" }), "step `x >> $GITHUB_ENV` has `GITHUB_ENV`"),
+    ];
+    for (fields, expected) in table {
+        let step: Step = serde_json::from_value(fields).unwrap();
+        assert_eq!(made(&of_workflow(step)), Err(format!("{expected}, {route}")));
+    }
+    let mut with_outputs = of_workflow(step("x"));
+    let workflow = with_outputs.workflow.as_mut().unwrap();
+    workflow.outputs = env(&[("a", "1")]);
+    assert!(made(&with_outputs).unwrap_err().starts_with("the job has `outputs`, "));
+    // Text of a job that was submitted is only text.
+    assert!(made(&steps(&["echo ${{ 1 }} $GITHUB_ENV"])).is_ok());
+    assert!(
+        made(&context(JobWork::Steps(vec![Step { uses: Some("a".into()), ..step("") }]))).is_err()
+    );
 }
