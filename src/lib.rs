@@ -32,6 +32,7 @@
 //! | [`event`] | what happened, and how far it is trusted |
 //! | [`webhook`] | a forge's bytes and headers to an event |
 //! | [`trigger`] | rules that say which events start work |
+//! | [`expression`] | what stands in `${{ }}` and in `if` |
 //! | [`workflow`] | workflow files in GitHub's form |
 //! | [`intake`] | an event and the rules to a plan |
 //! | [`queue`] | what is next |
@@ -115,6 +116,7 @@ pub mod dispatch;
 pub mod driver;
 pub mod event;
 pub mod executor;
+pub mod expression;
 pub mod intake;
 pub mod log;
 pub mod model;

@@ -16,8 +16,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ask", &[]),
     ("event", &[]),
+    ("expression", &[]),
     ("trigger", &["ask", "event"]),
-    ("workflow", &["ask", "event", "trigger"]),
+    ("workflow", &["ask", "event", "trigger", "expression"]),
     ("webhook", &["event"]),
     ("intake", &["ask", "event", "trigger", "workflow"]),
     ("queue", &[]),
@@ -52,7 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "api::wire", "ask", "bench", "clock", "config", "telemetry", "webhook", "app",
         "agent_runner",
         // Dry runs: from a line to an answer, in the rooms that decide about deliveries.
-        "event", "trigger", "executor::router",
+        "event", "trigger", "executor::router", "expression",
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
@@ -71,6 +72,7 @@ const CORE: &[&str] = &[
     "model",
     "ask",
     "event",
+    "expression",
     "trigger",
     "workflow",
     "webhook",

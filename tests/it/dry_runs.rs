@@ -88,6 +88,32 @@ async fn triggers_answer_with_the_clause_that_decided() {
 }
 
 #[tokio::test]
+async fn expressions_come_to_values_or_say_what_is_wrong() {
+    let event = json!({"event_name": "push", "event": {"labels": [{"name": "a"}, {"name": "b"}]}});
+    let ask = |expr: &str| json!({ "expr": expr, "contexts": { "github": event } });
+    let questions = [
+        ask("${{ github.event.labels.*.name }}"),
+        ask("github.event_name == 'PUSH' && 1"),
+        ask("on ${{ github.event_name }}"),
+        ask("gihub.event_name"),
+        ask("secrets.token"),
+        json!("no question"),
+        ask("success()"),
+    ];
+    let told: Vec<_> =
+        answers("expression", &questions).await.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    {"value":["a","b"]}
+    {"value":1}
+    {"value":"on push"}
+    {"error":"unknown context `gihub` at byte 0; did you mean `github`?"}
+    {"error":"the context `secrets` is not available here"}
+    {"error":"invalid type: string \"no question\", expected struct Question at line 1 column 13"}
+    {"value":true}
+    "#);
+}
+
+#[tokio::test]
 async fn routes_of_a_line_are_about_names_of_any_length() {
     let ask = |name: &str| json!({"rules": [["gpu::*", "farm"], ["**::x", "own"]], "default": "runners", "name": name});
     let told =

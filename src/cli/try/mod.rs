@@ -15,7 +15,7 @@ use clap::Subcommand;
 use super::console::Console;
 use super::{CliError, Global};
 use crate::executor::router;
-use crate::{trigger, webhook};
+use crate::{expression, trigger, webhook};
 
 use config::TryConfigArgs;
 use event::TryEventArgs;
@@ -34,6 +34,8 @@ pub enum TryVerb {
     Filter(Lines),
     /// Whether an event starts a workflow with this `on`
     Trigger(Lines),
+    /// What an expression of a workflow comes to
+    Expression(Lines),
     /// Whether a request is accepted by a source with these secrets
     Signature(Lines),
     /// What a delivery says, and what it would start
@@ -61,5 +63,6 @@ pub(super) async fn run(
         TryVerb::Config(args) => config::run(args, &global.client()?, console).await,
         TryVerb::Filter(lines) => lines.answer(trigger::dry::filter, console),
         TryVerb::Trigger(lines) => lines.answer(trigger::dry::trigger, console),
+        TryVerb::Expression(lines) => lines.answer(expression::expression, console),
     }
 }
