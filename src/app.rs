@@ -3,6 +3,7 @@
 //! ```text
 //! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
 //!         -> log sealer
+//!         -> what decides about jobs whose needs have ended
 //!         -> listener
 //!         -> executors
 //! stop:   executors take nothing new, what lives in this process ends
@@ -12,6 +13,7 @@
 
 mod backfills;
 mod chores;
+mod decisions;
 pub mod dry;
 mod embedded;
 mod error;
@@ -48,6 +50,7 @@ use crate::dispatch::Settings;
 use crate::driver::{self, DriverOptions, Handle, Limits};
 use crate::executor::{self, Executors, Keeper};
 use crate::log::{JobLogs, LogLimits};
+use crate::planning::{self, PlannerParts};
 use crate::retention::{Pruner, PrunerParts};
 use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
@@ -184,6 +187,13 @@ impl App {
             config: config.retention.clone(),
         }));
         tokio::spawn(Arc::clone(&pruner).run(stopping.clone()));
+        let planner = PlannerParts {
+            store: store.clone(),
+            handle: handle.clone(),
+            clock: Arc::clone(&options.clock),
+            decide: options.decide,
+        };
+        tokio::spawn(planning::plan(planner, stopping.clone()));
         let driver_gone = CancellationToken::new();
         let gone = driver_gone.clone();
         tokio::spawn(async move {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::decisions;
 use super::executors::OwnExecutor;
 use crate::api::state::EvaluateProbe;
 use crate::clock::{Clock, SystemClock};
 use crate::driver::Probe;
 use crate::executor::Provisioner;
 use crate::executor::router::RoutingConfig;
+use crate::planning::Decide;
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
 use crate::store::Planted;
@@ -64,6 +66,9 @@ pub struct AppOptions {
     /// Routes in the place of those of the configuration, which is checked without the program and so
     /// cannot name its executors.
     pub routing: Option<RoutingConfig>,
+    /// What decides about jobs of workflow files when all that they need has ended: at first what the house
+    /// has for it, which reads their conditions.
+    pub decide: Decide,
     /// A fault to plant in evaluation, in tests.
     pub evaluate_probe: Option<EvaluateProbe>,
     /// A fault to plant in the scheduler, in tests.
@@ -82,6 +87,7 @@ impl Default for AppOptions {
             executors: BTreeMap::new(),
             provisioners: BTreeMap::new(),
             routing: None,
+            decide: Arc::new(decisions::decide),
             evaluate_probe: None,
             apply_probe: None,
             planted: Planted::default(),

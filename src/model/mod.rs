@@ -12,6 +12,7 @@ mod attempt;
 mod capabilities;
 mod catalogue;
 mod change;
+mod decision;
 mod delivery;
 mod id;
 mod job;
@@ -20,6 +21,7 @@ mod lease;
 mod measure;
 mod mismatch;
 mod name;
+mod needs;
 mod now;
 mod nul;
 mod pause;
@@ -40,6 +42,7 @@ pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
 pub use capabilities::RunnerCapabilities;
 pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
+pub use decision::{Decision, Facts, Status};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
 pub use job::{Job, JobExtras, QueuedJob};
@@ -48,6 +51,7 @@ pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
 pub use measure::{AssignmentOutcome, Measure, Promise};
 pub use mismatch::Mismatch;
 pub use name::{Name, Names};
+pub use needs::{EndedNeed, github_of_run, needs_context};
 pub use now::{Entropy, Now};
 pub use nul::{json_without_nul, without_nul};
 pub use pause::{Pause, PauseScope};
@@ -64,7 +68,7 @@ pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step, WorkflowJob};
 pub use terms::{
-    GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RunIf, Spread, SpreadOver,
+    GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RUN_ID, RunIf, Spread, SpreadOver,
     WorkloadTerms,
 };
 pub use untrusted::{Trust, TrustLevel, Untrusted};

@@ -40,6 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["store"]),
     ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
     ("backfill", &["webhook", "store", "clock"]),
+    // Between the scheduler, which says when, and the workflow room, which says what.
+    ("planning", &["dispatch", "driver", "store", "clock"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
@@ -58,7 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill",
-        "api",
+        "api", "planning", "expression",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];

@@ -49,8 +49,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AttemptOutcome, HeldUnits, JobId, JobPriority, JobStateKind, JobWork, LeaseToken, Nonce,
-    RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkflowJob, WorkloadId,
-    WorkloadKind,
+    RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkflowJob, WorkloadId, WorkloadKind,
 };
 
 /// The header that carries a lease's nonce where there is no JSON body.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{PlanError, PlannedJob, PlannedWorkload};
-use crate::model::{GroupTerms, MatrixTerms, PendingPolicy, RunnerRequirements};
+use crate::model::{GroupTerms, MatrixTerms, PendingPolicy, RUN_ID, RunnerRequirements};
 
 /// The longest name of a group, resource, region, key or label, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -174,7 +174,8 @@ impl Faults<'_> {
     fn group(&mut self, group: &GroupTerms) {
         match group.key.trim().is_empty() {
             true => self.add("group", "a group needs a key"),
-            false => self.name("group", &group.key),
+            // The number that takes its place is no longer than this.
+            false => self.name("group", &group.key.replace(RUN_ID, "0")),
         }
         if group.limit == 0 {
             self.add("group", "the limit 0 lets nothing run");
