@@ -3,6 +3,7 @@
 //! ```text
 //! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
 //!         -> log sealer
+//!         -> what decides about jobs whose needs have ended
 //!         -> listener
 //!         -> executors
 //! stop:   executors take nothing new, what lives in this process ends
@@ -12,6 +13,7 @@
 
 mod backfills;
 mod chores;
+mod decisions;
 pub mod dry;
 mod embedded;
 mod error;
@@ -48,6 +50,7 @@ use crate::dispatch::Settings;
 use crate::driver::{self, DriverOptions, Handle, Limits};
 use crate::executor::{self, Executors, Keeper};
 use crate::log::{JobLogs, LogLimits};
+use crate::planning::{self, PlannerParts};
 use crate::retention::{Pruner, PrunerParts};
 use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
@@ -238,6 +241,13 @@ impl App {
             evaluate_probe: options.evaluate_probe,
             next_poll: AtomicU64::new(1),
         }));
+        let planner = PlannerParts {
+            store: store.clone(),
+            handle: handle.clone(),
+            clock: Arc::clone(&state.clock),
+            decide: options.decide.unwrap_or_else(|| decisions::by_rules(state.clone())),
+        };
+        tokio::spawn(planning::plan(planner, stopping.clone()));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
         tokio::spawn(backfills::after_a_gap(state.clone(), began_ms, stopping.clone()));
         let router = crate::api::router(state.clone());

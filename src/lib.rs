@@ -35,6 +35,7 @@
 //! | [`expression`] | what stands in `${{ }}` and in `if` |
 //! | [`workflow`] | workflow files in GitHub's form |
 //! | [`intake`] | an event and the rules to a plan |
+//! | [`planning`] | decides about jobs whose needs have ended |
 //! | [`queue`] | what is next |
 //! | [`runner`] | who gets it |
 //! | [`executor`] | who carries a job out: rules over names |
@@ -120,6 +121,7 @@ pub mod expression;
 pub mod intake;
 pub mod log;
 pub mod model;
+pub mod planning;
 pub mod queue;
 pub mod retention;
 pub mod runner;

@@ -200,7 +200,9 @@ fn command_parts(
         Refusal::UnknownJob(_) | Refusal::UnknownWorkload(_) => {
             (S::NOT_FOUND, "not-found", "Not found", None)
         }
-        Refusal::WrongState(_) => (S::CONFLICT, "conflict", "The state does not allow it", None),
+        Refusal::WrongState(_) | Refusal::Superseded(_) => {
+            (S::CONFLICT, "conflict", "The state does not allow it", None)
+        }
         Refusal::LookUp(_) => {
             (S::CONFLICT, "conflict", "A workload that is needed has just ended: ask again", None)
         }

@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod error;
 mod executors;
 mod forward;
+mod graph;
 mod hooks;
 mod instances;
 mod jobs;

@@ -7,6 +7,7 @@ use super::accept::{idempotency_key, traceparent};
 use super::access::{Caller, May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
 use super::error::ApiError;
+use super::graph::{critical_path, graph};
 use super::list::PageParams;
 use super::runners::unexpected;
 use super::state::AppState;
@@ -200,12 +201,16 @@ pub(super) async fn detail(
 ) -> Result<WorkloadDetail, ApiError> {
     let row = state.workload_of(caller, id).await?;
     let jobs = state.store.jobs_of(id).await?;
+    let (edges, ran) = (state.store.edges_of(id).await?, state.store.ran_of(id).await?);
     let (terms, open) = (row.terms.as_deref().cloned().unwrap_or_default(), row.open);
+    let graph = graph(&jobs, &edges, &ran, row.run, state.clock.now().wall_ms);
     Ok(WorkloadDetail {
         workload: show::workload(row),
         terms,
         open,
         jobs: jobs.iter().map(show::job).collect(),
+        critical_path: critical_path(&graph),
+        graph,
     })
 }
 

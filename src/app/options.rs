@@ -9,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::driver::Probe;
 use crate::executor::Provisioner;
 use crate::executor::router::RoutingConfig;
+use crate::planning::Decide;
 use crate::queue::SchedulingPolicies;
 use crate::runner::SelectionPolicies;
 use crate::store::Planted;
@@ -64,6 +65,8 @@ pub struct AppOptions {
     /// Routes in the place of those of the configuration, which is checked without the program and so
     /// cannot name its executors.
     pub routing: Option<RoutingConfig>,
+    /// What decides about jobs of workflow files when all that they need has ended, instead of the house.
+    pub decide: Option<Decide>,
     /// A fault to plant in evaluation, in tests.
     pub evaluate_probe: Option<EvaluateProbe>,
     /// A fault to plant in the scheduler, in tests.
@@ -82,6 +85,7 @@ impl Default for AppOptions {
             executors: BTreeMap::new(),
             provisioners: BTreeMap::new(),
             routing: None,
+            decide: None,
             evaluate_probe: None,
             apply_probe: None,
             planted: Planted::default(),

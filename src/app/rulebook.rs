@@ -38,12 +38,14 @@ impl Common {
                 source.tenant_id = tenant;
             }
         }
+        let vars = settings::vars(config);
+        let catalogue = Catalogue { vars, ..(*self.catalogue).clone() };
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
         warnings.extend(self.warning.clone());
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(Rulebook {
-            rules: rules(config, Arc::clone(&self.catalogue))?,
+            rules: rules(config, Arc::new(catalogue))?,
             sources,
             backfills: backfills::backfills(config, secrets, &self.store, &self.clock)?,
             access: settings::access(config, secrets, &self.names),

@@ -130,6 +130,11 @@ fn pools(config: &Config, names: &Names) -> BTreeMap<PoolId, PoolSettings> {
     pools.collect()
 }
 
+/// What expressions of workflow files read as `vars`.
+pub(super) fn vars(config: &Config) -> serde_json::Map<String, serde_json::Value> {
+    config.vars.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+}
+
 /// What people may name now.
 fn catalogue(config: &Config, names: &Names) -> Catalogue {
     let pool_id = |name: &String| names.pools[name.as_str()].0;
@@ -149,8 +154,7 @@ fn catalogue(config: &Config, names: &Names) -> Catalogue {
         .filter_map(|route| Some((route.rule(&catalogue).resource(), route.running_max?)));
     let bounded: Vec<_> = bounded.collect();
     catalogue.resources.extend(bounded);
-    let vars = config.vars.iter();
-    catalogue.vars = vars.map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    catalogue.vars = vars(config);
     catalogue.routes = config.routes.iter().map(|route| named(&route.name)).collect();
     catalogue
 }

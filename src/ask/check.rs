@@ -63,6 +63,9 @@ impl Ask {
             found.push(Fault::new(key, format!("belongs to {place}")));
         }
         found.extend(self.empty_texts().map(|key| Fault::new(key, "a text is empty")));
+        if self.group.as_ref().is_some_and(|group| group.key.contains(char::is_control)) {
+            found.push(Fault::new("group", "the key has control characters"));
+        }
         if let Some(message) = self.group.as_ref().and_then(|group| group.contradiction()) {
             found.push(Fault::new("group", message));
         }
@@ -155,6 +158,25 @@ mod tests {
         let single = json!({ "run_if": "failure" });
         assert_eq!(faults(single.clone(), Level::Job), [""; 0]);
         assert_eq!(faults(single, Level::Workload), ["run_if: belongs to a job"]);
+    }
+
+    #[test]
+    fn only_conditions_of_workflow_files_lead_to_decisions_and_only_they_allow_failures() {
+        for (ask, said) in [
+            (json!({ "run_if": "decide" }), "unknown variant `decide`, expected one of `success`"),
+            (json!({ "run_if": "never" }), "unknown variant `never`, expected one of `success`"),
+            (json!({ "allow_failure": true }), "unknown field `allow_failure`"),
+        ] {
+            let error = serde_json::from_value::<Ask>(ask).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+        assert_eq!(serde_json::from_value::<Ask>(json!({ "run_if": null })).unwrap().run_if, None);
+    }
+
+    #[test]
+    fn a_group_has_no_place_for_the_number_of_its_workload() {
+        let ask = json!({ "group": format!("deploy-{}", crate::model::RUN_ID) });
+        assert_eq!(faults(ask, Level::Workload), ["group: the key has control characters"]);
     }
 
     #[test]

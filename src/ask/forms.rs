@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::model::{Preference, ResourceNeed, Spread, SpreadOver};
+use crate::model::{Preference, ResourceNeed, RunIf, Spread, SpreadOver};
 
 /// What a value is where something else belongs, in a sentence.
 pub(super) fn wrong(value: &Value, wanted: &str) -> String {
@@ -55,6 +55,23 @@ pub(super) fn gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
         }
         other => Err(D::Error::custom(wrong(other, "a boolean or number"))),
     }
+}
+
+/// When a job runs. What else there is follows from the conditions of workflow files.
+pub(super) fn run_if<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RunIf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Asked {
+        Success,
+        Failure,
+        Always,
+    }
+    let asked = Option::<Asked>::deserialize(from)?;
+    Ok(asked.map(|asked| match asked {
+        Asked::Success => RunIf::Success,
+        Asked::Failure => RunIf::Failure,
+        Asked::Always => RunIf::Always,
+    }))
 }
 
 /// One name, or several in order.

@@ -95,7 +95,7 @@ pub struct Ask {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_timeout: Option<Span>,
     /// What the ends of its needs must be for it to run; of a job only.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "forms::run_if")]
     pub run_if: Option<RunIf>,
     /// The concurrency group of the workload, or of the job.
     #[serde(skip_serializing_if = "Option::is_none")]

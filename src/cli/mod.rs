@@ -37,6 +37,7 @@ mod drain;
 mod executors;
 mod explain;
 mod front;
+mod graph;
 mod groups;
 mod import;
 mod init;
@@ -90,7 +91,8 @@ pub enum Verb {
     Status,
     /// Deliveries, newest first, or one of them
     Deliveries(deliveries::DeliveriesArgs),
-    /// Workloads, newest first, or one with its jobs
+    /// Workloads, newest first, or one with its jobs and who needs whom among them
+    #[command(visible_alias = "runs")]
     Workloads(workloads::WorkloadsArgs),
     /// Jobs, newest first, or one with all that is known of it
     Jobs(jobs::JobsArgs),

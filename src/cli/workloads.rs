@@ -5,6 +5,7 @@ use clap::Args;
 use super::CliError;
 use super::client::Client;
 use super::console::Console;
+use super::graph;
 use super::list::{ListArgs, how_to_go_on, or_dash};
 use super::table::{fields, page, rows};
 use super::terms;
@@ -61,6 +62,7 @@ fn detail(detail: &WorkloadDetail, now_ms: i64) -> String {
         one(&detail.workload),
         fields(terms::of_workload(detail)),
         super::jobs::table(&detail.jobs, now_ms),
+        graph::tree(detail),
     ])
 }
 

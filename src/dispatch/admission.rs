@@ -38,7 +38,7 @@ impl Scheduler {
         Ok(())
     }
 
-    fn check_can_run(&self, tenant: TenantId, job: &PlannedJob) -> Result<(), Refusal> {
+    pub(super) fn check_can_run(&self, tenant: TenantId, job: &PlannedJob) -> Result<(), Refusal> {
         match self.never_runs(tenant, &job.requirements) {
             None => Ok(()),
             Some(why) => Err(Refusal::Invalid(format!("job `{}`: {why}", job.name).into())),

@@ -123,7 +123,7 @@ impl Scheduler {
         let others: Vec<_> = others
             .filter_map(|id| self.job(*id))
             .filter(|other| shares(other))
-            .map(|other| (other.id, other.kind()))
+            .map(|other| (other.id, other.counts_as(other.kind())))
             .collect();
         // Those that end by this have not failed, so it happens once.
         if others.iter().any(|(_, kind)| *kind == JobStateKind::Failed) {

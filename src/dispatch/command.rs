@@ -7,7 +7,7 @@ use super::executors::{Absence, ExecutorState};
 use super::forecast::Outlook;
 use super::prune::Prune;
 use crate::model::{
-    Archived, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
+    Archived, Decision, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
     JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, Pause, PauseScope, Plan, PlannedJob,
     PlannedWorkload, PoolId, PrunedRows, RequeueReason, Runner, RunnerCapabilities, RunnerId,
     TriggerVerdict, UniqueKey, Workload, WorkloadId, WorkloadState,
@@ -240,6 +240,16 @@ pub enum Command {
     },
     /// Forgets rows that are old, but for those that something live refers to.
     Prune(Box<Prune>),
+    /// Says what becomes of a job that was told as undecided. A second time it is refused, and changes
+    /// nothing.
+    Decide {
+        /// Which.
+        job_id: JobId,
+        /// The run of its workload in which the facts were read.
+        run: u32,
+        /// What becomes of it.
+        decision: Decision,
+    },
 }
 
 /// How workloads ended that are in memory no more: facts that go with a command, because only the
@@ -470,6 +480,9 @@ pub enum Refusal {
     /// The state does not allow it.
     #[error("{0}")]
     WrongState(Arc<str>),
+    /// The job waits for no decision, or for one of another run.
+    #[error("job {0} waits for no decision of this run any more")]
+    Superseded(JobId),
     /// Jobs need workloads that are not live, and the command does not say how these ended: look,
     /// and send it again with that.
     #[error("how these workloads ended was not said: {}", ids(.0))]

@@ -39,6 +39,7 @@ impl Scheduler {
         match &job.state {
             JobState::Blocked => {
                 self.explain_needs(job, limited_to, &mut reasons);
+                reasons.extend(self.undecided.contains(&id).then_some(Reason::Planning));
                 self.explain_group(job, &mut reasons);
             }
             JobState::Pending => self.explain_pending(now, job, limited_to, &mut reasons),

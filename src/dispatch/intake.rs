@@ -186,7 +186,7 @@ impl Scheduler {
     fn create(
         &mut self,
         now: Now,
-        planned: PlannedWorkload,
+        mut planned: PlannedWorkload,
         needs: &[Vec<usize>],
         ends: &Ends,
         outlooks: &Outlooks,
@@ -194,6 +194,7 @@ impl Scheduler {
     ) -> WorkloadId {
         let workload_id = WorkloadId(self.marks.next_workload);
         self.marks.next_workload += 1;
+        planned.terms.group.iter_mut().for_each(|group| group.name_run(workload_id));
         let row = Workload {
             id: workload_id,
             run: 1,
@@ -222,13 +223,13 @@ impl Scheduler {
         let first = self.marks.next_job;
         let id = |at: &usize| JobId(first + *at as i64);
         let needs = needs.iter().map(|needs| needs.iter().map(id).collect()).collect();
-        self.add_jobs(now, workload_id, planned.jobs, needs, ends);
+        self.add_jobs(now, workload_id, planned.jobs, needs, ends, now.wall_ms);
         self.keep_promises(now, outlooks, JobId(first));
         self.agenda.asking.push_back(Member::workload(workload_id));
         workload_id
     }
 
-    /// Adds checked jobs to a workload that is in memory, with what each needs.
+    /// Adds checked jobs to a workload that is in memory, with what each needs, as old as `lane_key` says.
     pub(super) fn add_jobs(
         &mut self,
         now: Now,
@@ -236,6 +237,7 @@ impl Scheduler {
         planned: Vec<PlannedJob>,
         needs: Vec<Vec<JobId>>,
         ends: &Ends,
+        lane_key: i64,
     ) -> Vec<JobId> {
         let tenant_id = self.workloads[&workload_id].row.tenant_id;
         let first = self.marks.next_job;
@@ -243,7 +245,8 @@ impl Scheduler {
         let ids: Vec<_> = (first..self.marks.next_job).map(JobId).collect();
         for ((planned, needs), &id) in planned.into_iter().zip(needs).zip(&ids) {
             let spec = Arc::clone(&planned.spec);
-            let job = self.new_job(now, id, (workload_id, tenant_id), planned, !needs.is_empty());
+            let whose = (workload_id, tenant_id);
+            let job = Job { lane_key, ..self.new_job(now, id, whose, planned, !needs.is_empty()) };
             let edge = |&needs_job_id| Edge { workload_id, job_id: id, needs_job_id };
             self.out.changes.push(Change::JobInserted {
                 job: job.clone(),
@@ -266,10 +269,13 @@ impl Scheduler {
         needs_jobs: bool,
     ) -> Job {
         let terms = &mut planned.terms;
+        terms.group.iter_mut().for_each(|group| group.name_run(workload_id));
         terms.needs_workloads.sort_unstable();
         terms.needs_workloads.dedup();
-        let blocked =
-            needs_jobs || !terms.needs_workloads.is_empty() || !terms.late_needs.is_empty();
+        let blocked = needs_jobs
+            || !terms.needs_workloads.is_empty()
+            || !terms.late_needs.is_empty()
+            || !terms.run_if.is_asked();
         Job {
             id,
             workload_id,

@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::command::{Ended, Refusal, Reply, Verdict};
 use super::forecast::{Coming, Outlooks};
 use super::needs::{Ends, needed};
+use super::planted::Planted;
 use super::scheduler::Scheduler;
 use super::wait_graph::{Node, reach};
 use crate::model::{
@@ -28,6 +29,8 @@ struct Joining<'a> {
     needs: Vec<Vec<JobId>>,
     /// Of jobs that waited for one of these names: who needs whom now.
     late: Vec<(JobId, JobId)>,
+    /// Of jobs that need the one in whose place these come: the same.
+    inherited: Vec<(JobId, JobId)>,
 }
 
 impl Joining<'_> {
@@ -68,17 +71,12 @@ impl Scheduler {
             return Ok(Reply::Joined { workload_id, jobs, duplicate: true, outlooks });
         }
         let name = self.open_workload(workload_id)?;
-        let (joining, ends) = self.check_join(workload_id, &mut jobs, ended)?;
+        let (joining, ends) = self.check_join(workload_id, &mut jobs, ended, None)?;
         let outlooks = self.outlooks_of(now, &joining)?;
         let Joining { needs, late, first, .. } = joining;
-        let ids = self.add_jobs(now, workload_id, jobs, needs, &ends);
+        let ids = self.add_jobs(now, workload_id, jobs, needs, &ends, now.wall_ms);
         self.keep_promises(now, &outlooks, JobId(first));
-        for (job_id, needs_job_id) in late {
-            self.dependencies.add_need(job_id, needs_job_id);
-            let edge = Edge { workload_id, job_id, needs_job_id };
-            self.out.changes.push(Change::EdgeInserted(edge));
-            self.agenda.waits.push(Node::Job(job_id));
-        }
+        self.add_needs(workload_id, &late);
         self.reorder_workload(workload_id);
         self.record(Record {
             workload_id: Some(workload_id),
@@ -92,6 +90,50 @@ impl Scheduler {
         self.refresh(now, workload_id);
         let outlooks = outlooks.told();
         Ok(Reply::Joined { workload_id, jobs: ids, duplicate: false, outlooks })
+    }
+
+    /// Jobs come in the place of a blocked one, whose needs have ended: they need what it needed, and
+    /// whoever needs it needs each of them. They are as old as it is.
+    ///
+    /// # Errors
+    ///
+    /// As of a join; then nothing has changed.
+    pub(super) fn stand_in(
+        &mut self,
+        now: Now,
+        place: JobId,
+        mut jobs: Vec<PlannedJob>,
+    ) -> Result<Vec<JobId>, Refusal> {
+        let Job { workload_id, lane_key, .. } = self.jobs[&place].row;
+        for job in &mut jobs {
+            // All that it needed has ended.
+            job.terms.needs_workloads.clear();
+            job.terms.group.iter_mut().for_each(|group| group.name_run(workload_id));
+        }
+        let (joining, ends) =
+            self.check_join(workload_id, &mut jobs, &Ended::new(), Some(place))?;
+        let Joining { needs, late, inherited, .. } = joining;
+        let ids = self.add_jobs(now, workload_id, jobs, needs, &ends, lane_key);
+        self.add_needs(workload_id, &late);
+        // The end of one that has ended by now is on the agenda, and counts then.
+        for (dependent, _) in &inherited {
+            if self.job(*dependent).is_some_and(|job| job.kind() == JobStateKind::Blocked) {
+                self.dependencies.need_reopened(*dependent);
+            }
+        }
+        self.add_needs(workload_id, &inherited);
+        self.reorder_workload(workload_id);
+        Ok(ids)
+    }
+
+    /// Jobs that were there need others that have come.
+    fn add_needs(&mut self, workload_id: WorkloadId, needs: &[(JobId, JobId)]) {
+        for &(job_id, needs_job_id) in needs {
+            self.dependencies.add_need(job_id, needs_job_id);
+            let edge = Edge { workload_id, job_id, needs_job_id };
+            self.out.changes.push(Change::EdgeInserted(edge));
+            self.agenda.waits.push(Node::Job(job_id));
+        }
     }
 
     pub(super) fn close(
@@ -151,9 +193,10 @@ impl Scheduler {
         workload_id: WorkloadId,
         jobs: &'a mut [PlannedJob],
         ended: &Ended,
+        place: Option<JobId>,
     ) -> Result<(Joining<'a>, Ends), Refusal> {
         let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
-        let known = self.workloads[&workload_id].jobs().to_vec();
+        let mut known = self.workloads[&workload_id].jobs().to_vec();
         let (count, max) = (known.len() + jobs.len(), self.settings.workload_jobs_max);
         if jobs.is_empty() {
             return Err(Refusal::Invalid("no jobs were given that could join".into()));
@@ -174,18 +217,32 @@ impl Scheduler {
         }
         sort_needs(jobs, |name| by_name.contains_key(name));
         let jobs = &*jobs;
-        let needs = jobs.iter().map(|job| job.needs.iter().map(|need| by_name[&**need]).collect());
-        let needs = needs.collect();
-        let joining = Joining {
-            workload_id,
-            jobs,
-            first,
-            needs,
-            late: self.late_edges(&known, &by_name, first),
+        let own = |job: &PlannedJob| -> Vec<JobId> {
+            let mut needs = place.map_or_else(Vec::new, |id| self.dependencies.needs(id).to_vec());
+            let named = job.needs.iter().map(|need| by_name[&**need]);
+            named.for_each(|id| {
+                if !needs.contains(&id) {
+                    needs.push(id)
+                }
+            });
+            needs
         };
-        self.check_rows(2 * jobs.len() + joining.late.len())?;
+        let needs = jobs.iter().map(own).collect();
+        let late = self.late_edges(&known, &by_name, first);
+        let dependents = place.map_or_else(Vec::new, |id| self.dependencies.dependents(id));
+        self.check_rows((2 + dependents.len()) * jobs.len() + late.len())?;
+        let new = || (0..jobs.len() as i64).map(|at| JobId(first + at));
+        let inherited = dependents.iter().flat_map(|job| new().map(|need| (*job, need)));
+        let kept = !self.planted(Planted::PlaceForgotten);
+        let inherited = inherited.filter(|pair| kept && !late.contains(pair)).collect();
+        let joining = Joining { workload_id, jobs, first, needs, late, inherited };
+        // What they come in the place of has no terms that they must agree with, and lived on though
+        // others failed.
+        known.retain(|id| Some(*id) != place);
         self.check_terms(workload_id, &known, jobs)?;
-        self.check_fate(&known, jobs)?;
+        if place.is_none() {
+            self.check_fate(&known, jobs)?;
+        }
         let ends = self.ends_of(needed(jobs.iter()), ended)?;
         self.check_circle(&joining)?;
         self.check_admission(jobs.iter().map(|job| (tenant_id, job)))?;
@@ -212,7 +269,7 @@ impl Scheduler {
 
     /// Checks the requirements and terms of new jobs as those of a new workload are checked, beside
     /// the jobs that are there.
-    fn check_terms(
+    pub(super) fn check_terms(
         &self,
         workload_id: WorkloadId,
         known: &[JobId],
@@ -220,8 +277,10 @@ impl Scheduler {
     ) -> Result<(), Refusal> {
         let known = || known.iter().filter_map(|id| self.job(*id));
         let whole = self.workload(workload_id).and_then(|it| it.group());
+        let open = self.workload(workload_id).is_some_and(|it| it.open);
         let (groups, matrices) = (known().filter_map(Job::group), known().filter_map(Job::matrix));
-        match faults_of_jobs(jobs, true, Company::new(whole, groups, matrices)).into_iter().next() {
+        let company = Company::new(whole, groups, matrices);
+        match faults_of_jobs(jobs, open, company).into_iter().next() {
             None => Ok(()),
             Some(fault) => Err(Refusal::Invalid(fault.to_string().into())),
         }
@@ -230,7 +289,7 @@ impl Scheduler {
     /// Checks that nothing joins what fails fast and has failed.
     fn check_fate(&self, known: &[JobId], jobs: &[PlannedJob]) -> Result<(), Refusal> {
         let known = || known.iter().filter_map(|id| self.job(*id));
-        let failed = || known().filter(|job| job.kind() == JobStateKind::Failed);
+        let failed = || known().filter(|job| job.counts_as(job.kind()) == JobStateKind::Failed);
         let Some(first) = failed().next() else { return Ok(()) };
         let terms = self.workload(first.workload_id).and_then(|it| it.terms.as_deref());
         let whole = terms.is_some_and(|terms| terms.fail_fast);
@@ -281,7 +340,8 @@ impl Scheduler {
                     [workloads, jobs(&joining.needs[at])].concat()
                 }
                 None => {
-                    let late = joining.late.iter().filter(|(job, _)| job == id);
+                    let new = joining.late.iter().chain(&joining.inherited);
+                    let late = new.filter(|(job, _)| job == id);
                     let late: Vec<_> = late.map(|(_, need)| *need).collect();
                     let job = self.job(*id).filter(|job| !job.kind().is_terminal());
                     let workloads = job.map_or_else(Vec::new, |job| live(job.needs_workloads()));

@@ -1,6 +1,6 @@
 //! The fourth law: memory is an index over the rows, and can be built from them at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::live::{LiveJob, LiveWorkload};
 use super::scheduler::Scheduler;
@@ -33,6 +33,8 @@ pub struct Durable {
     /// The same as questions about the near future find it: of each job in which pool it runs, since
     /// when, and whether it is to stop.
     pub runs: BTreeMap<JobId, (PoolId, i64, bool)>,
+    /// Blocked jobs that wait for a decision: the same.
+    pub undecided: BTreeSet<JobId>,
     /// Of each blocked job how much of what it needs has not ended, which follows from the rows.
     pub unended: BTreeMap<JobId, usize>,
     /// Of each group who is in and who waits, in order: the same.
@@ -95,7 +97,7 @@ impl Scheduler {
     fn load_job(&mut self, mut row: Job) {
         row.share_names(&mut self.names);
         if let Some(workload) = self.workloads.get_mut(&row.workload_id) {
-            workload.add(row.id, row.kind());
+            workload.add(row.id, row.counts_as(row.kind()));
         }
         self.use_class(row.class_id);
         let (id, taken) = (row.id, row.lease().is_some());
@@ -120,7 +122,13 @@ impl Scheduler {
     fn index_job(&mut self, now: Now, id: JobId) {
         let job = &self.jobs[&id].row;
         match &job.state {
-            JobState::Blocked => self.begin_wait(id),
+            JobState::Blocked => {
+                let undecided = self.is_undecided(job);
+                self.begin_wait(id);
+                if undecided {
+                    self.ask_decision(id);
+                }
+            }
             JobState::Pending => {
                 self.begin_wait(id);
                 self.place(now, id);
@@ -214,6 +222,7 @@ impl Scheduler {
             units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),
             runs: self.runs.places().collect(),
+            undecided: self.undecided.clone(),
             unended: unended.filter(|(_, unended)| *unended > 0).collect(),
             groups: self.groups.keys().map(group).collect(),
             parallel: self.parallel.view(),

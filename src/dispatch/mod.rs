@@ -27,6 +27,7 @@ mod classes;
 mod command;
 mod control;
 mod counts;
+mod decide;
 mod end;
 mod executors;
 mod experience;

@@ -7,7 +7,7 @@ use super::planted::Planted;
 use super::scheduler::Scheduler;
 use super::wait_graph::Node;
 use crate::model::{EndReason, Job, JobId, JobState, JobStateKind, Now, PlannedJob, WorkloadId};
-use crate::queue::{Judgement, NeedEnd, judge};
+use crate::queue::{Judgement, NeedEnd, judge, judge_without_needs};
 
 /// How workloads ended that new jobs need and that are not live.
 pub(super) type Ends = FxHashMap<WorkloadId, NeedEnd>;
@@ -19,7 +19,7 @@ impl Scheduler {
         for &dependent in &dependents {
             self.need_ended(now, dependent, end);
         }
-        if self.job(id).is_some_and(|job| job.kind() == JobStateKind::Failed) {
+        if self.job(id).is_some_and(|job| job.counts_as(job.kind()) == JobStateKind::Failed) {
             self.fail_fast(now, id, &dependents);
         }
     }
@@ -45,21 +45,28 @@ impl Scheduler {
         if need_failed != failed_before {
             self.edit_job(id, |job| job.need_failed = need_failed);
         }
-        match judge(run_if, end, unended, need_failed) {
-            None => {}
-            Some(Judgement::Run) => {
-                self.set_state(id, JobState::Pending);
-                self.queued(now, id);
+        if let Some(judgement) = judge(run_if, end, unended, need_failed) {
+            self.judged(now, id, judgement);
+        }
+    }
+
+    fn judged(&mut self, now: Now, id: JobId, judgement: Judgement) {
+        match judgement {
+            Judgement::Run => self.let_run(now, id),
+            Judgement::Skip(reason) => {
+                self.end_job(now, id, JobStateKind::Skipped, reason);
             }
-            Some(Judgement::Skip) => {
-                self.end_job(now, id, JobStateKind::Skipped, EndReason::NeedNotMet);
-            }
-            Some(Judgement::Fail) => {
+            Judgement::Fail => {
                 self.end_job(now, id, JobStateKind::Failed, EndReason::NeedNeverCame);
             }
-            // It stays where it is until somebody has evaluated its condition.
-            Some(Judgement::Decide) => {}
+            Judgement::Decide => self.ask_decision(id),
         }
+    }
+
+    /// A blocked job waits for nothing more that it needs.
+    pub(super) fn let_run(&mut self, now: Now, id: JobId) {
+        self.set_state(id, JobState::Pending);
+        self.queued(now, id);
     }
 
     /// Decides about jobs that came into memory together, by what they need and has ended already.
@@ -67,10 +74,13 @@ impl Scheduler {
     /// What had ended is looked up for all of them first: the end of one that is decided here is on
     /// the agenda, and must not count twice for the others.
     pub(super) fn meet_ended_needs(&mut self, now: Now, ids: &[JobId], ends: &Ends) {
+        let met: Vec<_> = ids.iter().map(|id| (*id, self.ended_needs(*id, ends))).collect();
+        for &id in ids {
+            self.meet_no_needs(now, id);
+        }
         if self.planted(Planted::DeadParent) {
             return;
         }
-        let met: Vec<_> = ids.iter().map(|id| (*id, self.ended_needs(*id, ends))).collect();
         for (id, ended) in met {
             for end in ended {
                 self.need_ended(now, id, end);
@@ -79,6 +89,17 @@ impl Scheduler {
             if needs.iter().any(|needed| self.workloads.contains_key(needed)) {
                 self.agenda.waits.push(Node::Job(id));
             }
+        }
+    }
+
+    /// Decides about a new job that is blocked and needs nothing.
+    fn meet_no_needs(&mut self, now: Now, id: JobId) {
+        let blocked = |job: &&Job| job.kind() == JobStateKind::Blocked;
+        let Some(job) = self.job(id).filter(blocked) else { return };
+        if self.dependencies.unended(id) == 0
+            && let Some(judgement) = judge_without_needs(job.run_if())
+        {
+            self.judged(now, id, judgement);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a batch of commands leaves to be done by the driver.
 
 use crate::dispatch::{LeaseOwner, Promise, Scored};
-use crate::model::{AssignedJob, Change, LeaseToken, Marks, Measure, Record, RunnerId};
+use crate::model::{AssignedJob, Change, JobId, LeaseToken, Marks, Measure, Record, RunnerId};
 use crate::runner::PollId;
 
 /// Everything that follows from a batch: rows to write first, then things to say.
@@ -24,6 +24,9 @@ pub struct Output {
     /// Runners that were ordered: the hash of the token by which one registers, or (`None`) that it cannot any
     /// more.
     pub invitations: Vec<(RunnerId, Option<Box<str>>)>,
+    /// Blocked jobs that wait for a [`crate::dispatch::Command::Decide`] from now on. Each is told once, and
+    /// after a load again.
+    pub undecided: Vec<JobId>,
     /// What was said about new jobs, for figures.
     pub promises: Vec<Promise>,
     /// What was said and could be compared with what happened, for figures.

@@ -41,6 +41,10 @@ pub enum Planted {
     GroupKept,
     /// Limits on jobs that run at once do not count.
     LimitIgnored,
+    /// Nobody hears that a job waits for a decision.
+    NotTold,
+    /// Who needs a job does not need those that stand in its place.
+    PlaceForgotten,
     /// The body of a delivery is forgotten whose jobs wait or run.
     LivePruned,
     /// A workload is forgotten that something live needs.

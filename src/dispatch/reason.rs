@@ -39,6 +39,8 @@ pub enum Reason {
     AwaitsJobs(Vec<Box<str>>),
     /// Workloads that it needs have not ended.
     BlockedByWorkloads(Vec<Seen<(WorkloadId, Box<str>, WorkloadState)>>),
+    /// All that it needs has ended, and it is being decided what becomes of it.
+    Planning,
     /// Its time has not come (wall milliseconds).
     DelayedUntil {
         /// When it comes.
@@ -214,6 +216,7 @@ impl Reason {
             Self::BlockedBy(_) => "blocked_by",
             Self::AwaitsJobs(_) => "awaits_jobs",
             Self::BlockedByWorkloads(_) => "blocked_by_workloads",
+            Self::Planning => "planning",
             Self::GroupHeld { .. } => "group_held",
             Self::MatrixLimit { .. } => "matrix_limit",
             Self::DelayedUntil { .. } => "delayed_until",
@@ -267,6 +270,7 @@ impl fmt::Display for Reason {
                     .collect();
                 write!(f, "blocked by {}", list.join(", "))
             }
+            Self::Planning => f.write_str("its condition is being decided"),
             Self::GroupHeld { key, member, holders, limit, position } => {
                 let who = if member.job_id.is_none() { "its workload is" } else { "it is" };
                 let holders: Vec<_> = holders.iter().map(|(_, name)| &**name).collect();

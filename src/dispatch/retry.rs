@@ -95,6 +95,7 @@ impl Scheduler {
         for dependent in self.dependencies.workload_dependents(id) {
             if self.job(dependent).is_some_and(|job| job.kind() == JobStateKind::Blocked) {
                 self.dependencies.need_reopened(dependent);
+                self.undecided.remove(&dependent);
                 self.agenda.waits.push(Node::Job(dependent));
             }
         }
@@ -133,7 +134,7 @@ impl Scheduler {
         self.use_class(job.class_id);
         if !is_reopened(&job) {
             if let Some(workload) = self.workloads.get_mut(&job.workload_id) {
-                workload.add(id, job.kind());
+                workload.add(id, job.counts_as(job.kind()));
             }
             self.dependencies.insert(id, needs, job.needs_workloads(), 0);
             let live = LiveJob::clean(job, |class| self.expected_run_ms(class));
@@ -141,7 +142,8 @@ impl Scheduler {
             return;
         }
         let unended = needs.len() + job.needs_workloads().len() + never_came;
-        job.state = if unended > 0 { JobState::Blocked } else { JobState::Pending };
+        let blocked = unended > 0 || !job.run_if().is_asked();
+        job.state = if blocked { JobState::Blocked } else { JobState::Pending };
         job.queued_at_ms = now.wall_ms;
         job.ready_at_ms = now.wall_ms;
         job.lane_key = now.wall_ms;

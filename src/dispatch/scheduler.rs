@@ -53,6 +53,8 @@ pub struct Scheduler {
     pub(super) groups: GroupGate,
     pub(super) parallel: ParallelGate,
     pub(super) queue_timeouts: QueueTimeouts,
+    /// Blocked jobs that wait for nothing but a decision from outside.
+    pub(super) undecided: BTreeSet<JobId>,
     pub(super) agenda: Agenda,
     pub(super) time_gate: TimeGate,
     pub(super) quota: QuotaGate,
@@ -140,6 +142,7 @@ impl Scheduler {
             groups: GroupGate::default(),
             parallel: ParallelGate::default(),
             queue_timeouts: QueueTimeouts::default(),
+            undecided: BTreeSet::new(),
             agenda: Agenda::default(),
             time_gate: TimeGate::default(),
             quota,
@@ -257,6 +260,7 @@ impl Scheduler {
             Command::TrainModel { runs, author } => Ok(self.train_model(now, runs, author)),
             Command::ResetModel { author } => Ok(self.reset_model(now, author)),
             Command::Prune(prune) => self.prune(now, *prune),
+            Command::Decide { job_id, run, decision } => self.decide(now, job_id, run, decision),
         };
         self.drain(now);
         reply
@@ -329,6 +333,8 @@ impl Scheduler {
             self.quota.waits_no_longer(job.row.tenant_id);
         }
         let workload_id = job.row.workload_id;
+        let counted = (job.row.counts_as(from), job.row.counts_as(to));
+        self.undecided.remove(&id);
         self.edit_job(id, |job| job.state = next);
         let taken = |kind| matches!(kind, JobStateKind::Claimed | JobStateKind::Running);
         if taken(from) != taken(to) {
@@ -341,7 +347,7 @@ impl Scheduler {
             self.begin_wait(id);
         }
         if let Some(workload) = self.workloads.get_mut(&workload_id) {
-            workload.moved(from, to);
+            workload.moved(counted.0, counted.1);
         }
     }
 

@@ -127,6 +127,8 @@ impl Scheduler {
     fn count_gates(&self, count: &mut Count) {
         let blocked = self.count_jobs(count, self.dependencies.blocked());
         count.add("blocked_by", None, None, blocked);
+        let undecided = self.count_jobs(count, self.undecided.iter().copied());
+        count.add("planning", None, None, undecided);
         let delayed = self.count_jobs(count, self.time_gate.jobs());
         count.add("delayed_until", None, None, delayed);
         for (trigger, jobs) in self.paused_triggers.iter() {

@@ -14,7 +14,8 @@
 //!   speak.rs    only after the commit: replies, and waiters.rs for what runners are given
 //!      |
 //!      v
-//!   views.rs    what is published after each commit: leases, credentials, records, state
+//!   views.rs    what is published after each commit: leases, credentials, records, state;
+//!   undecided.rs  and jobs that somebody is to decide about
 //! ```
 //!
 //! Where several servers share a database, `seat.rs` keeps the seat of the one that leads, or waits for it;
@@ -37,6 +38,7 @@ mod speak;
 mod term;
 #[cfg(test)]
 mod tests;
+mod undecided;
 mod views;
 mod waiters;
 mod work;
@@ -45,6 +47,7 @@ pub use batch::{Envelope, Limits};
 pub use handle::{CommandError, Handle};
 pub use run::{DriverOptions, Probe, spawn};
 pub use term::Term;
+pub use undecided::Undecided;
 pub use views::{Cursor, RecordStream, ServerState, Standing, Streamed, Views};
 pub use waiters::Waiter;
 pub use work::{Told, WorkStream};

@@ -24,6 +24,7 @@ impl Driver {
         tell(&mut self.meter, &output);
         tell_forecasts(&self.options.metrics, &output);
         self.views.apply_credentials(output.credentials, output.invitations);
+        self.views.undecided.add(&output.undecided);
         self.views.records.push(output.records);
         for (mut envelope, reply) in envelopes.into_iter().zip(replies) {
             match (&envelope.command, envelope.poll.take()) {

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
 use super::credentials::{Credentials, Hashes};
+use super::undecided::Undecided;
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
 use crate::model::{LeaseRef, LeaseToken, Nonce, Now, Record, RunnerId};
 use crate::store::Leader;
@@ -68,6 +69,8 @@ pub struct Views {
     invitations: RwLock<Credentials>,
     /// What happened.
     pub records: RecordStream,
+    /// Jobs that wait for a decision from outside.
+    pub undecided: Undecided,
 }
 
 impl Views {
@@ -85,6 +88,7 @@ impl Views {
             credentials: RwLock::default(),
             invitations: RwLock::default(),
             records: RecordStream::new(records_max),
+            undecided: Undecided::default(),
         }
     }
 
@@ -169,6 +173,7 @@ impl Views {
         for hashes in [&self.credentials, &self.invitations] {
             *hashes.write().unwrap_or_else(|broken| broken.into_inner()) = Credentials::default();
         }
+        self.undecided.clear();
         self.epoch.store(0, Ordering::Release);
         self.set_state(ServerState::Standby);
     }
@@ -225,6 +230,8 @@ impl Views {
         *self.invitations.write().unwrap_or_else(|broken| broken.into_inner()) = invited;
         self.records.begin_epoch(epoch);
         self.epoch.store(epoch, Ordering::Release);
+        // Whoever is told is told of this epoch.
+        self.undecided.begin_epoch(&loaded.undecided);
         self.set_state(ServerState::Running);
     }
 

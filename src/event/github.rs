@@ -53,6 +53,17 @@ impl Event {
     }
 }
 
+/// Gives the contexts of a planned job what its stored event tells: `github`, and `inputs` where its file says
+/// nothing of them. An event that cannot be read any more tells nothing.
+pub fn complete(contexts: &mut Map<String, Value>, event: Option<&str>, workflow: &str) {
+    let event = event.and_then(|event| serde_json::from_str::<Event>(event).ok());
+    let Some(event) = event else { return };
+    if !contexts.contains_key("github") {
+        contexts.insert("github".to_owned(), event.github_context(workflow).into());
+    }
+    contexts.entry("inputs").or_insert_with(|| event.inputs.into());
+}
+
 /// The short name of a ref, and what it is.
 fn short(git_ref: &str) -> (&str, &'static str) {
     if let Some(name) = git_ref.strip_prefix(TAGS) {

@@ -7,7 +7,7 @@
 //! Pure: no clock, no socket, no provider's payload. What is deliberately absent: how a payload
 //! becomes an event (`webhook`), and what an event starts (`trigger`, `intake`).
 
-mod github;
+pub mod github;
 pub mod inputs;
 mod kind;
 mod own;

@@ -17,8 +17,9 @@ use crate::api::wire;
 use crate::clock::Clock;
 use crate::dispatch::Command;
 use crate::driver::Handle;
+use crate::event::github;
 use crate::log::{JobLogs, LogError};
-use crate::model::{AttemptOutcome, LeaseRef};
+use crate::model::{AttemptOutcome, LeaseRef, github_of_run, needs_context};
 use crate::store::{JobContext, Store, StoreError};
 
 /// Why a job's context cannot be had.
@@ -41,7 +42,13 @@ pub(crate) fn wire_context(
     run: u32,
     attempt: u32,
 ) -> Result<wire::JobContext, serde_json::Error> {
-    let JobContext { job, workload: _, spec, event, body_bytes, needs } = context;
+    let JobContext { job, workload, mut spec, event, body_bytes, needs, ended_needs } = context;
+    if let Some(known) = &mut spec.workflow {
+        github::complete(&mut known.contexts, event.as_deref(), &workload.name);
+        let github = github_of_run(known.contexts.get("github"), &workload, run, &known.key);
+        known.contexts.insert("github".into(), github.into());
+        known.contexts.insert("needs".into(), needs_context(&ended_needs).into());
+    }
     let event = event.map(|event| serde_json::from_str(&event)).transpose()?;
     Ok(wire::JobContext {
         job_id: job.id,

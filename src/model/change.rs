@@ -25,7 +25,7 @@ pub enum Change {
     JobInserted {
         /// The hot row.
         job: Job,
-        /// The wide, immutable row.
+        /// The wide row, which only [`Change::JobReplanned`] changes.
         spec: Arc<JobSpec>,
         /// What it needs.
         edges: Vec<Edge>,
@@ -34,6 +34,14 @@ pub enum Change {
     EdgeInserted(Edge),
     /// A job's hot row is now this.
     JobUpdated(Job),
+    /// A blocked job was planned again: what else never changes of its row, and what it does, is now this.
+    /// A change of its row follows, as with every decision about it.
+    JobReplanned {
+        /// The row, with its new class, terms, timeout and backoff.
+        job: Job,
+        /// What it does.
+        spec: Arc<JobSpec>,
+    },
     /// An attempt ended.
     AttemptEnded(Box<Attempt>),
     /// A workload and its jobs ended: their rows leave the hot tables.

@@ -18,7 +18,7 @@ pub struct Job {
     pub tenant_id: TenantId,
     /// Its name inside the workload.
     pub name: Name,
-    /// What it asks for beside a runner that fits; never changes.
+    /// What it asks for beside a runner that fits; changes only when the job is planned again.
     pub terms: Option<Box<JobTerms>>,
     /// Where it stands.
     pub state: JobState,
@@ -99,6 +99,19 @@ impl Job {
     /// What the ends of its needs must be for it to run.
     pub fn run_if(&self) -> RunIf {
         self.terms.as_deref().map_or_else(RunIf::default, |terms| terms.run_if)
+    }
+
+    /// Whether its failure counts as a good end, for the jobs that need it and for its workload.
+    pub fn allows_failure(&self) -> bool {
+        self.terms.as_deref().is_some_and(|terms| terms.allow_failure)
+    }
+
+    /// The state that others take it to have: a failure that is allowed counts as completed.
+    pub fn counts_as(&self, kind: JobStateKind) -> JobStateKind {
+        match kind {
+            JobStateKind::Failed if self.allows_failure() => JobStateKind::Completed,
+            other => other,
+        }
     }
 
     /// Workloads that must have ended first.

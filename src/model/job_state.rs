@@ -8,6 +8,7 @@
 //!  skipped    cancelled | failed (queue timeout, poisoned)
 //!  cancelled
 //!  failed
+//!  completed                               others stand in its place
 //! ```
 //!
 //! [`JobStateKind::may_become`] is that drawing as code; [`JobState`] carries what exists only in
@@ -21,7 +22,7 @@ use super::Lease;
 /// of a long queue have none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JobState {
-    /// Waits for jobs that it needs.
+    /// Waits for jobs that it needs, or for a decision about it.
     Blocked,
     /// May be given to a runner, as soon as no gate holds it.
     Pending,
@@ -70,7 +71,7 @@ impl JobState {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStateKind {
-    /// Waits for jobs that it needs.
+    /// Waits for jobs that it needs, or for a decision about it.
     Blocked = 0,
     /// Queued.
     Pending = 1,
@@ -84,7 +85,7 @@ pub enum JobStateKind {
     Failed = 5,
     /// Ended because somebody asked for it.
     Cancelled = 6,
-    /// Never ran, because what it needs did not end well.
+    /// Never ran, because what it needs did not end well, or its condition was false.
     Skipped = 7,
 }
 
@@ -118,7 +119,7 @@ impl JobStateKind {
             Blocked, Cancelled, Claimed, Completed, Failed, Pending, Running, Skipped,
         };
         match self {
-            Blocked => matches!(next, Pending | Skipped | Cancelled | Failed),
+            Blocked => matches!(next, Pending | Skipped | Cancelled | Failed | Completed),
             Pending => matches!(next, Claimed | Cancelled | Failed),
             Claimed => matches!(next, Running | Pending | Cancelled),
             Running => matches!(next, Pending | Completed | Failed | Cancelled),
@@ -173,10 +174,16 @@ pub enum EndReason {
     WaitCycle = 9,
     /// Its workload was closed without the job that it needed.
     NeedNeverCame = 10,
+    /// Its condition was false.
+    ConditionFalse = 11,
+    /// What its workflow file asks for could not be worked out.
+    Unplannable = 12,
+    /// The jobs of its matrix stand in its place.
+    Expanded = 13,
 }
 
 impl EndReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Succeeded,
         Self::Failed,
         Self::TimedOut,
@@ -188,6 +195,9 @@ impl EndReason {
         Self::FailFast,
         Self::WaitCycle,
         Self::NeedNeverCame,
+        Self::ConditionFalse,
+        Self::Unplannable,
+        Self::Expanded,
     ];
 
     /// The reason with that number, as stored.
@@ -211,6 +221,9 @@ impl EndReason {
             Self::FailFast => "a job that it shares its fate with failed",
             Self::WaitCycle => "what it waited for waited for it",
             Self::NeedNeverCame => "its workload was closed without a job that it needs",
+            Self::ConditionFalse => "its condition was false",
+            Self::Unplannable => "what its workflow file asks for could not be worked out",
+            Self::Expanded => "the jobs of its matrix stand in its place",
         }
     }
 }

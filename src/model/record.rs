@@ -147,6 +147,8 @@ record_names! {
     ExecutorChanged = 32, "executor.changed", kept: true;
     /// An executor asked its backend for something; the detail says what, and what came of it.
     JobTried = 33, "job.tried", kept: true;
+    /// What a job waited for is known, and it does not simply run; the detail says what was decided.
+    JobDecided = 34, "job.decided", kept: true;
 }
 
 impl RecordName {

@@ -1,4 +1,5 @@
-//! The wide, immutable half of a job: what is to be done.
+//! The wide half of a job: what is to be done. Written once, and once more only where a job is planned
+//! again when all that it needs has ended.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! What a job or a workload asks of the scheduler beside a runner that fits: when, beside whom, in
-//! which group. Written once, when the job is made.
+//! which group. Written once, when the job is made, and once more where it is planned again.
 
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +182,22 @@ pub enum SpreadOver {
 /// Stands in the key of a group for the number of the workload, which nobody knows while it is planned.
 /// No text of people has control characters where it becomes a key.
 pub const RUN_ID: &str = "\u{1}run_id\u{1}";
+
+impl GroupTerms {
+    /// Puts a workload's number where [`RUN_ID`] stands.
+    pub fn name_run(&mut self, id: WorkloadId) {
+        if self.key.contains(RUN_ID) {
+            self.key = self.key.replace(RUN_ID, &id.to_string()).into();
+        }
+    }
+}
+
+impl RunIf {
+    /// Whether people may ask for it. The others are for whoever plans workflow files.
+    pub fn is_asked(self) -> bool {
+        matches!(self, Self::Success | Self::Failure | Self::Always)
+    }
+}
 
 impl JobTerms {
     /// The terms behind a pointer, or nothing when there are none.

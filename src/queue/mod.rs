@@ -18,7 +18,7 @@ pub use fairness::{ShareUsage, Shares};
 pub use gate::{
     Asked, Available, Demand, DependencyTracker, GroupGate, GroupKey, HoldGate, Judgement, Member,
     NeedEnd, ParallelGate, ParallelKey, ParallelMove, QueueTimeouts, QuotaGate, QuotaLimits,
-    QuotaReached, ResourceGate, TimeGate, Turn, judge,
+    QuotaReached, ResourceGate, TimeGate, Turn, judge, judge_without_needs,
 };
 pub use lane::{Head, JobQueue, OrderKey, Place, Queued, Scene, Urgency};
 pub use level::Raising;

@@ -94,6 +94,13 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
     let decided = &set.decided;
     to.send(&sql::DELIVERY_DECIDE, decided, |row, to| rows::delivery::bind_decided(row, to))
         .await?;
+    // Before the rows move: what was planned anew was live before the batch.
+    let replanned: Vec<_> = set.replanned.into_values().collect();
+    to.send(&sql::JOB_REPLAN, &replanned, |(job, _), to| rows::job::bind_replan(job, to)).await?;
+    to.send(&sql::JOB_SPEC_UPDATE, &replanned, |(job, spec), to| {
+        to.int(job.id.0).json(&***spec);
+    })
+    .await?;
     WORKLOADS.write(to, set.workloads).await?;
     JOBS.write(to, set.jobs).await?;
     to.send(&sql::JOB_SPEC_INSERT, &set.specs, bind_spec).await?;

@@ -78,7 +78,7 @@ pub use planted::{AtPoint, Planted, Point};
 pub use postgres::{LogRow, LogRows};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, Extent, JobContext, JobPage, LastCommit,
-    LevelUsage, OldDelivery, OldKey, OldRecord, OldWorkload, Outputs, Page, PlaceInTime,
+    LevelUsage, OldDelivery, OldKey, OldRecord, OldWorkload, Outputs, Page, PlaceInTime, RanInRun,
     WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};

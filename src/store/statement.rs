@@ -79,6 +79,7 @@ statements! { SINGLE:
     ATTEMPT_ENDED_LIST = "attempt_ended_list";
     ATTEMPT_LIST = "attempt_list";
     ATTEMPT_OUTPUTS = "attempt_outputs" two;
+    ATTEMPT_RAN = "attempt_ran";
     ATTEMPT_RUNS = "attempt_runs";
     ATTEMPT_SELECT = "attempt_select";
     CLASS_LOAD = "class_load";
@@ -93,7 +94,7 @@ statements! { SINGLE:
     DELIVERY_SELECT = "delivery_select";
     EDGE_LIST = "edge_list";
     EDGE_LOAD = "edge_load" two;
-    EDGE_NEED_NAMES = "edge_need_names" two;
+    EDGE_NEEDS = "edge_needs" two;
     JOB_ENDED_LIST = "job_ended_list";
     JOB_ENDED_LIVE_LOAD = "job_ended_live_load";
     JOB_LIST = "job_list";
@@ -173,8 +174,10 @@ bulk_statements! {
     JOB_INSERT = "job_insert", "iiiitiiiiiiiiiiiiitiiiiiiitiit";
     JOB_PRUNE = "job_prune", "ii";
     JOB_REOPEN = "job_reopen", "i";
+    JOB_REPLAN = "job_replan", "iiiit";
     JOB_SPEC_INSERT = "job_spec_insert", "iit";
     JOB_SPEC_PRUNE = "job_spec_prune", "ii";
+    JOB_SPEC_UPDATE = "job_spec_update", "it";
     JOB_UPDATE = "job_update", "iiiiiiiiiiiitiiiiiiiiit";
     PAUSE_DELETE = "pause_delete", "t";
     PAUSE_UPSERT = "pause_upsert", "ttti";

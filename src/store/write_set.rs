@@ -27,6 +27,8 @@ pub(super) struct WriteSet<'a> {
     pub(super) workloads: Tracks<'a, Workload>,
     pub(super) jobs: Tracks<'a, Job>,
     pub(super) specs: Vec<Spec<'a>>,
+    /// The last plan of each job that was planned anew.
+    pub(super) replanned: HashMap<JobId, (&'a Job, &'a Arc<JobSpec>)>,
     pub(super) edges: Vec<Edge>,
     pub(super) attempts: Vec<&'a Attempt>,
     pub(super) runners: Runners<'a>,
@@ -79,6 +81,10 @@ impl<'a> WriteSet<'a> {
             Change::EdgeInserted(edge) => self.edges.push(*edge),
             Change::JobUpdated(job) => {
                 self.jobs.update(job.id.0, job).map_err(misstep("job", job.id.0))?;
+            }
+            // The rest of its row comes with the update that follows.
+            Change::JobReplanned { job, spec } => {
+                self.replanned.insert(job.id, (job, spec));
             }
             Change::AttemptEnded(attempt) => self.attempts.push(attempt),
             Change::WorkloadArchived(id, job_ids) => {

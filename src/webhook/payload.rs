@@ -115,6 +115,14 @@ mod tests {
     use crate::webhook::{SourceAuth, verify};
     use axum::http::HeaderMap;
 
+    #[test]
+    fn a_stored_body_is_json_or_the_field_of_a_form() {
+        let told = Some(serde_json::json!({ "a": 1 }));
+        assert_eq!(stored_json(br#" {"a":1}"#), told);
+        assert_eq!(stored_json(b"payload=%7B%22a%22%3A1%7D"), told);
+        assert_eq!(stored_json(b"nothing"), None);
+    }
+
     fn read(body: &[u8], encoding: Encoding) -> Result<String, PayloadError> {
         let verified = verify(&HeaderMap::new(), body, &SourceAuth::Insecure, None).unwrap();
         Payload::read(&verified, encoding).map(|payload| payload.text().to_owned())

@@ -38,7 +38,7 @@ mod yaml;
 
 pub use concurrency::Concurrency;
 pub use condition::Condition;
-pub use decide::{Decided, Facts, decide, looks_at_payload};
+pub use decide::decide;
 pub use dispatch::Dispatch;
 pub use error::FileError;
 pub use file::File;

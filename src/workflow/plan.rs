@@ -356,7 +356,7 @@ impl<'a> Drafting<'a> {
             source.remove("if");
         }
         file.insert("jobs".to_owned(), json!({ job.id.clone(): source }));
-        json!({ "file": file, "overrides": self.overrides, "trigger": self.trigger })
+        json!({ "name": self.file.file, "file": file, "overrides": self.overrides, "trigger": self.trigger })
     }
 }
 

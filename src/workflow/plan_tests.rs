@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::event::{Event, OwnEvent};
-use crate::expression::Status;
-use crate::workflow::{Decided, Facts, decide};
+use crate::model::{Decision, Facts, Status};
+use crate::workflow::decide;
 
 fn event(kind: &str, git_ref: &str) -> Event {
     OwnEvent {
@@ -169,21 +169,15 @@ jobs:
 ";
 
 /// What becomes of a job of `LATER` when `list` has ended with these outputs.
-fn decided(job: &str, status: Status, outputs: &Json) -> Decided {
+fn decided(job: &str, status: Status, outputs: &Json) -> Decision {
     let event = event("push", "refs/heads/main");
     let workload = planned(LATER, &event, None).unwrap();
     let job = workload.jobs.iter().find(|it| it.name == job).unwrap();
     assert_eq!(job.terms.run_if, RunIf::Decide);
     let result = if status.success { "success" } else { "failure" };
     let needs = json!({"list": {"result": result, "outputs": outputs}});
-    let facts = Facts {
-        needs: &needs,
-        status,
-        event: Some(&event),
-        payload: None,
-        run: (41, 1),
-        workflow: "ci",
-    };
+    let github = Json::Object(event.github_context("ci"));
+    let facts = Facts { needs: &needs, github: &github, status, job };
     // As it is stored and read again.
     let spec = serde_json::from_value(serde_json::to_value(&*job.spec).unwrap()).unwrap();
     decide(&spec, &facts, &Defaults::default(), &catalogue())
@@ -195,27 +189,27 @@ const BAD: Status = Status { success: false, failure: true, cancelled: false };
 #[test]
 fn a_matrix_of_outputs_becomes_jobs_when_these_are_there() {
     let outputs = json!({"dirs": "[\"a\", \"b\"]", "label": "gpu"});
-    let Decided::Expand(jobs) = decided("each", GOOD, &outputs) else { panic!("two jobs") };
+    let Decision::Expand { jobs } = decided("each", GOOD, &outputs) else { panic!("two jobs") };
     let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
     assert_eq!(names, ["each (a)", "each (b)"]);
     assert_eq!(jobs[0].requirements.labels, ["gpu".into()]);
     assert_eq!((jobs[0].terms.run_if, jobs[0].timeout_ms), (RunIf::Always, 300_000));
     assert_eq!(jobs[0].spec.env["A"], "b");
-    assert_eq!(decided("each", BAD, &outputs), Decided::Skip);
+    assert!(matches!(decided("each", BAD, &outputs), Decision::Skip { .. }));
     let none = json!({"dirs": "[]"});
     insta::assert_snapshot!(format!("{:?}", decided("each", GOOD, &none)), @r#"Fail("job `each`: strategy: jobs.each.strategy.matrix.dir: the list is empty")"#);
 }
 
 #[test]
 fn a_condition_over_a_need_is_decided_when_that_has_ended() {
-    assert_eq!(decided("maybe", GOOD, &json!({"go": "yes"})), Decided::Run);
-    assert_eq!(decided("maybe", GOOD, &json!({"go": "no"})), Decided::Skip);
-    assert_eq!(decided("maybe", BAD, &json!({"go": "yes"})), Decided::Skip);
+    assert_eq!(decided("maybe", GOOD, &json!({"go": "yes"})), Decision::Run);
+    assert!(matches!(decided("maybe", GOOD, &json!({"go": "no"})), Decision::Skip { .. }));
+    assert!(matches!(decided("maybe", BAD, &json!({"go": "yes"})), Decision::Skip { .. }));
 }
 
 #[test]
 fn a_job_whose_terms_come_from_a_need_is_planned_again() {
-    let Decided::Replan(job) = decided("sized", BAD, &json!({"minutes": "3"})) else {
+    let Decision::Replan { job } = decided("sized", BAD, &json!({"minutes": "3"})) else {
         panic!("one job")
     };
     assert_eq!((job.name.as_str(), job.timeout_ms), ("sized", 180_000));

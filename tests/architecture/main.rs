@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runner", &[]),
     ("executor::router", &[]),
     ("executor", &[
+        "event",
         "api::wire", "runner", "dispatch", "executor::router", "store", "driver", "log", "clock",
         // What is local is a local runner: there is one implementation of running steps.
         "agent_runner",
@@ -40,6 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["store"]),
     ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
     ("backfill", &["webhook", "store", "clock"]),
+    // Between the scheduler, which says when, and the workflow room, which says what.
+    ("planning", &["event", "webhook", "dispatch", "driver", "store", "clock"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
@@ -58,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill",
-        "api",
+        "api", "planning", "expression",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];

@@ -23,6 +23,7 @@ mod container_places;
 mod control;
 mod crash;
 mod database;
+mod decisions;
 mod dry_runs;
 mod engine;
 mod executors;

@@ -177,6 +177,7 @@ pub(crate) fn needs(rows: &Rows, job: &Job) -> Needs {
     for need in &jobs {
         match need.kind() {
             Completed => {}
+            Failed if need.terms.as_ref().is_some_and(|terms| terms.allow_failure) => {}
             Failed => (needs.unmet, needs.failed) = (needs.unmet + 1, needs.failed + 1),
             Skipped | Cancelled => {
                 needs.unmet += 1;

@@ -221,6 +221,11 @@ impl Known {
         self.told.get(&job.class_id).copied().unwrap_or(settings.expected_run_ms)
     }
 
+    /// A job was planned anew: its deadline is reckoned as if it came now.
+    pub(crate) fn came_anew(&mut self, id: JobId) {
+        self.told_of.remove(&id);
+    }
+
     /// Follows what became of jobs: who waits in a lane now, and at which level.
     pub(crate) fn sync(&mut self, rows: &Rows, settings: &Settings, now: Now) {
         let pending =

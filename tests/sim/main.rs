@@ -36,32 +36,39 @@ const SEEDS: u64 = 2_000;
 /// What happens in each of them, before everything is to end.
 pub(crate) const STEPS: usize = 150;
 
-/// Worlds that found bugs: a seed, how many steps, `past` if the world has one, then what was wrong.
+/// Worlds that found bugs: a seed, how many steps, `past` and `conditions` if the world has them, then what
+/// was wrong.
 const REGRESSIONS: &str = include_str!("regressions");
 
-/// A world to be played: what it is made of, how long it goes, and whether what is old is forgotten in it.
+/// A world to be played: what it is made of, how long it goes, whether what is old is forgotten in it, and
+/// whether its jobs have conditions.
 #[derive(Clone, Copy)]
 struct Plan {
     seed: u64,
     steps: usize,
     past: bool,
+    conditions: bool,
 }
 
 impl Plan {
-    /// Every other world has a past.
+    /// Every other world has a past, every third one conditions.
     fn of(seed: u64) -> Self {
-        Self { seed, steps: STEPS, past: seed % 2 == 1 }
+        Self { seed, steps: STEPS, past: seed % 2 == 1, conditions: seed % 3 == 2 }
     }
 
     /// A line of the regressions.
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (seed, steps) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some(Self { seed, steps, past: words.next() == Some("past") })
+        let mut words = words.peekable();
+        let past = words.next_if_eq(&"past").is_some();
+        let conditions = words.next_if_eq(&"conditions").is_some();
+        Some(Self { seed, steps, past, conditions })
     }
 
     fn begin(self, world: World) -> World {
-        if self.past { world.with_past() } else { world }
+        let world = if self.past { world.with_past() } else { world };
+        if self.conditions { world.with_conditions() } else { world }
     }
 }
 

@@ -87,7 +87,7 @@ impl Rows {
                     before.jobs.insert(job.id, None);
                     assert!(self.jobs.insert(job.id, job).is_none());
                 }
-                Change::JobUpdated(job) => {
+                Change::JobReplanned { job, .. } | Change::JobUpdated(job) => {
                     let (id, old) = (job.id, self.jobs.insert(job.id, job));
                     assert!(old.is_some(), "job {id} is not live");
                     before.jobs.entry(id).or_insert(old);

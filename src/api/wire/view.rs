@@ -170,6 +170,25 @@ pub struct WorkloadDetail {
     pub open: bool,
     /// Its jobs in the order in which they were planned.
     pub jobs: Vec<JobView>,
+    /// The same jobs: who needs whom, and how long each ran.
+    #[serde(default)]
+    pub graph: Vec<GraphNode>,
+    /// Of all ways through the graph the one whose jobs ran longest together, so far: jobs that ran, in
+    /// order.
+    #[serde(default)]
+    pub critical_path: Vec<JobId>,
+}
+
+/// A job among those of its workload.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GraphNode {
+    /// The job.
+    pub job_id: JobId,
+    /// The jobs that it needs.
+    pub needs: Vec<JobId>,
+    /// How long its attempts ran together, the live one so far; absent when it has not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_ms: Option<i64>,
 }
 
 /// One job.

@@ -14,8 +14,8 @@ use crate::dispatch::runs::{Run, RunAt, RunKind};
 use crate::dispatch::scheduler::Scheduler;
 use crate::dispatch::settings::Settings;
 use crate::model::{
-    Class, ClassId, Edge, Job, JobId, JobStateKind, Now, Runner, RunnerId, Snapshot, TenantId,
-    Workload, WorkloadId,
+    Class, ClassId, Edge, Job, JobId, JobState, JobStateKind, Now, RunIf, Runner, RunnerId,
+    Snapshot, TenantId, Workload, WorkloadId,
 };
 use crate::runner::RunTimes;
 
@@ -141,6 +141,15 @@ impl Scheduler {
             let outside = job.needs_workloads().iter().any(|id| self.workload(*id).is_some());
             job.kind() != JobStateKind::Blocked || (whole.contains(&job.workload_id) && !outside)
         });
+        // Nobody decides anything in a copy: what may run is taken to.
+        for job in jobs.iter_mut().filter(|job| job.run_if() == RunIf::Decide) {
+            if self.undecided.contains(&job.id) {
+                job.state = JobState::Pending;
+            }
+            if let Some(terms) = &mut job.terms {
+                terms.run_if = RunIf::Always;
+            }
+        }
     }
 
     fn classes_of(&self, ids: &BTreeSet<ClassId>) -> Vec<Class> {

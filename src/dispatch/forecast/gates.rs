@@ -7,7 +7,7 @@ use super::limits::Limit;
 use super::{Forecast, Unforeseen};
 use crate::dispatch::reason::Reason;
 use crate::dispatch::scheduler::Scheduler;
-use crate::model::{Job, JobId, JobStateKind, Now};
+use crate::model::{Job, JobId, JobStateKind, Now, RunIf};
 use crate::queue::Member;
 
 /// Jobs that one question may draw in, because the job that it is about needs them, or stands behind
@@ -97,6 +97,11 @@ impl Scheduler {
 
     /// Jobs that a blocked one needs, while that is all that it needs.
     fn needs_to_come(&self, job: &Job) -> Result<Vec<JobId>, Unforeseen> {
+        match job.run_if() {
+            RunIf::Decide => return Err(Unforeseen::Decision),
+            RunIf::Never => return Err(Unforeseen::Never),
+            RunIf::Success | RunIf::Failure | RunIf::Always => {}
+        }
         if job.needs_workloads().iter().any(|id| self.workload(*id).is_some()) {
             return Err(Unforeseen::Workload);
         }

@@ -72,6 +72,8 @@ pub enum Unforeseen {
     Workload,
     /// It needs a job that has not joined.
     LateJob,
+    /// Whether it runs is decided only when all that it needs has ended.
+    Decision,
     /// It joins, and needs jobs that were there before and have not ended.
     Jobs,
     /// A group is held by what may end at any time.
@@ -97,6 +99,7 @@ impl fmt::Display for Unforeseen {
             Self::Paused => "unknown until a pause is lifted",
             Self::Workload => "unknown while it needs another workload",
             Self::LateJob => "unknown until the job that it needs has joined",
+            Self::Decision => "unknown until its condition, or that of a job before it, is decided",
             Self::Jobs => "unknown while jobs that it needs have not ended",
             Self::Group => "unknown while its group is held",
             Self::MatrixLimit => "unknown while it waits for others of its matrix or workload",

@@ -11,7 +11,7 @@ use crate::dispatch::scheduler::Scheduler;
 use crate::dispatch::settings::MaxWaitPolicy;
 use crate::model::{
     ClassId, GroupTerms, JobId, JobTerms, Now, PauseScope, PlannedJob, PlannedWorkload, RecordName,
-    RunnerRequirements, TenantId,
+    RunIf, RunnerRequirements, TenantId,
 };
 use crate::queue::GroupKey;
 
@@ -230,6 +230,10 @@ impl Scheduler {
         };
         if pools_paused || scopes.iter().any(|scope| self.pauses.contains_key(scope)) {
             Some(Unforeseen::Paused)
+        } else if terms.run_if == RunIf::Never {
+            Some(Unforeseen::Never)
+        } else if terms.run_if == RunIf::Decide {
+            Some(Unforeseen::Decision)
         } else if terms.needs_workloads.iter().any(|id| self.workload(*id).is_some()) {
             Some(Unforeseen::Workload)
         } else if !terms.late_needs.is_empty() {

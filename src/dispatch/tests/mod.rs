@@ -8,6 +8,7 @@ mod attempt;
 mod beside;
 mod cancel;
 mod control;
+mod decide;
 mod end;
 mod executors;
 mod explain;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::yard::{Yard, job, lease, slots, workload};
 use crate::dispatch::{Command, Ended, Refusal};
 use crate::model::{
-    AssignedJob, GroupTerms, Job, JobId, JobPriority, JobResult, JobStateKind, JobTerms,
+    AssignedJob, Decision, GroupTerms, Job, JobId, JobPriority, JobResult, JobStateKind, JobTerms,
     MatrixTerms, PendingPolicy, PlannedJob, PlannedWorkload, RetryPolicy, RunIf, RunnerId,
     WorkloadId, WorkloadTerms,
 };
@@ -67,7 +67,11 @@ impl Tangle {
             if open && mix.is_multiple_of(5) {
                 needs.push(format!("j{}", self.names + 3 + u32::from(mix % 4)));
             }
-            let run_if = [RunIf::Success, RunIf::Failure, RunIf::Always][usize::from(mix % 3)];
+            let run_if = match mix % 13 {
+                5 => RunIf::Never,
+                7 | 9 => RunIf::Decide,
+                _ => [RunIf::Success, RunIf::Failure, RunIf::Always][usize::from(mix % 3)],
+            };
             let needed = self.any_workload(mix).filter(|_| mix % 4 == 1);
             let key = "m".into();
             let matrix = MatrixTerms { key, max_parallel: Some(1), fail_fast: a.is_multiple_of(2) };
@@ -77,6 +81,7 @@ impl Tangle {
                 group: group(mix),
                 matrix: (mix % 3 == 1 && known.is_empty()).then_some(matrix),
                 queue_timeout_ms: (mix % 11 == 3).then_some(2_000),
+                allow_failure: mix % 9 == 4,
                 ..JobTerms::default()
             };
             let delay = i64::from(mix % 7 == 2) * 700;
@@ -94,7 +99,7 @@ impl Tangle {
     }
 
     fn step(&mut self, (kind, a, b): Op) {
-        match kind % 18 {
+        match kind % 21 {
             0..=3 => {
                 let open = b.is_multiple_of(3);
                 let terms = WorkloadTerms {
@@ -146,9 +151,30 @@ impl Tangle {
                 }
             }
             16 => self.yard.pass(500),
-            _ => self.yard.restart(),
+            17 => self.yard.restart(),
+            _ => self.decide(a, b),
         }
         self.check();
+    }
+
+    /// Somebody decides about a job that waits for it, or about one that does not.
+    fn decide(&mut self, a: u8, b: u8) {
+        let live = self.yard.scheduler.durable();
+        let due: Vec<_> = live.undecided.into_iter().collect();
+        let all: Vec<_> = live.jobs.into_keys().collect();
+        let ids = if b.is_multiple_of(11) || due.is_empty() { &all } else { &due };
+        let Some(&id) = ids.get(usize::from(a) % ids.len().max(1)) else { return };
+        let mut jobs = self.jobs(a, b, &[], false);
+        jobs.iter_mut().for_each(|job| job.terms.late_needs.clear());
+        let decision = match b % 5 {
+            0 => Decision::Skip { why: "".into() },
+            1 => Decision::Expand { jobs },
+            2 => Decision::Replan { job: Box::new(jobs.remove(0)) },
+            3 if a.is_multiple_of(3) => Decision::Fail { why: "no".into() },
+            _ => Decision::Run,
+        };
+        let reply = self.yard.decide(id, decision);
+        assert_eq!(reply.is_ok(), due.contains(&id), "{reply:?}");
     }
 
     fn take(&mut self) {
@@ -211,6 +237,9 @@ impl Tangle {
             }
             self.take();
             self.complete(0, 1);
+            for id in self.yard.scheduler.durable().undecided {
+                let _ = self.yard.decide(id, Decision::Run);
+            }
             self.yard.pass(100);
             self.check();
         }

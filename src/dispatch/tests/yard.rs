@@ -8,9 +8,10 @@ use crate::dispatch::{
     Verdict,
 };
 use crate::model::{
-    Archived, AssignedJob, Attempt, Change, Class, Edge, Entropy, Job, JobId, JobResult, JobState,
-    JobStateKind, LeaseRef, LeaseToken, Measure, Now, PlannedJob, PlannedWorkload, PoolId, Record,
-    RunnerCapabilities, RunnerId, Snapshot, SoftState, TenantId, Workload, WorkloadId,
+    Archived, AssignedJob, Attempt, Change, Class, Decision, Edge, Entropy, Job, JobId, JobResult,
+    JobState, JobStateKind, LeaseRef, LeaseToken, Measure, Now, PlannedJob, PlannedWorkload,
+    PoolId, Record, RunnerCapabilities, RunnerId, Snapshot, SoftState, TenantId, Workload,
+    WorkloadId,
 };
 use crate::runner::PollId;
 
@@ -42,6 +43,8 @@ pub(crate) struct Yard {
     pub(crate) records: Vec<Record>,
     /// What was counted.
     pub(crate) measures: Vec<Measure>,
+    /// Jobs that were told as undecided, each time.
+    pub(crate) undecided: Vec<JobId>,
     /// Soft state, as it was last written.
     pub(crate) soft: Vec<SoftState>,
     /// The changes of the last batch.
@@ -112,6 +115,7 @@ impl Yard {
             attempts: Vec::new(),
             records: Vec::new(),
             measures: Vec::new(),
+            undecided: Vec::new(),
             soft: Vec::new(),
             changes: Vec::new(),
             answers: BTreeMap::new(),
@@ -145,6 +149,7 @@ impl Yard {
         self.changes = output.changes;
         self.records.extend(output.records);
         self.measures.extend(output.measures);
+        self.undecided.extend(output.undecided);
         self.answers.extend(output.answers.into_iter().map(|it| (it.poll_id, it)));
         assert_eq!(
             self.loaded().durable(),
@@ -173,7 +178,9 @@ impl Yard {
                 self.edges.extend(edges);
                 self.jobs.insert(job.id, job);
             }
-            Change::JobUpdated(job) => drop(self.jobs.insert(job.id, job)),
+            Change::JobUpdated(job) | Change::JobReplanned { job, .. } => {
+                drop(self.jobs.insert(job.id, job));
+            }
             Change::WorkloadInserted(row) | Change::WorkloadUpdated(row) => {
                 self.workloads.insert(row.id, row);
             }
@@ -412,6 +419,12 @@ impl Yard {
         self.apply(Command::Close { workload_id: id, author: "ada".into() })
     }
 
+    /// What somebody outside decides about a job, in the run that its workload has.
+    pub(crate) fn decide(&mut self, job_id: JobId, decision: Decision) -> Result<Reply, Refusal> {
+        let run = self.workload_of(job_id).run;
+        self.apply(Command::Decide { job_id, run, decision })
+    }
+
     /// A manual retry, with how all others ended.
     pub(crate) fn retry(&mut self, id: WorkloadId) -> Result<Reply, Refusal> {
         let archived = Some(self.archived(id));
@@ -437,7 +450,7 @@ impl Yard {
     /// A new process with the same rows, in the next epoch.
     pub(crate) fn restart(&mut self) {
         self.scheduler = self.loaded();
-        drop(self.scheduler.take_output());
+        self.undecided.extend(self.scheduler.take_output().undecided);
     }
 
     fn loaded(&self) -> Scheduler {

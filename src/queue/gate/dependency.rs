@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Job, JobId, JobStateKind, RunIf, WorkloadId, WorkloadState};
+use crate::model::{EndReason, Job, JobId, JobStateKind, RunIf, WorkloadId, WorkloadState};
 
 /// How something that a job needs ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +26,10 @@ impl NeedEnd {
     /// A failure is seen through the jobs that were skipped for it, as GitHub's `failure()` is true
     /// when any ancestor failed:
     /// <https://docs.github.com/actions/reference/workflows-and-actions/expressions#failure>.
-    /// Otherwise a job that reports failures would have to name every job that can fail.
+    /// Otherwise a job that reports failures would have to name every job that can fail. A failure that
+    /// is allowed is none.
     pub fn of_job(job: &Job) -> Option<Self> {
-        match job.kind() {
+        match job.counts_as(job.kind()) {
             JobStateKind::Completed => Some(Self::Completed),
             JobStateKind::Failed => Some(Self::Failed),
             JobStateKind::Skipped if job.need_failed => Some(Self::Failed),
@@ -61,8 +62,8 @@ impl NeedEnd {
 pub enum Judgement {
     /// It may run.
     Run,
-    /// It will never run, as its plan says.
-    Skip,
+    /// It will never run, as its plan says, and for this reason.
+    Skip(EndReason),
     /// It will never run, and nobody planned that.
     Fail,
     /// Whether it runs is to be decided now, by whoever can evaluate its condition.
@@ -72,15 +73,25 @@ pub enum Judgement {
 /// Decides about a job of which a need has just ended as `end`, while `unended` others have not;
 /// `need_failed` is whether any of them failed, this one too. `None`: it waits on.
 pub fn judge(run_if: RunIf, end: NeedEnd, unended: usize, need_failed: bool) -> Option<Judgement> {
+    let unmet = Judgement::Skip(EndReason::NeedNotMet);
     match (run_if, end) {
-        (RunIf::Never, _) => Some(Judgement::Skip),
         // The first that did not end well decides.
         (RunIf::Success, NeedEnd::NeverCame) => Some(Judgement::Fail),
-        (RunIf::Success, NeedEnd::Missed | NeedEnd::Failed) => Some(Judgement::Skip),
+        (RunIf::Success, NeedEnd::Missed | NeedEnd::Failed) => Some(unmet),
         _ if unended > 0 => None,
-        (RunIf::Failure, _) if !need_failed => Some(Judgement::Skip),
-        (RunIf::Decide, _) => Some(Judgement::Decide),
+        (RunIf::Failure, _) if !need_failed => Some(unmet),
+        (RunIf::Decide | RunIf::Never, _) => judge_without_needs(run_if),
         _ => Some(Judgement::Run),
+    }
+}
+
+/// Decides about a job that needs nothing more. `None`: it was never blocked.
+pub fn judge_without_needs(run_if: RunIf) -> Option<Judgement> {
+    match run_if {
+        // What is before it may have failed, and that is seen through it: so it waits for all of that.
+        RunIf::Never => Some(Judgement::Skip(EndReason::ConditionFalse)),
+        RunIf::Decide => Some(Judgement::Decide),
+        RunIf::Success | RunIf::Failure | RunIf::Always => None,
     }
 }
 
@@ -121,7 +132,8 @@ impl DependencyTracker {
         }
     }
 
-    /// A job for which another waited by name has joined: it counted before, and still does.
+    /// A job for which another waited by name has joined, or stands in the place of one that it needs: it
+    /// counted before, or [`Self::need_reopened`] counts it.
     pub fn add_need(&mut self, job: JobId, need: JobId) {
         self.needs.entry(job).or_default().push(need);
         self.dependents.entry(need).or_default().push(job);
@@ -228,7 +240,10 @@ mod tests {
 
     #[test]
     fn each_condition_is_decided_by_the_right_end() {
-        use Judgement::{Fail, Run, Skip};
+        use Judgement::{Decide, Fail, Run};
+        #[expect(non_upper_case_globals, reason = "it stands in the table as the others do")]
+        const Skip: Judgement = Judgement::Skip(EndReason::NeedNotMet);
+        let never = Judgement::Skip(EndReason::ConditionFalse);
         use NeedEnd::{Completed, Failed, Missed, NeverCame};
         let cases = [
             (RunIf::Success, Completed, 1, false, None),
@@ -242,6 +257,10 @@ mod tests {
             (RunIf::Always, Failed, 1, true, None),
             (RunIf::Always, Missed, 0, false, Some(Run)),
             (RunIf::Always, NeverCame, 0, true, Some(Run)),
+            (RunIf::Never, Failed, 1, true, None),
+            (RunIf::Never, Completed, 0, true, Some(never)),
+            (RunIf::Decide, Failed, 1, true, None),
+            (RunIf::Decide, NeverCame, 0, true, Some(Decide)),
         ];
         for (run_if, end, unended, need_failed, judgement) in cases {
             assert_eq!(

@@ -9,7 +9,7 @@ mod resource;
 mod time;
 mod timeout;
 
-pub use dependency::{DependencyTracker, Judgement, NeedEnd, judge};
+pub use dependency::{DependencyTracker, Judgement, NeedEnd, judge, judge_without_needs};
 pub use group::{Asked, GroupGate, GroupKey, Member, Turn};
 pub use hold::HoldGate;
 pub use parallel::{ParallelGate, ParallelKey, ParallelMove};

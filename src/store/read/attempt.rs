@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::ROWS_MAX;
 use super::reader::Reader;
-use crate::model::{Attempt, AttemptOutcome, ClassId, JobId, LeaseToken, RunnerId};
+use crate::model::{Attempt, AttemptOutcome, ClassId, JobId, LeaseToken, RunnerId, WorkloadId};
 use crate::store::Store;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
@@ -25,6 +25,17 @@ pub struct EndedRun {
     pub run_ms: i64,
     /// Completed, failed or timed out.
     pub outcome: AttemptOutcome,
+}
+
+/// How long the attempts of a job ran in one run of its workload, together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RanInRun {
+    /// The job.
+    pub job_id: JobId,
+    /// The run.
+    pub run: u32,
+    /// From start to end.
+    pub ran_ms: i64,
 }
 
 /// Named results of one job.
@@ -61,6 +72,24 @@ impl Store {
             })
         };
         rows.iter().rev().map(read).collect()
+    }
+
+    /// How long the jobs of a workload ran, by job and run, the newest run of a job last.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn ran_of(&self, id: WorkloadId) -> Result<Vec<RanInRun>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows = reader.all(sql::ATTEMPT_RAN, |to| to.int(id.0)).await?;
+        let read = |row| {
+            let mut columns = Columns::new("attempt", row);
+            Ok(RanInRun {
+                job_id: JobId(columns.int("job_id")?),
+                run: columns.count("run")?,
+                ran_ms: columns.int("ran_ms")?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The ended attempt that held this lease: what a repeated completion is answered from.

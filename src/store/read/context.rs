@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::attempt::{Outputs, outputs};
 use super::job::read_spec;
-use crate::model::{Job, JobId, JobSpec, Workload};
+use crate::model::{EndedNeed, Job, JobId, JobSpec, Workload};
 use crate::store::Store;
-use crate::store::columns::Columns;
 use crate::store::error::StoreError;
-use crate::store::row::Row;
 use crate::store::rows;
 use crate::store::statement as sql;
 
@@ -28,9 +26,20 @@ pub struct JobContext {
     pub body_bytes: Option<u64>,
     /// The outputs of the jobs that it needs, by their names; one without outputs is empty.
     pub needs: BTreeMap<Box<str>, Outputs>,
+    /// The same jobs with how they ended, in the order of their ids.
+    pub ended_needs: Vec<EndedNeed>,
 }
 
 impl Store {
+    /// The run of a job's workload; `None` when there is no such job.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn job_run(&self, id: JobId) -> Result<Option<u32>, StoreError> {
+        let Some(job) = self.job(id).await? else { return Ok(None) };
+        Ok(self.workload(job.workload_id).await?.map(|workload| workload.run))
+    }
+
     /// What a job starts with; `None` when there is no such job.
     ///
     /// # Errors
@@ -55,16 +64,24 @@ impl Store {
                 reader.first(sql::DELIVERY_SELECT, |to| to.text(&*delivery_id)).await?
             }
         };
-        let names = reader.all(sql::EDGE_NEED_NAMES, |to| to.int(workload_id).int(id.0)).await?;
-        let names = names.iter().map(read_need).collect::<Result<Vec<_>, _>>()?;
-        let ids: Vec<JobId> = names.iter().map(|(id, _)| *id).collect();
+        let needs = reader.all(sql::EDGE_NEEDS, |to| to.int(workload_id).int(id.0)).await?;
+        let read = |row| rows::job::read("job_all", row);
+        let mut needs = needs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        needs.sort_unstable_by_key(|need| need.id);
+        let ids: Vec<JobId> = needs.iter().map(|need| need.id).collect();
         let mut put_out = outputs(&mut reader, &ids).await?;
         reader.end().await?;
 
         let delivery = delivery.as_ref().map(rows::delivery::read_detail).transpose()?;
-        let need = |(id, name)| (name, put_out.remove(&id).unwrap_or_default());
+        let need = |job: Job| {
+            let outputs = put_out.remove(&job.id).unwrap_or_default();
+            EndedNeed { job, outputs }
+        };
+        let ended_needs: Vec<_> = needs.into_iter().map(need).collect();
+        let own = |need: &EndedNeed| (need.job.name.clone().into(), need.outputs.clone());
         Ok(Some(JobContext {
-            needs: names.into_iter().map(need).collect(),
+            needs: ended_needs.iter().map(own).collect(),
+            ended_needs,
             spec: read_spec(&spec)?,
             body_bytes: delivery
                 .as_ref()
@@ -74,11 +91,6 @@ impl Store {
             workload,
         }))
     }
-}
-
-fn read_need(row: &Row) -> Result<(JobId, Box<str>), StoreError> {
-    let mut columns = Columns::new("job_all", row);
-    Ok((JobId(columns.int("id")?), columns.text("name")?))
 }
 
 /// The error about a job whose other half is missing.

@@ -15,7 +15,7 @@ use crate::model::{
     DeliveryId, DeliveryState, JobId, JobStateKind, TenantId, WorkloadId, WorkloadState,
 };
 
-pub use attempt::{EndedRun, Outputs};
+pub use attempt::{EndedRun, Outputs, RanInRun};
 pub use context::JobContext;
 pub use prune::{Extent, OldDelivery, OldKey, OldRecord, OldWorkload};
 pub use record::LastCommit;

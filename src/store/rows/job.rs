@@ -35,6 +35,12 @@ pub(in crate::store) fn bind_update(job: &Job, to: &mut Bind) {
     bind_rest(job, to);
 }
 
+/// The key and what only a new plan changes, as in `job_replan`.
+pub(in crate::store) fn bind_replan(job: &Job, to: &mut Bind) {
+    to.int(job.id.0).int(job.class_id.0).int(job.timeout_ms).int(job.backoff_ms);
+    to.opt_json(job.terms.as_deref());
+}
+
 fn bind_state(job: &Job, to: &mut Bind) {
     to.int(job.kind() as i64)
         .int(job.priority as i64)

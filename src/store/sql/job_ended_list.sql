@@ -1,5 +1,6 @@
 -- A page of ends of jobs in a span, latest first, that may have come without an attempt; of ended
--- workloads. `terms` is as in attempt_ended_list. Safe: reads by index, bounded.
+-- workloads; a job in whose place others stand (13) is none. `terms` is as in attempt_ended_list. Safe: reads
+-- by index, bounded.
 SELECT
     j.id, j.ended_at_ms, j.tenant_id, w."trigger", j.state,
     EXISTS (
@@ -17,5 +18,6 @@ SELECT
 FROM job_done AS j
 LEFT JOIN workload_done AS w ON w.id = j.workload_id
 WHERE (j.ended_at_ms, j.id) < ($1, $2) AND j.ended_at_ms >= $3 AND j.end_reason >= 4
+    AND j.end_reason <> 13
 ORDER BY j.ended_at_ms DESC, j.id DESC
 LIMIT $4

@@ -3,6 +3,7 @@
 mod backup;
 mod claims;
 mod corrupt;
+mod decisions;
 mod faults;
 pub(crate) mod fixture;
 mod logs;

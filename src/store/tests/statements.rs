@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::fixture::{Opened, on_both};
-use crate::model::{JobPriority, JobStateKind, RecordName, WorkloadState};
+use crate::model::{EndReason, JobPriority, JobStateKind, RecordName, WorkloadState};
 use crate::store::bulk::SIZES;
 use crate::store::connection::{BEGIN_SNAPSHOT, Kind};
 use crate::store::statement::{self as sql, BULK, POSTGRES_ONLY, SINGLE};
@@ -133,7 +133,7 @@ async fn what_a_job_starts_with_is_planned_once_and_found_by_key() {
     sqlx::raw_sql(BEGIN_SNAPSHOT.postgres).execute(&mut *connection).await.unwrap();
     let by_id = [sql::JOB_SELECT, sql::JOB_SPEC_SELECT, sql::WORKLOAD_SELECT, sql::DELIVERY_SELECT];
     let by_id = by_id.into_iter().map(|sql| (sql, 1));
-    let others = [(sql::EDGE_NEED_NAMES, 2), (sql::ATTEMPT_OUTPUTS, 1)];
+    let others = [(sql::EDGE_NEEDS, 2), (sql::ATTEMPT_OUTPUTS, 1)];
     for (sql, values) in by_id.chain(others) {
         let plan = plan_on_postgres(connection, sql.text(Kind::Postgres), values).await;
         assert!(!plan.contains("Seq Scan"), "{}: {plan}", sql.name);
@@ -171,9 +171,7 @@ async fn writes_and_reads_of_single_things_never_scan_a_table() {
             let allowed = small || rows.iter().any(|rows| step.starts_with(rows));
             assert!(allowed || !step.starts_with("SCAN"), "{name}: {step}");
             assert!(
-                !step.contains("USE TEMP B-TREE FOR ORDER BY")
-                    || name.contains("outputs")
-                    || name.contains("need_names"),
+                !step.contains("USE TEMP B-TREE FOR ORDER BY") || name.contains("outputs"),
                 "{name}: {step}"
             );
         }
@@ -196,6 +194,10 @@ async fn the_readable_views_name_what_the_program_names(on: Kind) {
     let when = |code: i64, name: &str| format!("WHEN {code} THEN '{name}'");
     for state in JobStateKind::ALL {
         assert!(texts[0].contains(&when(state as i64, state.as_str())), "{state}");
+    }
+    for reason in (0..).map_while(EndReason::from_code) {
+        let name = serde_json::to_value(reason).unwrap();
+        assert!(texts[0].contains(&when(reason as i64, name.as_str().unwrap())), "{name}");
     }
     for priority in JobPriority::ALL {
         assert!(texts[0].contains(&when(priority as i64, priority.as_str())), "{priority}");

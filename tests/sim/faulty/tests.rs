@@ -10,7 +10,7 @@ use crate::world::World;
 /// Worlds that are played until a fault is noticed: nearly all are in the first few.
 const SEEDS_MAX: u64 = 2_000;
 
-const INSIDE: [Planted; 16] = [
+const INSIDE: [Planted; 18] = [
     Planted::ReadyEarly,
     Planted::DeadParent,
     Planted::CancelForgotten,
@@ -25,6 +25,8 @@ const INSIDE: [Planted; 16] = [
     Planted::FateNotShared,
     Planted::GroupKept,
     Planted::LimitIgnored,
+    Planted::NotTold,
+    Planted::PlaceForgotten,
     Planted::LivePruned,
     Planted::NeededPruned,
 ];
@@ -78,6 +80,10 @@ const OF_THE_PAST: [Fault; 3] = [
     Fault::KeyPrunedWithBody,
 ];
 
+/// Those that can only be noticed where jobs have conditions.
+const OF_CONDITIONS: [Fault; 2] =
+    [Fault::Inside(Planted::NotTold), Fault::Inside(Planted::PlaceForgotten)];
+
 /// The first world in which a fault is noticed, and the check that failed there.
 fn noticed(fault: Fault) -> Option<(u64, String)> {
     (0..SEEDS_MAX).find_map(|seed| {
@@ -85,6 +91,9 @@ fn noticed(fault: Fault) -> Option<(u64, String)> {
             let mut world = World::with_fault(seed, Some(fault));
             if OF_THE_PAST.contains(&fault) {
                 world = world.with_past();
+            }
+            if OF_CONDITIONS.contains(&fault) {
+                world = world.with_conditions();
             }
             // Circles of waits are rare: this one is made.
             if fault == Fault::Inside(Planted::CycleKept) {

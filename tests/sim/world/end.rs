@@ -36,6 +36,7 @@ impl World {
             let next_ms = self.scheduler.next_tick_in_ms(self.now).unwrap_or(1).max(1);
             // Only a rate makes jobs wait for longer than any lease, backoff or hold.
             self.pass(if quiet_rounds < 10 { next_ms } else { 60_000 });
+            self.decide_all();
             self.check();
         }
         let waiting = self.rows.jobs.values().filter(|job| !job.kind().is_terminal());

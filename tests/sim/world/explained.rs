@@ -70,6 +70,9 @@ impl World {
             let ids = needs.unended_workloads.iter().map(ToString::to_string);
             expected.insert(format!("after {}", list(ids.collect())));
         }
+        if needs.all_ended() {
+            expected.insert("planning".to_owned());
+        }
         expected.extend(group_held(&self.naive(), job));
         let sorted = |ids: Vec<String>| list(BTreeSet::from_iter(ids).into_iter().collect());
         let said = reasons.iter().map(|reason| match reason {

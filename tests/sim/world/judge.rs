@@ -17,6 +17,10 @@ fn waits_or_runs(kind: JobStateKind) -> bool {
     matches!(kind, Pending | Claimed | Running)
 }
 
+fn allowed(job: &Job) -> bool {
+    job.terms.as_ref().is_some_and(|terms| terms.allow_failure)
+}
+
 fn end_reason(job: &Job) -> Option<EndReason> {
     match job.state {
         JobState::Ended { reason, .. } => Some(reason),
@@ -41,7 +45,10 @@ impl World {
             let old = before.jobs[&id].as_ref();
             let job = self.rows.any_job(id).clone();
             self.judge_job(old, &job);
-            let failed = |job: &Job| job.kind() == JobStateKind::Failed;
+            let failed = |job: &Job| job.kind() == JobStateKind::Failed && !allowed(job);
+            if job.kind() == JobStateKind::Failed && allowed(&job) {
+                self.reached.mark("failure allowed");
+            }
             if failed(&job) && !old.is_some_and(failed) {
                 self.judge_fail_fast(before, &job);
             }
@@ -107,7 +114,8 @@ impl World {
                 RunIf::Always if needs.unmet > 0 => self.reached.mark("ran always"),
                 RunIf::Always => {}
                 RunIf::Never => panic!("job {id} never runs"),
-                RunIf::Decide => {}
+                // It was decided so: a job is not pending before.
+                RunIf::Decide => assert_eq!(was, Some(JobStateKind::Blocked), "job {id}"),
             }
             if old.is_some() && !job.needs_workloads().is_empty() {
                 self.reached.mark("need of a workload met");
@@ -128,9 +136,11 @@ impl World {
                         self.reached.mark("skipped, as nothing failed");
                     }
                     RunIf::Always => panic!("job {id} always runs"),
-                    RunIf::Never => {}
-                    RunIf::Decide => assert!(needs.all_ended(), "job {id} was decided too soon"),
+                    RunIf::Never | RunIf::Decide => panic!("job {id} does not go by ends"),
                 }
+            }
+            EndReason::ConditionFalse | EndReason::Unplannable | EndReason::Expanded => {
+                self.judge_decided(old, job, reason);
             }
             EndReason::NeedNeverCame => {
                 assert!(needs.failed > 0 && job.run_if() == RunIf::Success);
@@ -183,7 +193,7 @@ impl World {
         let all = self.rows.jobs.values().chain(self.rows.done_jobs.values());
         let others: Vec<_> =
             all.filter(|it| it.workload_id == id && it.id != failed.id && shares(it)).collect();
-        if others.iter().any(|it| it.kind() == JobStateKind::Failed) {
+        if others.iter().any(|it| it.kind() == JobStateKind::Failed && !allowed(it)) {
             return;
         }
         for other in others {
@@ -270,7 +280,8 @@ impl World {
             let needs = gates::needs(&self.rows, job);
             let waits = matches!(job.kind(), JobStateKind::Blocked | JobStateKind::Pending);
             if job.kind() == JobStateKind::Blocked {
-                assert!(!needs.all_ended(), "job {id} is blocked by nothing");
+                let undecided = job.run_if() == RunIf::Decide;
+                assert!(undecided || !needs.all_ended(), "job {id} is blocked by nothing");
                 let doomed = job.run_if() == RunIf::Success && needs.unmet > 0;
                 assert!(!doomed, "job {id} waits under a parent that ended badly: {needs:?}");
             }

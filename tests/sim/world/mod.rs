@@ -5,6 +5,7 @@
 //! matcher chooses.
 
 mod checks;
+mod decisions;
 mod end;
 mod explained;
 mod jobs;
@@ -81,6 +82,8 @@ pub(crate) struct World {
     used_ms: BTreeMap<TenantId, u64>,
     /// In worlds where what is old is forgotten.
     past: Option<past::Past>,
+    /// In worlds where jobs have conditions.
+    conditions: Option<decisions::Conditions>,
     /// All that was ever written and said, in one number; absent where nobody asks for it.
     history: Option<DefaultHasher>,
     pub(crate) reached: Reached,
@@ -125,6 +128,7 @@ impl World {
             charges: BTreeMap::new(),
             used_ms: BTreeMap::new(),
             past: None,
+            conditions: None,
             history: None,
             reached: Reached::default(),
         }
@@ -138,6 +142,11 @@ impl World {
     /// The same world, with deliveries, and in which what is old is forgotten.
     pub(crate) fn with_past(self) -> Self {
         Self { past: Some(past::Past::new(self.entropy.0)), ..self }
+    }
+
+    /// The same world, in which jobs have conditions.
+    pub(crate) fn with_conditions(self) -> Self {
+        Self { conditions: Some(decisions::Conditions::new(self.entropy.0)), ..self }
     }
 
     /// The number of everything that was written and said.
@@ -177,6 +186,7 @@ impl World {
             _ => self.trouble(),
         }
         self.past_goes_on();
+        self.conditions_go_on();
         self.check();
     }
 
@@ -237,6 +247,7 @@ impl World {
         let before = self.rows.apply(output.changes, output.marks);
         self.deliver(output.answers);
         self.follow(&before);
+        self.follow_undecided();
     }
 
     fn finish(&mut self, idle: bool) {

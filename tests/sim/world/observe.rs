@@ -105,6 +105,7 @@ impl World {
 
     /// Follows leases, records and ends.
     pub(super) fn observe(&mut self, output: &Output) {
+        self.hear_undecided(output);
         for change in &output.changes {
             if let Change::AttemptEnded(attempt) = change
                 && self.dues[&attempt.job_id].stop_by_ms <= self.now.mono_ms

@@ -20,7 +20,8 @@ impl World {
             open: self.dice.once_in(5),
             matrix: self.dice.once_in(4).then(|| shapes::matrix(&mut self.dice)),
         };
-        let workload = shapes::workload(&mut self.dice, beside);
+        let mut workload = shapes::workload(&mut self.dice, beside);
+        self.add_conditions(&mut workload.jobs);
         let tenant_id = workload.tenant_id;
         // Time may have ended some of them before the command is heard.
         self.idle_batch();
@@ -151,7 +152,8 @@ impl World {
             open: true,
             matrix: known.iter().find_map(|job| job.matrix().cloned()),
         };
-        let jobs = shapes::jobs(&mut self.dice, 1, 2, beside);
+        let mut jobs = shapes::jobs(&mut self.dice, 1, 2, beside);
+        self.add_conditions(&mut jobs);
         self.idle_batch();
         let Some(row) = self.rows.workloads.get(&workload_id) else { return };
         let (open, tenant_id) = (row.open, row.tenant_id);

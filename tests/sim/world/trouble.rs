@@ -90,7 +90,8 @@ impl World {
     fn load(&mut self, snapshot: Snapshot) {
         self.rows.epoch = snapshot.epoch;
         self.scheduler.load_again(snapshot, self.settings.clone(), self.now);
-        drop(self.scheduler.take_output());
+        let loaded = self.scheduler.take_output();
+        self.hear_loaded(&loaded);
         self.polls.clear();
         self.dues = leases::loaded(&self.settings, &self.rows, self.now);
         self.closed.clear();
