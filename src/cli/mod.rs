@@ -6,7 +6,7 @@
 //!
 //! All verbs of [`Verb`] are clients of a running server and know nothing else of it, but for `check`,
 //! for most of what can be tried ([`try`](r#try)), and for those that are about the database itself
-//! (`migrate`, `backup`, `restored`, `import`).
+//! (`migrate`, `backup`, `restored`, `export`, `import`).
 //! `serve`, `dev` and `runner` are processes that stay: they start what `app` and `agent_runner`
 //! are made of, and turn signals into an orderly end. `bench` measures, in process or as a client.
 
@@ -39,6 +39,7 @@ mod explain;
 mod front;
 mod graph;
 mod groups;
+mod export;
 mod import;
 mod init;
 mod instances;
@@ -179,6 +180,8 @@ pub enum Verb {
     Backup(backup::BackupArgs),
     /// Say that the database is a restored copy, before a server uses it
     Restored(restored::RestoredArgs),
+    /// Copy everything from the configured SQLite into the PostgreSQL of another configuration
+    Export(export::ExportArgs),
     /// Copy everything from a SQLite data folder into the configured PostgreSQL
     Import(import::ImportArgs),
 }
@@ -196,6 +199,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Migrate(args) => return migrate::run(args, console).await,
         Verb::Backup(args) => return backup::run(args, console).await,
         Verb::Restored(args) => return restored::run(args, console).await,
+        Verb::Export(args) => return export::run(args, console).await,
         Verb::Import(args) => return import::run(args, console).await,
         Verb::Try(verb) => return r#try::run(verb, global, console).await,
         _ => {}
@@ -247,6 +251,7 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Migrate(args) => migrate::run(&args, console).await,
         Verb::Backup(args) => backup::run(&args, console).await,
         Verb::Restored(args) => restored::run(&args, console).await,
+        Verb::Export(args) => export::run(&args, console).await,
         Verb::Import(args) => import::run(&args, console).await,
     }
 }

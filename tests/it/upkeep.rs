@@ -132,3 +132,23 @@ async fn a_data_folder_moves_to_postgresql_without_loss() {
     let first = next_token(&moved, "moved").await;
     assert!(first > last, "{first} is not new after {last}");
 }
+
+#[tokio::test]
+async fn a_data_folder_is_sent_to_postgresql_from_its_own_side() {
+    let server = Server::start(&Setup::default().patient()).await;
+    let (_runner, _held, jobs, delivery) = fill(&server).await;
+    let before = told(&server.api, &jobs, delivery).await;
+    let home = server.stop().await;
+    let new = Setup::default().patient().on_postgres().await.build();
+    let said = done(&home, &["export", new.config_file().to_str().unwrap()]).await;
+    assert!(said.contains("copied "), "{said}");
+    let moved = Server::again(new).await;
+    let now = told(&moved.api, &jobs, delivery).await;
+    assert_eq!((&now[0], &now[3..]), (&before[0], &before[3..]));
+    drop(moved);
+
+    let other = Setup::default().build();
+    let wrong = run(["export".as_ref(), other.config_file().as_os_str(), "--config".as_ref(), home.config_file().as_os_str()]).await;
+    assert_eq!(wrong.code(), 2, "{wrong:?}");
+    assert!(wrong.err.contains("only a PostgreSQL database"), "{wrong:?}");
+}
