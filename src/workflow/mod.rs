@@ -12,6 +12,8 @@
 //! Expressions are filled in where what they read is known: over the event when a workload is planned, over
 //! other jobs when these have ended ([`decide`]), and in steps by the runner, which gets their text.
 //!
+//! [`script`] makes of a script with expressions one that no value becomes a part of.
+//!
 //! Not here: workflows that call each other (`workflow_call`, `uses` of a job), containers of a job,
 //! environments; they are refused with their line.
 

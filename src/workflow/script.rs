@@ -23,7 +23,8 @@
 //! What certainly comes to something plain (a number of this server, a comparison, text of the script's author)
 //! stays in the text; [`Script::fill`] puts it in and looks at it once more.
 //!
-//! Not here: what a script does with a variable later. `X="${V}"; eval "$X"` is its author's to answer for.
+//! Not here: what a script does with a value later. `X="${V}"; eval "$X"` is its author's to answer for, and so is
+//! what it writes to a file that is carried out, or read as variables.
 
 mod check;
 mod commands;

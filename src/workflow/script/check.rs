@@ -97,6 +97,7 @@ const INTERPRETERS: &[&str] = &[
 const WRAPPERS: &[&str] = &[
     "sudo", "doas", "env", "exec", "command", "builtin", "nohup", "time", "nice", "ionice",
     "stdbuf", "setsid", "timeout", "chroot", "unshare", "flock", "strace", "busybox", "coproc",
+    "xvfb-run", "unbuffer", "fakeroot", "gosu",
 ];
 
 /// Commands that take names of variables, or assignments to them.
@@ -155,6 +156,9 @@ fn base(text: &str) -> &str {
 fn resolved(mut words: &[Word]) -> Option<&[Word]> {
     while let Some(first) = words.first().filter(|it| WRAPPERS.contains(&base(&it.text))) {
         let wrapper = base(&first.text);
+        if wrapper == "coproc" {
+            return None;
+        }
         words = &words[1..];
         while let Some(option) = words.first() {
             let text = option.text.as_str();
@@ -169,7 +173,8 @@ fn resolved(mut words: &[Word]) -> Option<&[Word]> {
                 "stdbuf" => text.len() > 2 && text.starts_with('-') && !text.starts_with("--"),
                 _ => false,
             };
-            let assigned = matches!(wrapper, "sudo" | "env") && assigned_name(text).is_some();
+            let assigned =
+                matches!(wrapper, "sudo" | "env" | "time") && assigned_name(text).is_some();
             if text.starts_with('-') && !alone {
                 return None;
             }
@@ -178,7 +183,7 @@ fn resolved(mut words: &[Word]) -> Option<&[Word]> {
             }
             words = &words[1..];
         }
-        if matches!(wrapper, "timeout" | "chroot" | "flock") {
+        if matches!(wrapper, "timeout" | "chroot" | "flock" | "gosu") {
             if words.first().is_some_and(Word::is_vague) {
                 return None;
             }
@@ -294,6 +299,13 @@ pub(super) fn place(words: &[Word], word: &Word) -> Becomes {
             _ => Becomes::Fault(WORDS),
         },
         "function" => Becomes::Fault(NAME),
+        "find"
+            if whole
+                .last()
+                .is_some_and(|it| it.text.starts_with("-exec") || it.text.starts_with("-ok")) =>
+        {
+            Becomes::Fault(COMMAND)
+        }
         _ => Becomes::Reference,
     }
 }

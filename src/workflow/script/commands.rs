@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::check::{self, Word};
 use super::cx::{Cx, Kind};
+use super::document::UNKNOWN_END;
 use super::scan::{ARITHMETIC, Becomes, Close, Scanner};
 
 /// Operators of `[[` for which an operand is arithmetic, or a name with a subscript.
@@ -47,6 +48,9 @@ impl Scanner<'_> {
             };
         }
         self.end_pipeline(from..end, &mut cx);
+        if close != Close::End || !cx.cases.is_empty() || !cx.documents.is_empty() {
+            self.lost();
+        }
         end
     }
 
@@ -141,7 +145,10 @@ impl Scanner<'_> {
         let mut at = at + 1;
         for document in std::mem::take(&mut cx.documents) {
             let start = at.min(end);
-            let (body, next) = self.body(start, end, &document);
+            let Some((body, next)) = self.body(start, end, &document) else {
+                self.refuse(start..end, UNKNOWN_END);
+                return end;
+            };
             self.document(start..body, document.quoted, carries_out || cx.outer().is_some());
             at = next;
         }
@@ -182,6 +189,9 @@ impl Scanner<'_> {
             cx.take_all(self.holes, at..stops);
             return stops;
         }
+        if cx.words.is_empty() && cx.word.text == "!" {
+            cx.word = Word::default();
+        }
         if cx.word.text.ends_with(['?', '*', '+', '@', '!']) || cx.parens > 0 {
             cx.push(b'(');
             cx.parens += 1;
@@ -217,6 +227,7 @@ impl Scanner<'_> {
             return at + 1;
         }
         self.end_pipeline(from..at, cx);
+        self.lost();
         at + 1
     }
 

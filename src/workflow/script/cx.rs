@@ -7,8 +7,7 @@ use super::document::Document;
 use super::scan::{ARITHMETIC, Becomes, Hole};
 
 /// Words that commands follow.
-const BEFORE_COMMANDS: &[&str] =
-    &["if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "coproc"];
+const BEFORE_COMMANDS: &[&str] = &["if", "then", "elif", "else", "while", "until", "do", "!", "{"];
 /// Words that end what is made of several commands.
 const CLOSERS: &[&str] = &["}", "fi", "done", "esac"];
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -145,8 +144,13 @@ impl Cx {
         if self.in_pattern() {
             return;
         }
+        let begins = self.words.iter().all(|it| it.text == "time" || it.text == "-p");
+        if begins && plain && BEFORE_COMMANDS.contains(&text) {
+            self.words.clear();
+            return;
+        }
         if self.words.is_empty() {
-            if assigned_name(text).is_some() || (plain && BEFORE_COMMANDS.contains(&text)) {
+            if assigned_name(text).is_some() {
                 return;
             }
             self.closer |= plain && CLOSERS.contains(&text);

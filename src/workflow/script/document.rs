@@ -4,7 +4,7 @@ use super::cx::Cx;
 use super::scan::{Becomes, Scanner};
 
 const DELIMITER: &str = "a value would end the here-document";
-const UNKNOWN_END: &str = "nobody knows where the here-document before it ends";
+pub(super) const UNKNOWN_END: &str = "nobody knows where the here-document before it ends";
 
 /// A here-document that was announced and has not begun.
 pub(super) struct Document {
@@ -16,8 +16,13 @@ pub(super) struct Document {
 
 impl Scanner<'_> {
     /// Where the body of a here-document ends, and what follows begins.
-    pub(super) fn body(&self, from: usize, end: usize, document: &Document) -> (usize, usize) {
-        let mut at = from;
+    pub(super) fn body(
+        &self,
+        from: usize,
+        end: usize,
+        document: &Document,
+    ) -> Option<(usize, usize)> {
+        let (mut at, mut goes_on) = (from, false);
         while at < end {
             let length = self.text[at..end].iter().position(|byte| *byte == b'\n');
             let stops = length.map_or(end, |length| at + length);
@@ -25,13 +30,15 @@ impl Scanner<'_> {
             while let Some(rest) = line.strip_prefix(b"\t").filter(|_| document.strips_tabs) {
                 line = rest;
             }
-            let next = (stops + 1).min(end);
-            if line == document.delimiter {
-                return (at, next);
+            if line == document.delimiter && !goes_on {
+                return Some((at, (stops + 1).min(end)));
             }
+            // A `\` at the end takes the next line in, unless nothing is read in the body.
+            let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+            goes_on = !document.quoted && backslashes % 2 == 1;
             at = stops + 1;
         }
-        (end, end)
+        None
     }
 
     /// The delimiter of a here-document.

@@ -13,6 +13,7 @@ use crate::expression::Expression;
 const DEPTH_MAX: usize = 64;
 
 pub(super) const ARITHMETIC: &str = "arithmetic carries out what stands in a value";
+const UNSOUND: &str = "the script has a quote or a bracket that is not closed, or not opened";
 const DEEP: &str = "the script is nested too deep here to be understood";
 const ESCAPED: &str = "a `\\` before it would keep the value out";
 const EXPANSION: &str = "a value in `${..}` would be read as a name, a place or a pattern";
@@ -54,10 +55,13 @@ pub(super) fn scan(run: &str, holes: &[Hole<'_>]) -> Vec<Becomes> {
         text[hole.at.clone()].fill(FILLER);
     }
     let becomes = vec![None; holes.len()];
-    let mut scanner = Scanner { text, holes, becomes, depth: 0, backticks: 0 };
+    let mut scanner = Scanner { text, holes, becomes, depth: 0, backticks: 0, unsound: false };
     let end = scanner.text.len();
     scanner.commands(0, end, Close::End, None);
     let unknown = Becomes::Fault("its place in the script is not understood");
+    if scanner.unsound {
+        scanner.refuse(0..end, UNSOUND);
+    }
     scanner.becomes.into_iter().map(|becomes| becomes.unwrap_or(unknown)).collect()
 }
 
@@ -82,6 +86,8 @@ pub(super) struct Scanner<'h> {
     depth: usize,
     /// How many backticks are open.
     backticks: usize,
+    /// Whether something was not closed, or closed and not open: then the shell understands another script.
+    unsound: bool,
 }
 
 impl Scanner<'_> {
@@ -102,6 +108,11 @@ impl Scanner<'_> {
     pub(super) fn decide(&mut self, hole: usize, becomes: Becomes) {
         let kept = self.holes[hole].plain && becomes != Becomes::Dropped;
         self.becomes[hole] = Some(if kept { Becomes::Kept } else { becomes });
+    }
+
+    /// Says that the script is not understood.
+    pub(super) fn lost(&mut self) {
+        self.unsound = true;
     }
 
     /// Refuses an expression, if nothing was wrong with it before.
@@ -160,6 +171,7 @@ impl Scanner<'_> {
                 None => return end,
             }
         }
+        self.lost();
         end
     }
 
@@ -203,6 +215,7 @@ impl Scanner<'_> {
                 None => return end,
             }
         }
+        self.unsound |= !cx.in_document();
         end
     }
 
@@ -334,5 +347,8 @@ impl Scanner<'_> {
         let becomes = cx.place();
         self.decide(hole, becomes);
         cx.take_hole(hole);
+        if becomes == Becomes::Quoted && !self.holes[hole].plain {
+            cx.quote();
+        }
     }
 }

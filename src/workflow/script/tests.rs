@@ -105,6 +105,7 @@ fn words_of_the_shell_are_no_commands() {
             "if [[ X == a && -n \"X\" ]]; then make; fi",
             "if [[ V == a && -n \"V\" ]]; then make; fi",
         ),
+        ("[ X = X ] && make X", "[ \"V\" = \"V\" ] && make V"),
         ("for a in X b; do echo \"$a\" X; done", "for a in V b; do echo \"$a\" V; done"),
         ("while ! make X; do true; done", "while ! make V; do true; done"),
         ("case X in a) make X;; X|b) echo 'X';; esac; echo X", {

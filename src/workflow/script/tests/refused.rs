@@ -103,6 +103,18 @@ fn where_a_value_would_be_read_twice_it_is_refused() {
         "for X in a; do b; done",
         "function X { a; }",
         "find . -name a | xargs echo X",
+        "time -p X",
+        "time { X; }",
+        "time A=1 X",
+        "coproc P { X; }",
+        "!(eval X)",
+        "find . -exec X",
+        "echo 'X",
+        "echo X)",
+        "echo $(make X",
+        "case a in a) make X",
+        "cat <<E\nX",
+        "cat <<E\na\\\nE\nit's\nE\neval X '",
         "$A X",
         "\"$A\" X",
         "env $A X",
@@ -163,7 +175,7 @@ fn where_a_value_would_be_read_twice_it_is_refused() {
     [[ <(bash -c X) = a ]]: a value would become a part of what an interpreter carries out
     [ -v X ]: `test` may take the value for one of its operators
     test -v "X": `test` may take the value for one of its operators
-    [ X X ]: a word before it may turn out to be none, or several; put it into double quotes
+    [ X X ]: `test` may take the value for one of its operators
     echo $'X': a shell puts no value into `$'..'`
     eval X: the command reads its arguments a second time
     eval "echo 'X'": the command reads its arguments a second time
@@ -198,6 +210,24 @@ fn where_a_value_would_be_read_twice_it_is_refused() {
     for X in a; do b; done: `for` and `select` want a name and `in` before the values
     function X { a; }: a value would be the name of a variable, or a part of it
     find . -name a | xargs echo X: the command reads its arguments a second time
+    time -p X: a value would be the name of a command, or a part of it
+    time { X; }: a value would be the name of a command, or a part of it
+    time A=1 X: a value would be the name of a command, or a part of it
+    coproc P { X; }: which command is carried out cannot be told from the words before it
+    !(eval X): the command reads its arguments a second time
+    find . -exec X: a value would be the name of a command, or a part of it
+    echo 'X: the script has a quote or a bracket that is not closed, or not opened
+    echo X): the script has a quote or a bracket that is not closed, or not opened
+    echo $(make X: the script has a quote or a bracket that is not closed, or not opened
+    case a in a) make X: the script has a quote or a bracket that is not closed, or not opened
+    cat <<E
+    X: nobody knows where the here-document before it ends
+    cat <<E
+    a\
+    E
+    it's
+    E
+    eval X ': the command reads its arguments a second time
     $A X: nobody knows which command it is that reads the value
     "$A" X: nobody knows which command it is that reads the value
     env $A X: which command is carried out cannot be told from the words before it
