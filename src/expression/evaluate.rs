@@ -53,7 +53,7 @@ impl<'e> Machine<'e> {
             Node::All(parts) => self.first(parts, false)?,
             Node::Any(parts) => self.first(parts, true)?,
             Node::Call(function, arguments) => functions::call(self, *function, arguments)?,
-            Node::FromJson(slot, of) => self.from_json(*slot, of)?,
+            Node::FromJson(slot, of) => self.parsed(*slot, of)?,
         })
     }
 
@@ -164,7 +164,8 @@ impl<'e> Machine<'e> {
         Ok(alike.next().map(|(_, value)| value))
     }
 
-    fn from_json(&self, slot: usize, of: &'e Node) -> Result<Val<'e>, EvalError> {
+    /// What `fromJSON` makes.
+    fn parsed(&self, slot: usize, of: &'e Node) -> Result<Val<'e>, EvalError> {
         let of = self.run(of)?;
         let text = self.text(&of)?;
         let value: Value =

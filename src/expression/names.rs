@@ -82,7 +82,7 @@ impl Function {
         let (min, max) = self.arguments();
         let name = self.name();
         let plural = |many| if many == 1 { "" } else { "s" };
-        if self == Self::Case && many % 2 == 0 && (min..=max).contains(&many) {
+        if self == Self::Case && many.is_multiple_of(2) && (min..=max).contains(&many) {
             return Some(format!(
                 "`case` has {many} arguments; it takes pairs of a condition and a value, and a \
                  last value for when none holds"

@@ -8,7 +8,9 @@
 //! and never skipped: a job that silently runs without its `if` is worse than one that does not
 //! load. All faults of all files are told at once.
 //!
-//! Not here: `${{ }}` expressions, matrices, `uses`; and `on`, which the triggers of the
+//! [`script`] makes of a script with expressions one that no value becomes a part of.
+//!
+//! Not here: `${{ }}` expressions anywhere in a file, matrices, `uses`; and `on`, which the triggers of the
 //! configuration stand for.
 
 mod dispatch;
@@ -17,6 +19,7 @@ mod file;
 mod folder;
 mod plan;
 mod read;
+pub mod script;
 mod step;
 mod yaml;
 

@@ -54,6 +54,7 @@ mod retention;
 mod roles;
 mod routes;
 mod runners;
+mod scripts;
 mod seat;
 mod shutdown;
 mod sources;

@@ -67,7 +67,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Whether texts are filled in.
-    fills: bool,
+    pub(super) fills: bool,
     values: BTreeMap<String, Value>,
     /// `env`: of the job, and what its steps added.
     env: Value,
@@ -214,7 +214,8 @@ impl Contexts {
         }
     }
 
-    async fn evaluate<T>(
+    /// What somebody asks of a scope, with all hashes of files that it asks for.
+    pub(super) async fn evaluate<T>(
         &self,
         env: Option<&Value>,
         status: Option<Status>,
@@ -230,7 +231,7 @@ impl Contexts {
         }
     }
 
-    fn told(&self, key: &str, text: &str, error: &dyn std::fmt::Display) -> String {
+    pub(super) fn told(&self, key: &str, text: &str, error: &dyn std::fmt::Display) -> String {
         format!("`{key}`: `{}`: {error}", first_line(&self.secrets.mask(text)))
     }
 

@@ -114,7 +114,7 @@ impl Steps<'_> {
                     None => ScriptCommand::of_runner(&shared.shell),
                     Some(shell) => ScriptCommand::of_step(shell, &shared.shell, Some(&path))?,
                 };
-                (command, self.contexts.fill("run", &step.run, seen).await?)
+                (command, self.contexts.fill_script(&step.run, seen).await?)
             }
             Some(action) => {
                 let Some(command) = &shared.options.actions else {
