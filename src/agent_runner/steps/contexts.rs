@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,7 @@ use crate::api::wire::JobContext;
 use crate::expression::{EvalError, Expression, Scope, Status, Template};
 use crate::model::{JobWork, Step};
 
+use super::super::secrets::Secrets;
 use super::exit::first_line;
 use super::hash_files::hash_files;
 
@@ -65,7 +67,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Whether texts are filled in.
-    fills: bool,
+    pub(super) fills: bool,
     values: BTreeMap<String, Value>,
     /// `env`: of the job, and what its steps added.
     env: Value,
@@ -74,6 +76,8 @@ pub(super) struct Contexts {
     status: JobStatus,
     job: Value,
     workspace: PathBuf,
+    /// What no message may show.
+    secrets: Arc<Secrets>,
 }
 
 impl Contexts {
@@ -82,6 +86,7 @@ impl Contexts {
         context: &JobContext,
         more: impl IntoIterator<Item = (&'static str, Value)>,
         workspace: PathBuf,
+        secrets: Arc<Secrets>,
     ) -> Self {
         let mut values = BTreeMap::new();
         if let Some(workflow) = &context.workflow {
@@ -98,6 +103,7 @@ impl Contexts {
             status: JobStatus::Success,
             job: Value::Null,
             workspace,
+            secrets,
         };
         contexts.set_status(JobStatus::Success);
         contexts
@@ -164,7 +170,7 @@ impl Contexts {
         if !self.fills || !text.contains("${{") {
             return Ok(text.to_owned());
         }
-        let of_text = |error: &dyn std::fmt::Display| told(key, text, error);
+        let of_text = |error: &dyn std::fmt::Display| self.told(key, text, error);
         let template = Template::parse(text).map_err(|error| of_text(&error))?;
         let answer = self.evaluate(env, None, |scope| template.text(scope)).await;
         answer.map_err(|error| of_text(&error))
@@ -176,7 +182,7 @@ impl Contexts {
     ///
     /// As of [`Self::fill`].
     pub(super) async fn holds(&self, text: &str, env: Option<&Value>) -> Result<bool, String> {
-        let of_text = |error: &dyn std::fmt::Display| told("if", text, error);
+        let of_text = |error: &dyn std::fmt::Display| self.told("if", text, error);
         let condition = Expression::condition(text).map_err(|error| of_text(&error))?;
         let status = Status {
             success: self.status == JobStatus::Success,
@@ -198,17 +204,18 @@ impl Contexts {
         text: &str,
         env: Option<&Value>,
     ) -> Result<bool, String> {
-        let of_text = |error: &dyn std::fmt::Display| told(key, text, error);
+        let of_text = |error: &dyn std::fmt::Display| self.told(key, text, error);
         let template = Template::parse(text.trim()).map_err(|error| of_text(&error))?;
         let answer = self.evaluate(env, None, |scope| template.text(scope)).await;
         match answer.map_err(|error| of_text(&error))?.as_str() {
             "true" => Ok(true),
             "false" | "" => Ok(false),
-            other => Err(of_text(&format!("`{}` is neither true nor false", first_line(other)))),
+            _ => Err(of_text(&"it is neither true nor false")),
         }
     }
 
-    async fn evaluate<T>(
+    /// What somebody asks of a scope, with all hashes of files that it asks for.
+    pub(super) async fn evaluate<T>(
         &self,
         env: Option<&Value>,
         status: Option<Status>,
@@ -222,6 +229,10 @@ impl Contexts {
             let hash = hash_files(self.workspace.clone(), patterns.clone()).await;
             hashes.insert(patterns, hash);
         }
+    }
+
+    pub(super) fn told(&self, key: &str, text: &str, error: &dyn std::fmt::Display) -> String {
+        format!("`{key}`: `{}`: {error}", first_line(&self.secrets.mask(text)))
     }
 
     /// What it comes to, and the first hash that was not known.
@@ -252,10 +263,6 @@ impl Contexts {
         let answer = ask(&scope);
         (answer, missing.into_inner())
     }
-}
-
-fn told(key: &str, text: &str, error: &dyn std::fmt::Display) -> String {
-    format!("`{key}`: `{}`: {error}", first_line(text))
 }
 
 /// Whether any expression of the job looks at the event's payload, which may be large.
@@ -305,7 +312,8 @@ mod tests {
     }
 
     fn contexts(context: &JobContext, workspace: PathBuf) -> Contexts {
-        Contexts::new(context, [("runner", json!({ "os": "Linux" }))], workspace)
+        let runner = [("runner", json!({ "os": "Linux" }))];
+        Contexts::new(context, runner, workspace, Arc::default())
     }
 
     #[tokio::test]

@@ -21,8 +21,10 @@ pub(super) struct Entries {
     pub(super) faults: Vec<String>,
 }
 
-/// Reads what was in the file that the variable `file` names.
-pub(super) fn parse(bytes: &[u8], file: &str) -> Entries {
+/// Reads what was in the file that the variable `file` names. What is told of it passes `mask`.
+pub(super) fn parse(bytes: &[u8], file: &str, mask: &dyn Fn(&str) -> String) -> Entries {
+    // Masked before it is cut: a part of a secret would not be known.
+    let shown = |text: &str| mask(text).chars().take(TOLD_CHARS_MAX).collect::<String>();
     let mut entries = Entries::default();
     if bytes.len() > FILE_BYTES_MAX {
         // Half of what was written could be worse than nothing of it.
@@ -109,11 +111,6 @@ fn value_until<'a>(text: &'a str, delimiter: &str) -> Option<(&'a str, &'a str)>
     }
 }
 
-/// A part of a wrong line, for people.
-fn shown(text: &str) -> String {
-    text.chars().take(TOLD_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,13 +118,13 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
-        let entries = parse(text.as_bytes(), "F");
+        let entries = parse(text.as_bytes(), "F", &str::to_owned);
         assert_eq!(entries.faults, Vec::<String>::new(), "{text:?}");
         entries.pairs
     }
 
     fn fault(text: &str) -> String {
-        let entries = parse(text.as_bytes(), "F");
+        let entries = parse(text.as_bytes(), "F", &str::to_owned);
         assert_eq!(entries.faults.len(), 1, "{entries:?}");
         entries.faults.concat()
     }
@@ -156,7 +153,7 @@ mod tests {
     fn what_is_wrong_is_told_and_the_rest_is_read() {
         let neither = "F: `nonsense` is neither name=value nor name<<DELIMITER";
         assert_eq!(fault("nonsense\n"), neither);
-        assert_eq!(parse(b"nonsense\na=1", "F").pairs.len(), 1);
+        assert_eq!(parse(b"nonsense\na=1", "F", &str::to_owned).pairs.len(), 1);
         assert_eq!(fault("=1"), "F: a value without a name is dropped");
         assert!(fault("a<<E\n1\n E\n").starts_with("F: the value of `a` is not ended by a line"));
         assert!(fault("a<<\n1\n\n").contains("is not ended"));
@@ -164,13 +161,24 @@ mod tests {
         assert_eq!(fault(&many), "F: entries beyond 200 are dropped");
         let long = format!("a=1\nb={}", "x".repeat(FILE_BYTES_MAX));
         assert!(fault(&long).ends_with("it is dropped"));
-        assert!(parse(long.as_bytes(), "F").pairs.is_empty());
+        assert!(parse(long.as_bytes(), "F", &str::to_owned).pairs.is_empty());
+    }
+
+    #[test]
+    fn what_is_told_of_a_wrong_line_is_masked_before_it_is_cut() {
+        let secret = "s".repeat(2 * TOLD_CHARS_MAX);
+        let mask = |text: &str| text.replace(&secret, "***");
+        let entries = parse(format!("{secret}\n<<E\n{secret}<<E\n").as_bytes(), "F", &mask);
+        assert!(!entries.faults.is_empty());
+        for fault in entries.faults {
+            assert!(!fault.contains("sss"), "{fault}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_file_gives_bounded_entries(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-            let entries = parse(&bytes, "F");
+            let entries = parse(&bytes, "F", &str::to_owned);
             prop_assert!(entries.pairs.len() <= ENTRIES_MAX);
             prop_assert!(entries.pairs.iter().all(|(name, _)| !name.is_empty() && !name.contains('\n')));
         }
@@ -179,7 +187,7 @@ mod tests {
         #[test]
         fn what_a_toolkit_writes_is_what_is_read(value in "(?s)[^\u{feff}]{0,60}") {
             prop_assume!(!value.contains("GUID") && !value.ends_with('\r'));
-            let entries = parse(format!("a<<GUID\n{value}\nGUID\n").as_bytes(), "F");
+            let entries = parse(format!("a<<GUID\n{value}\nGUID\n").as_bytes(), "F", &str::to_owned);
             prop_assert_eq!(entries.pairs, [("a".to_owned(), value)]);
         }
     }

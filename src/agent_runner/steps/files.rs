@@ -80,23 +80,24 @@ impl StepFiles {
     }
 
     /// Reads them as the step left them, which may be anything: links, pipes, or gone.
-    pub(super) fn read(&self) -> Left {
+    /// What is told of them passes `mask`.
+    pub(super) fn read(&self, mask: &dyn Fn(&str) -> String) -> Left {
         let mut left = Left::default();
         let output = self.bytes("output", "GITHUB_OUTPUT", FILE_BYTES_MAX, &mut left.faults);
-        let outputs = env_file::parse(&output, "GITHUB_OUTPUT");
+        let outputs = env_file::parse(&output, "GITHUB_OUTPUT", mask);
         left.faults.extend(outputs.faults);
         left.outputs.extend(outputs.pairs);
         let env = self.bytes("env", "GITHUB_ENV", FILE_BYTES_MAX, &mut left.faults);
-        let env = env_file::parse(&env, "GITHUB_ENV");
+        let env = env_file::parse(&env, "GITHUB_ENV", mask);
         left.faults.extend(env.faults);
         for (name, value) in env.pairs {
-            match refused(&name, &value) {
+            match refused(&name, &value, mask) {
                 Some(why) => left.faults.push(format!("GITHUB_ENV: {why}")),
                 None => left.env.push((name, value)),
             }
         }
         let path = self.bytes("path", "GITHUB_PATH", FILE_BYTES_MAX, &mut left.faults);
-        left.read_paths(&path);
+        left.read_paths(&path, mask);
         let summary = "GITHUB_STEP_SUMMARY";
         left.summary = self.bytes("summary", summary, SUMMARY_BYTES_MAX, &mut left.faults);
         if left.summary.len() > SUMMARY_BYTES_MAX {
@@ -118,7 +119,7 @@ impl StepFiles {
 }
 
 impl Left {
-    fn read_paths(&mut self, bytes: &[u8]) {
+    fn read_paths(&mut self, bytes: &[u8], mask: &dyn Fn(&str) -> String) {
         if bytes.len() > FILE_BYTES_MAX {
             self.faults.push(format!("GITHUB_PATH has more than {FILE_BYTES_MAX} bytes"));
             return;
@@ -130,7 +131,7 @@ impl Left {
                 return;
             }
             if line.contains([':', '\0']) {
-                let line: String = line.chars().take(80).collect();
+                let line: String = mask(line).chars().take(80).collect();
                 self.faults.push(format!("GITHUB_PATH: `{line}` is no folder: one on each line"));
             } else {
                 self.paths.push(line.to_owned());
@@ -140,8 +141,8 @@ impl Left {
 }
 
 /// Why a step may not give later steps that variable.
-fn refused(name: &str, value: &str) -> Option<String> {
-    let shown: String = name.chars().take(80).collect();
+fn refused(name: &str, value: &str, mask: &dyn Fn(&str) -> String) -> Option<String> {
+    let shown: String = mask(name).chars().take(80).collect();
     let upper = name.to_ascii_uppercase();
     if RESERVED.iter().any(|prefix| upper.starts_with(prefix)) {
         return Some(format!("`{shown}` is the runner's own and cannot be set"));
@@ -165,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("tempdir");
         let files = StepFiles::create(folder.path(), 3).expect("made");
         write(&files);
-        files.read()
+        files.read(&str::to_owned)
     }
 
     #[test]

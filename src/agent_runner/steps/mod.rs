@@ -25,6 +25,7 @@ mod one;
 mod post_mortem;
 mod results;
 mod said;
+mod script_text;
 mod setting;
 mod shells;
 mod task;

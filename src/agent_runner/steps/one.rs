@@ -81,8 +81,7 @@ impl Steps<'_> {
                 self.contexts.fill("name", name, env).await.unwrap_or_else(|_| name.clone())
             }
             (None, Some(action)) => action.clone(),
-            // Masked before it is cut: a part of a secret would not be known.
-            (None, None) => first_line(&self.work.spool.secrets().mask(&step.run)),
+            (None, None) => self.shown(&step.run),
         };
         text.replace(['\n', '\r'], " ")
     }
@@ -115,7 +114,7 @@ impl Steps<'_> {
                     None => ScriptCommand::of_runner(&shared.shell),
                     Some(shell) => ScriptCommand::of_step(shell, &shared.shell, Some(&path))?,
                 };
-                (command, self.contexts.fill("run", &step.run, seen).await?)
+                (command, self.contexts.fill_script(&step.run, seen).await?)
             }
             Some(action) => {
                 let Some(command) = &shared.options.actions else {
@@ -163,7 +162,7 @@ impl Steps<'_> {
                 return Err(format!("`{name}` cannot hold the value of an expression"));
             }
             let value = self.contexts.fill("run", text, seen).await?;
-            variables.insert(name.clone(), checked(&first_line(text), value)?.into());
+            variables.insert(name.clone(), checked(&self.shown(text), value)?.into());
         }
         Ok(variables)
     }
@@ -188,7 +187,12 @@ impl Steps<'_> {
         let workspace = self.work.folder.workspace();
         let Some(text) = &step.working_directory else { return Ok(workspace) };
         let folder = self.contexts.fill("working-directory", text, seen).await?;
-        inside(&workspace, &folder)
+        inside(&workspace, &folder, &self.shown(&folder))
+    }
+
+    /// The beginning of a text, for people. Masked before it is cut: a part of a secret would not be known.
+    fn shown(&self, text: &str) -> String {
+        first_line(&self.work.spool.secrets().mask(text))
     }
 
     /// Runs the process; tells its end and its outputs, and takes over what it left.
@@ -199,7 +203,9 @@ impl Steps<'_> {
     ) -> (WorkEnd, BTreeMap<String, String>) {
         let (name, said) = (task.name.clone(), task.said.clone());
         let end = self.task(task).await;
-        let left = tokio::task::spawn_blocking(move || files.read()).await.unwrap_or_default();
+        let secrets = Arc::clone(self.work.spool.secrets());
+        let read = move || files.read(&|text| secrets.mask(text));
+        let left = tokio::task::spawn_blocking(read).await.unwrap_or_default();
         let Left { outputs: in_file, env, paths, summary, faults } = left;
         for fault in faults {
             self.work.spool.line(&format!("##[warning] {fault}")).await;
@@ -302,9 +308,8 @@ fn too_long(what: &str, bytes: usize) -> String {
     )
 }
 
-/// A folder of the workspace.
-fn inside(workspace: &Path, folder: &str) -> Result<PathBuf, String> {
-    let shown = first_line(folder);
+/// A folder of the workspace, or what is wrong with it, as which it is `shown`.
+fn inside(workspace: &Path, folder: &str, shown: &str) -> Result<PathBuf, String> {
     if folder.contains('\0') {
         return Err(format!("`working-directory`: `{shown}` is no folder"));
     }

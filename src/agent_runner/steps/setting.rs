@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -56,7 +57,8 @@ impl Setting {
             more.extend([("github", Value::Object(github)), ("secrets", Value::Object(secrets))]);
         }
         more.push(("runner", runner));
-        let contexts = Contexts::new(work.context, more, work.folder.workspace());
+        let (workspace, secrets) = (work.folder.workspace(), Arc::clone(work.spool.secrets()));
+        let contexts = Contexts::new(work.context, more, workspace, secrets);
         Ok(Self { base, own, contexts, debug })
     }
 }

@@ -307,6 +307,10 @@ async fn shells_and_folders_are_as_the_step_says_and_faults_say_what_to_do() {
         (json!({ "uses": "a/b@v1" }), "runner `tester` carries out none: start it with --actions"),
         (json!({ "run": "x", "if": "nonsense(" }), "step `x`: `if`: `nonsense(`: "),
         (json!({ "run": "echo ${{ fromJSON('{') }}" }), "`run`: `echo ${{ fromJSON('{') }}`: "),
+        (
+            json!({ "run": "echo ${{ format('{0}', runner.temp) }}" }),
+            "may not become a part of a script",
+        ),
         (json!({ "run": "x", "env": { "A": "${{ nope.x }}" } }), "`env.A`: `${{ nope.x }}`: "),
         (
             json!({ "run": "x", "expressions": { "DISPATCHYARD_EXPR_1": "${{ fromJSON('\"\\u0000\"') }}" } }),
