@@ -73,8 +73,13 @@ impl Condition {
         if !self.is_known(has_needs) {
             return Ok(RunIf::Decide);
         }
-        let Some(scope) = scope else { return Ok(RunIf::Success) };
-        let holds = self.holds(&scope.clone().with_status(NOTHING_RAN))?;
+        let scope = match scope {
+            Some(scope) => scope.clone(),
+            // What reads nothing of an event needs none.
+            None if self.uses.paths.is_empty() => Scope::new(),
+            None => return Ok(RunIf::Success),
+        };
+        let holds = self.holds(&scope.with_status(NOTHING_RAN))?;
         Ok(if holds { RunIf::Success } else { RunIf::Never })
     }
 
@@ -131,5 +136,7 @@ mod tests {
         let condition = Condition::parse("github.ref == 'x'").unwrap();
         assert!(condition.is_known(true));
         assert_eq!(condition.run_if(true, None), Ok(RunIf::Success));
+        let never = Condition::parse("false").unwrap();
+        assert_eq!(never.run_if(true, None), Ok(RunIf::Never), "it needs no event");
     }
 }

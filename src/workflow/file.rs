@@ -14,12 +14,12 @@ use super::plan::draft;
 use super::read::Reader;
 use super::script::Policy;
 use super::step::RunDefaults;
-use super::strategy::Strategy;
 use super::text::{TEXT_BYTES_MAX, Text};
 use super::yaml::{self, Node, Value, json};
 use super::{Defaults, FileError};
 use crate::ask::{Level, Planned};
 use crate::event::Event;
+use crate::expression::Uses;
 use crate::model::{Catalogue, PlanError, TermsFault};
 use crate::trigger::Overrides;
 
@@ -54,6 +54,8 @@ pub struct File {
     pub(super) rest: Map<String, Json>,
     /// Whether any expression reads `vars`.
     pub(super) reads_vars: bool,
+    is_static: bool,
+    reads_payload: bool,
 }
 
 /// Keys whose values each job of a file shares.
@@ -90,7 +92,10 @@ impl File {
             check_graph(parsed, &mut reader);
         }
         match parsed {
-            Some(parsed) if reader.faults.is_empty() => Ok(parsed),
+            Some(parsed) if reader.faults.is_empty() => {
+                let (is_static, reads_payload) = looks(&parsed);
+                Ok(Self { is_static, reads_payload, ..parsed })
+            }
             _ => {
                 reader.faults.sort_by_key(|fault| (fault.line, fault.column));
                 Err(reader.faults)
@@ -116,40 +121,12 @@ impl File {
 
     /// Whether every event plans it alike: no expression looks at the event.
     pub fn is_static(&self) -> bool {
-        let of_jobs = self.jobs.iter().all(|job| {
-            let plain = |it: &super::condition::Condition| {
-                it.run_if(!job.needs.is_empty(), None).is_ok()
-                    && (it.uses().paths.is_empty() || !it.is_known(!job.needs.is_empty()))
-            };
-            job.condition.as_ref().is_none_or(plain)
-                && job.strategy.as_ref().is_none_or(Strategy::is_literal)
-                && job
-                    .uses()
-                    .paths
-                    .iter()
-                    .all(|path| path.starts_with("matrix.") || path.starts_with("strategy."))
-                && job.title.as_ref().is_none_or(Text::is_literal)
-        });
-        let group = self.concurrency.as_ref().is_none_or(|it| it.texts().all(Text::is_literal));
-        let has_inputs = self.on.as_ref().is_some_and(|on| !on.inputs.is_empty());
-        of_jobs && group && !has_inputs && self.run_name.as_ref().is_none_or(Text::is_literal)
+        self.is_static
     }
 
     /// Whether an expression that the server fills in looks at the delivery's body.
     pub fn reads_payload(&self) -> bool {
-        let whole =
-            self.run_name.iter().chain(self.concurrency.iter().flat_map(Concurrency::texts));
-        let titles = self.jobs.iter().filter_map(|job| job.title.as_ref());
-        let conditions = self.jobs.iter().filter_map(|job| job.condition.as_ref());
-        let texts = whole.chain(titles).map(Text::uses);
-        let jobs = self.jobs.iter().map(FileJob::uses);
-        let all = texts.chain(jobs).chain(conditions.map(|it| it.uses().clone()));
-        all.flat_map(|uses| uses.paths).any(|path| {
-            path == "github"
-                || path == "github.*"
-                || path == "github.event"
-                || path.starts_with("github.event.")
-        })
+        self.reads_payload
     }
 
     /// The context `inputs` of an event.
@@ -188,6 +165,31 @@ impl File {
         let (line, column, file) = (at.line(), at.column(), self.file.clone());
         FileError { file, line, column, key, message, hint: None }
     }
+}
+
+/// Whether every event plans a file alike, and whether its expressions look at the delivery's body.
+fn looks(file: &File) -> (bool, bool) {
+    let (mut is_static, mut reads_payload) = (true, false);
+    let mut look = |uses: &Uses, of_event: bool| {
+        let own = |path: &String| path.starts_with("matrix.") || path.starts_with("strategy.");
+        is_static &= !of_event || uses.paths.iter().all(own);
+        let body = ["github", "github.*", "github.event"];
+        reads_payload |= uses
+            .paths
+            .iter()
+            .any(|path| body.contains(&path.as_str()) || path.starts_with("github.event."));
+    };
+    let whole = file.run_name.iter().chain(file.concurrency.iter().flat_map(Concurrency::texts));
+    whole.for_each(|text| look(&text.uses(), true));
+    for job in &file.jobs {
+        look(&job.uses(), true);
+        job.title.iter().for_each(|title| look(&title.uses(), true));
+        if let Some(condition) = &job.condition {
+            look(condition.uses(), condition.is_known(!job.needs.is_empty()));
+        }
+    }
+    let has_inputs = file.on.as_ref().is_some_and(|on| !on.inputs.is_empty());
+    (is_static && !has_inputs, reads_payload)
 }
 
 fn drafted(file: &File, catalogue: &Catalogue) -> (Planned, Vec<TermsFault>) {
@@ -232,6 +234,8 @@ fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
         jobs,
         rest,
         reads_vars: reader.text.contains("vars"),
+        is_static: false,
+        reads_payload: false,
     })
 }
 

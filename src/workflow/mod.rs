@@ -21,6 +21,7 @@ mod concurrency;
 mod condition;
 mod decide;
 mod dispatch;
+mod drafting;
 pub mod dry;
 mod error;
 mod file;

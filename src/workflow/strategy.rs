@@ -73,18 +73,6 @@ impl Strategy {
         uses
     }
 
-    /// Whether it has an expression.
-    pub(super) fn is_literal(&self) -> bool {
-        let known = match &self.matrix {
-            Matrix::None => true,
-            Matrix::Whole(_) => false,
-            Matrix::Keys { keys, .. } => !keys.iter().any(|(_, value)| has_expression(value)),
-        };
-        known
-            && self.fail_fast.as_ref().is_none_or(|it| it.text().is_none())
-            && self.max_parallel.as_ref().is_none_or(|it| it.text().is_none())
-    }
-
     /// Fills in what it says.
     pub(super) fn lay(&self, scope: &Scope<'_>) -> Result<Laid, String> {
         let axes = match &self.matrix {

@@ -148,7 +148,13 @@ async fn a_data_folder_is_sent_to_postgresql_from_its_own_side() {
     drop(moved);
 
     let other = Setup::default().build();
-    let wrong = run(["export".as_ref(), other.config_file().as_os_str(), "--config".as_ref(), home.config_file().as_os_str()]).await;
+    let wrong = run([
+        "export".as_ref(),
+        other.config_file().as_os_str(),
+        "--config".as_ref(),
+        home.config_file().as_os_str(),
+    ])
+    .await;
     assert_eq!(wrong.code(), 2, "{wrong:?}");
     assert!(wrong.err.contains("only a PostgreSQL database"), "{wrong:?}");
 }
