@@ -220,11 +220,11 @@ impl Scheduler {
         let own = |job: &PlannedJob| -> Vec<JobId> {
             let mut needs = place.map_or_else(Vec::new, |id| self.dependencies.needs(id).to_vec());
             let named = job.needs.iter().map(|need| by_name[&**need]);
-            named.for_each(|id| {
+            for id in named {
                 if !needs.contains(&id) {
-                    needs.push(id)
+                    needs.push(id);
                 }
-            });
+            }
             needs
         };
         let needs = jobs.iter().map(own).collect();
