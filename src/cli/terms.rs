@@ -38,7 +38,8 @@ pub(super) fn of_job(detail: &JobDetail) -> Lines {
     some("queue timeout", terms.queue_timeout_ms.map(span));
     some("namespace", terms.namespace.as_deref().map(str::to_owned));
     some("placement", placement(terms));
-    some("allowed to fail", terms.allow_failure.then(|| "its failure counts as a good end".into()));
+    let may_fail = "it counts as completed for all others when it fails";
+    some("may fail", terms.allow_failure.then(|| may_fail.to_owned()));
     lines
 }
 

@@ -220,15 +220,22 @@ impl Scheduler {
         let own = |job: &PlannedJob| -> Vec<JobId> {
             let mut needs = place.map_or_else(Vec::new, |id| self.dependencies.needs(id).to_vec());
             let named = job.needs.iter().map(|need| by_name[&**need]);
-            named.for_each(|id| {
+            for id in named {
                 if !needs.contains(&id) {
-                    needs.push(id)
+                    needs.push(id);
                 }
-            });
+            }
             needs
         };
         let needs = jobs.iter().map(own).collect();
         let late = self.late_edges(&known, &by_name, first);
+        // Of a name that never came it was said so, and no retry may find it otherwise.
+        if let Some((job, need)) = late.first().filter(|_| !self.workloads[&workload_id].row.open) {
+            let (job, need) = (&self.jobs[job].row.name, usize::try_from(need.0 - first));
+            let need = need.ok().and_then(|at| jobs.get(at)).map_or("", |job| &job.name);
+            let text = format!("job `{job}` waited for `{need}`, which never came");
+            return Err(Refusal::Invalid(text.into()));
+        }
         let dependents = place.map_or_else(Vec::new, |id| self.dependencies.dependents(id));
         self.check_rows((2 + dependents.len()) * jobs.len() + late.len())?;
         let new = || (0..jobs.len() as i64).map(|at| JobId(first + at));

@@ -10,6 +10,7 @@ use super::text::{Setting, TEXT_BYTES_MAX, Text};
 use super::yaml::Value;
 use crate::ask::Group;
 use crate::expression::Scope;
+use crate::model::RUN_ID;
 
 /// How many may wait in a group with `queue: max`.
 const QUEUE_MAX: u32 = 100;
@@ -79,7 +80,11 @@ impl Concurrency {
 
     /// The group, once its expressions are filled in; `None` when its name is empty, which is no group.
     pub(super) fn group(&self, scope: &Scope<'_>) -> Result<Option<Group>, String> {
-        let key = self.group.fill(scope)?.trim().to_lowercase();
+        // What an event says may have any characters; only the run's number is written with such.
+        let plain = |part: &str| part.replace(|c: char| c.is_control(), " ");
+        let key = self.group.fill(scope)?;
+        let parts: Vec<String> = key.split(RUN_ID).map(plain).collect();
+        let key = parts.join(RUN_ID).trim_matches(' ').to_lowercase();
         if key.is_empty() {
             return Ok(None);
         }

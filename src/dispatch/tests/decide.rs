@@ -390,4 +390,7 @@ fn an_open_workload_is_closed_over_a_job_that_waits_for_a_name_that_never_came()
     yard.close(yard.jobs[&ids[0]].workload_id).unwrap();
     assert_eq!(yard.undecided, [ids[0]]);
     assert!(yard.jobs[&ids[0]].need_failed);
+    // What never came does not come now, under a name that a matrix happens to have.
+    yard.decide(ids[0], expand(vec![job("ghost")])).unwrap();
+    assert_eq!(yard.end_of(ids[0]), EndReason::Unplannable);
 }
