@@ -132,7 +132,7 @@ pub(super) fn draft(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobPriority, PendingPolicy, RunIf};
+    use crate::model::{JobPriority, JobWork, PendingPolicy, PlannedJob, RunIf};
 
     const TEXT: &str = "
 env: { A: file, B: file }

@@ -1,10 +1,10 @@
 //! What files with expressions become for an event, and when all that a job needs has ended.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::event::{Event, OwnEvent};
-use crate::model::{Decision, Facts, Status};
+use crate::model::{Decision, Facts, PlannedJob, RunIf, Status};
 use crate::workflow::decide;
 
 fn event(kind: &str, git_ref: &str) -> Event {
