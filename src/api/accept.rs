@@ -269,7 +269,7 @@ pub(super) fn decide(
                 }
                 evaluate(&event, &rulebook.rules, arrival)
             }));
-            let Ok(Evaluation { mut verdicts, outcome }) = evaluated else {
+            let Ok(Evaluation { mut verdicts, outcome, left_out }) = evaluated else {
                 tracing::error!(event = event.kind.as_str(), "a fault while evaluating an event");
                 let why = "a fault in the server while its triggers were asked; replay it once \
                            that is mended";
@@ -282,7 +282,7 @@ pub(super) fn decide(
                 Outcome::Plan(mut plan) => {
                     charge(&rulebook, whose, &mut plan);
                     match plan.workloads.is_empty() {
-                        false => (plan, DeliveryState::Dispatched, None),
+                        false => (plan, DeliveryState::Dispatched, left_out),
                         true => (plan, DeliveryState::Ignored, nobodys.map(str::to_owned)),
                     }
                 }

@@ -109,10 +109,14 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
     let id = row.head.id;
     // Read only where a workflow looks at it.
     let body = match state.rulebook().rules.reads_payloads() {
-        true => state.store.delivery_body(id).await.unwrap_or_else(|error| {
-            tracing::warn!(delivery_id = %id, %error, "failed to read a delivery's body");
-            None
-        }),
+        true => match state.store.delivery_body(id).await {
+            Ok(body) => body,
+            Err(error) => {
+                // It is taken up again: without its body it would be decided otherwise.
+                tracing::warn!(delivery_id = %id, %error, "failed to read a delivery's body");
+                return false;
+            }
+        },
         false => None,
     };
     let payload = || stored_json(body.as_deref()?);

@@ -139,9 +139,10 @@ impl Dry {
     /// Asks what an event would start, if it came at `at_ms` of the wall's clock.
     /// `payload` is the delivery's body, where there is one.
     pub fn try_event(&self, event: &Event, payload: Option<&[u8]>, at_ms: i64) -> Tried {
-        let payload = || stored_json(payload?);
-        let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload) };
-        let Evaluation { verdicts: triggers, outcome } = evaluate(event, &self.rules, arrival);
+        let body = || stored_json(payload?);
+        let payload = payload.map(|_| &body as &dyn Fn() -> Option<serde_json::Value>);
+        let arrival = Arrival { at_ms, traceparent: None, payload };
+        let Evaluation { verdicts: triggers, outcome, .. } = evaluate(event, &self.rules, arrival);
         let (ignored, plan) = match outcome {
             Outcome::Plan(plan) => (None, plan.workloads),
             Outcome::Ignored(why) | Outcome::Failed(why) => (Some(why), Vec::new()),

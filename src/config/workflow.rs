@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::section::Section;
 
 /// How workflow files are read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkflowConfig {
     /// `outside_values_in_scripts`: what becomes of `${{ }}` in a script whose value could come from outside:
@@ -13,7 +13,7 @@ pub struct WorkflowConfig {
     /// Default `environment`.
     pub outside_values_in_scripts: OutsideValues,
     /// `start_by_on`: whether a file that no trigger starts is started by its own `on`, whatever source the event
-    /// comes from. Default true.
+    /// comes from and whoever's it is. Default false.
     pub start_by_on: bool,
 }
 
@@ -26,12 +26,6 @@ pub enum OutsideValues {
     Environment,
     /// A file with one is refused.
     Refuse,
-}
-
-impl Default for WorkflowConfig {
-    fn default() -> Self {
-        Self { outside_values_in_scripts: OutsideValues::Environment, start_by_on: true }
-    }
 }
 
 impl Section for WorkflowConfig {

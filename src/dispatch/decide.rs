@@ -60,10 +60,13 @@ impl Scheduler {
                     // What completed has no part in its turn.
                     self.reorder_workload(workload_id);
                 }
+                // There will be room again: whoever decides says it once more.
+                Err(refusal @ Refusal::TooMany { .. }) => return Err(refusal),
                 Err(refusal) => self.cannot_plan(now, id, &refusal.to_string()),
             },
             Decision::Replan { job } => match self.replan(now, id, *job) {
                 Ok(()) => self.let_run(now, id),
+                Err(refusal @ Refusal::TooMany { .. }) => return Err(refusal),
                 Err(refusal) => self.cannot_plan(now, id, &refusal.to_string()),
             },
         }
@@ -99,10 +102,10 @@ impl Scheduler {
         terms.late_needs = row.late_needs().to_vec();
         let class_id = self.intern(&planned.requirements);
         self.release_class(row.class_id);
+        // How urgent it is was known, and an operator may have changed it since.
         let after = Job {
             class_id,
             terms: terms.boxed(),
-            priority: planned.priority,
             timeout_ms: planned.timeout_ms,
             max_retries: planned.retry.max_retries,
             backoff_ms: planned.retry.backoff_ms,

@@ -25,6 +25,8 @@ pub struct Evaluation {
     pub verdicts: Vec<TriggerVerdict>,
     /// What becomes of the event.
     pub outcome: Outcome,
+    /// What was to be started and could not be, where something else is started.
+    pub left_out: Option<String>,
 }
 
 /// What becomes of an event.
@@ -102,6 +104,7 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
         let (trigger, workload_id) = (rule.trigger.name.clone(), None);
         verdicts.push(TriggerVerdict { trigger, matched, why, workload_id });
     }
+    let left_out = failed.clone().filter(|_| !plan.workloads.is_empty());
     let outcome = match (plan.workloads.is_empty(), verdicts.len(), failed) {
         (false, ..) => Outcome::Plan(plan),
         (true, _, Some(why)) => Outcome::Failed(why),
@@ -109,7 +112,7 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
         (true, 1, None) => Outcome::Ignored(format!("the only trigger: {}", verdicts[0].why)),
         (true, many, None) => Outcome::Ignored(format!("none of {many} triggers wants it")),
     };
-    Evaluation { verdicts, outcome }
+    Evaluation { verdicts, outcome, left_out }
 }
 
 /// A delivery's body, read once at most.
@@ -124,9 +127,16 @@ impl<'a> Payload<'a> {
     }
 
     /// The body, where expressions of a file look at it.
-    fn of(&self, file: &workflow::File) -> Option<&Json> {
-        let read = self.arrival.payload.filter(|_| file.reads_payload())?;
-        self.read.get_or_init(read).as_ref()
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON. That it says nothing would be taken for an answer: `!github.event.x` would hold.
+    fn of(&self, file: &workflow::File) -> Result<Option<&Json>, String> {
+        let Some(read) = self.arrival.payload.filter(|_| file.reads_payload()) else {
+            return Ok(None);
+        };
+        let none = "expressions look at the delivery's body, which is there no more or is no JSON";
+        self.read.get_or_init(read).as_ref().map(Some).ok_or_else(|| none.to_owned())
     }
 }
 
@@ -154,10 +164,11 @@ pub fn run_by_hand(
     }
     let overrides = Overrides { timeout_minutes: None, ask };
     let payload = Payload::new(arrival);
-    let values =
-        Values::of(file, event, payload.of(file), &rules.catalogue.vars).map_err(|message| {
-            wrong(PlanError::Terms(TermsFault { job: None, key: "inputs", message }))
-        })?;
+    let vars = &rules.catalogue.vars;
+    let values = payload.of(file).and_then(|body| Values::of(file, event, body, vars));
+    let values = values.map_err(|message| {
+        wrong(PlanError::Terms(TermsFault { job: None, key: "inputs", message }))
+    })?;
     let (defaults, catalogue) = (&rules.defaults, &rules.catalogue);
     let planned = workflow::plan(file, "", &overrides, defaults, catalogue, Some(&values))
         .map_err(|found| wrong(PlanError::Terms(found[0].clone())))?;
@@ -209,7 +220,7 @@ fn planned(
     rules: &Rules,
     payload: &Payload<'_>,
 ) -> Result<Planned, String> {
-    let values = Values::of(file, event, payload.of(file), &rules.catalogue.vars)?;
+    let values = Values::of(file, event, payload.of(file)?, &rules.catalogue.vars)?;
     let (name, overrides) = (&rule.trigger.name, &rule.trigger.overrides);
     workflow::plan(file, name, overrides, &rules.defaults, &rules.catalogue, Some(&values))
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))

@@ -86,11 +86,14 @@ impl PlannerParts {
     /// Decides one job, for as long as this instance leads in the epoch in which it was told of it.
     async fn decide_one(&self, job_id: JobId, given_up: &GivenUp) {
         let epoch = self.handle.views().epoch();
-        while self.leads_in(epoch) {
-            match self.try_one(job_id, given_up).await {
-                Ok(()) => return,
-                Err(Again) => tokio::time::sleep(AGAIN).await,
+        while self.is_of(epoch) {
+            // Who may not speak for a moment, and leads in the same epoch then, is not told again.
+            if self.handle.views().may_speak(self.clock.now())
+                && self.try_one(job_id, given_up).await.is_ok()
+            {
+                return;
             }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -133,6 +136,8 @@ impl PlannerParts {
                 tracing::debug!(job_id = job_id.0, "a decision came too late");
                 Ok(None)
             }
+            // There is no room for its jobs now.
+            Err(CommandError::Refused(Refusal::TooMany { .. })) => Err(Again),
             Err(CommandError::Refused(refusal)) => {
                 tracing::error!(job_id = job_id.0, error = %refusal, "failed to decide about a job");
                 Ok(Some(refusal))
@@ -149,10 +154,11 @@ impl PlannerParts {
         })
     }
 
-    fn leads_in(&self, epoch: i64) -> bool {
+    /// Whether what was told in an epoch is still this instance's.
+    fn is_of(&self, epoch: i64) -> bool {
         let views = self.handle.views();
         let is_there = !matches!(views.state(), ServerState::Stopping | ServerState::Standby);
-        is_there && views.epoch() == epoch && views.may_speak(self.clock.now())
+        is_there && views.epoch() == epoch
     }
 }
 

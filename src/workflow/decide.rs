@@ -1,6 +1,8 @@
 //! What becomes of a job when all that it needs has ended: whether its condition holds, and what it asks for
 //! where that was not known before.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::plan::{Defaults, plan};
@@ -20,8 +22,32 @@ pub fn decide(
 ) -> Decision {
     let none = WorkflowJob::default();
     let workflow = spec.workflow.as_deref().unwrap_or(&none);
-    decided(workflow, facts, defaults, catalogue)
-        .unwrap_or_else(|why| Decision::Fail { why: why.into() })
+    let mut decision = decided(workflow, facts, defaults, catalogue)
+        .unwrap_or_else(|why| Decision::Fail { why: why.into() });
+    match &mut decision {
+        Decision::Expand { jobs } => jobs.iter_mut().for_each(|job| inherit(job, spec, facts.job)),
+        Decision::Replan { job } => inherit(job, spec, facts.job),
+        Decision::Run | Decision::Skip { .. } | Decision::Fail { .. } => {}
+    }
+    decision
+}
+
+/// What a job keeps of the one in whose place it stands: how far its event is trusted, its trace, and what the
+/// event decided when it came.
+fn inherit(job: &mut PlannedJob, spec: &JobSpec, before: &PlannedJob) {
+    let own = Arc::make_mut(&mut job.spec);
+    own.trust = spec.trust.clone();
+    own.traceparent.clone_from(&spec.traceparent);
+    job.terms.deadline_ms = job.terms.deadline_ms.or(before.terms.deadline_ms);
+    let needs = &mut job.requirements.resources;
+    let of_repository =
+        before.requirements.resources.iter().filter(|it| it.name.starts_with("repo:"));
+    for need in of_repository {
+        if needs.iter().all(|it| it.name != need.name) {
+            needs.push(need.clone());
+        }
+    }
+    needs.sort_unstable();
 }
 
 fn decided(
@@ -30,6 +56,12 @@ fn decided(
     defaults: &Defaults,
     catalogue: &Catalogue,
 ) -> Result<Decision, String> {
+    let mentions = |text: &str| text.to_ascii_lowercase().contains("github.event.");
+    let template = workflow.template.as_ref().map(Json::to_string).unwrap_or_default();
+    let looks = workflow.condition.as_deref().is_some_and(mentions) || mentions(&template);
+    if looks && facts.github.get("event").is_none() {
+        return Err("the delivery's body cannot be read, and an expression looks at it".to_owned());
+    }
     let kept = |name: &str| workflow.contexts.get(name).cloned().unwrap_or_else(|| json!({}));
     let values = Values::again(facts.github.clone(), kept("inputs"), kept("vars"));
     let crate::model::Status { success, failure, cancelled } = facts.status;
@@ -58,7 +90,7 @@ fn decided(
         Ok([mut job]) if job.terms.matrix.is_none() => {
             // In another run it is decided anew.
             job.terms.run_if = RunIf::Decide;
-            if let Some(own) = &mut std::sync::Arc::make_mut(&mut job.spec).workflow {
+            if let Some(own) = &mut Arc::make_mut(&mut job.spec).workflow {
                 own.condition = workflow.condition.clone();
                 own.template = workflow.template.clone();
             }

@@ -41,6 +41,8 @@ struct Common<'a> {
     laid: Option<Laid>,
     /// It is planned when all that it needs has ended.
     waits: bool,
+    /// What is decided then.
+    condition: Option<String>,
 }
 
 impl<'a> Drafting<'a> {
@@ -96,7 +98,7 @@ impl<'a> Drafting<'a> {
         let text = self.file.run_name.as_ref()?;
         let scope = self.scope();
         let title = self.filled(None, "run-name", &text.uses(), false, || text.fill(&scope))?;
-        Some(title.trim().chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect())
+        Some(short(&title))
     }
 
     /// Plans one job of the file.
@@ -116,12 +118,26 @@ impl<'a> Drafting<'a> {
             let lay = || strategy.lay(&scope);
             laid = self.filled(Some(&job.id), "strategy", &strategy.uses(), false, lay);
         }
-        let common = Common { job, run_if, laid, waits };
+        // Without an `if` it is what `x-dispatch` says that is decided.
+        let asked = match job.dispatch.ask.run_if {
+            Some(RunIf::Always) => Some("always()"),
+            Some(RunIf::Failure) => Some("failure()"),
+            _ => None,
+        };
+        let written = job.condition.as_ref().map(|it| it.source().to_owned());
+        let condition = written.or_else(|| asked.map(str::to_owned));
+        let condition = condition.filter(|_| run_if == RunIf::Decide);
+        let common = Common { job, run_if, laid, waits, condition };
         let legs = common.laid.as_ref().and_then(|laid| laid.legs.clone());
         match legs {
             None => self.leg(&common, None, 0, 1),
             Some(legs) => {
                 let total = legs.len();
+                let jobs_max = self.defaults.workload_jobs_max;
+                if self.jobs.len() + total > jobs_max {
+                    let message = format!("more jobs than workload_jobs_max, which is {jobs_max}");
+                    return self.wrong(Some(&job.id), "strategy", message);
+                }
                 for (number, leg) in legs.iter().enumerate() {
                     self.leg(&common, Some(leg), number, total);
                 }
@@ -182,7 +198,9 @@ impl<'a> Drafting<'a> {
             self.filled(of, "continue-on-error", &uses, has_matrix, || setting.get(&scope))
         });
         let title = job.title.as_ref().and_then(|title| {
-            self.filled(of, "name", &title.uses(), has_matrix, || title.fill(&scope))
+            self.filled(of, "name", &title.uses(), has_matrix, || {
+                title.fill(&scope).map(|it| short(&it))
+            })
         });
         let (mut resolved, found) = own.draft(&labels, self.catalogue);
         self.faults.extend(found.into_iter().map(|found| found.of_job(Some(&name))));
@@ -200,9 +218,7 @@ impl<'a> Drafting<'a> {
             key: job.id.clone(),
             title,
             permissions: job.permissions.clone().or_else(|| self.file.permissions.clone()),
-            condition: (common.run_if == RunIf::Decide)
-                .then(|| job.condition.as_ref().map(|it| it.source().to_owned()))
-                .flatten(),
+            condition: common.condition.clone(),
             template: common.waits.then(|| self.template(job)),
             contexts: self.contexts(matrix, strategy),
             outputs: job.outputs.clone(),
@@ -221,8 +237,11 @@ impl<'a> Drafting<'a> {
         {
             add("inputs", inputs.clone());
         }
-        if self.file.reads_vars {
-            add("vars", Json::Object(self.catalogue.vars.clone()));
+        // Planned later, it keeps what it was planned with.
+        match self.values.filter(|values| values.has_needs()) {
+            Some(values) => add("vars", values.vars().clone()),
+            None if self.file.reads_vars => add("vars", Json::Object(self.catalogue.vars.clone())),
+            None => {}
         }
         contexts
     }
@@ -241,8 +260,13 @@ impl<'a> Drafting<'a> {
     }
 }
 
-/// The longest title of a run, in characters.
+/// The longest title of a run or a job, in characters.
 const TITLE_CHARS_MAX: usize = 200;
+
+/// A title as it is shown: what an event says may be long, and have any characters.
+fn short(title: &str) -> String {
+    title.trim().chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect()
+}
 
 fn used<'a>(texts: impl Iterator<Item = &'a Text>) -> Uses {
     let mut uses = Uses::default();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{Defaults, File, Values, plan};
+use super::{Defaults, File, FileOn, Values, plan};
 use crate::event::Event;
 use crate::model::{Catalogue, GroupTerms, PlannedJob, RunIf, WorkflowJob};
 use crate::trigger::{Filters, Overrides};
@@ -94,14 +94,19 @@ pub fn file(
     Ok(TriedFile {
         workflow: file.name.clone(),
         title: workload.terms.title.as_deref().map(str::to_owned),
-        starts: file.on.as_ref().map(|on| wanted(&on.events, event)),
+        starts: file.on.as_ref().map(|on| wanted(on, event)),
         group: workload.terms.group.clone(),
         jobs: workload.jobs.into_iter().map(|job| tried(file, job)).collect(),
     })
 }
 
-fn wanted(on: &crate::trigger::On, event: &Event) -> TriedOn {
-    match Filters::compile(on, "on") {
+fn wanted(on: &FileOn, event: &Event) -> TriedOn {
+    if event.kind.as_str() == "workflow_dispatch" {
+        let why =
+            if on.by_hand { "it may be started by hand" } else { "it is not for a start by hand" };
+        return TriedOn { run: on.by_hand, why: why.to_owned() };
+    }
+    match Filters::compile(&on.events, "on") {
         Ok(filters) => {
             let verdict = filters.decide(event);
             TriedOn { run: verdict.matched, why: verdict.why.into_owned() }

@@ -59,7 +59,7 @@ pub struct File {
 }
 
 /// Keys whose values each job of a file shares.
-const SHARED: [&str; 3] = ["env", "defaults", "x-dispatch"];
+const SHARED: [&str; 4] = ["env", "defaults", "permissions", "x-dispatch"];
 
 impl File {
     /// Reads and checks the text of a file called `file`. `policy` is what becomes of values from outside in
@@ -209,7 +209,7 @@ fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
     let env = fields.take("env");
     let env = env.map(|(it, path)| reader.env(it, &path, Place::WorkflowEnv)).unwrap_or_default();
     let defaults = RunDefaults::default().or_of(&mut fields, reader);
-    let concurrency = Concurrency::read(&mut fields, Place::Workflow, reader);
+    let concurrency = Concurrency::read(&mut fields, Place::Group, reader);
     let dispatch = Dispatch::read(&mut fields, Level::Workload, concurrency.is_some(), reader);
     let mut jobs = Vec::new();
     match fields.take("jobs") {
@@ -233,7 +233,7 @@ fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
         dispatch,
         jobs,
         rest,
-        reads_vars: reader.text.contains("vars"),
+        reads_vars: reader.text.to_ascii_lowercase().contains("vars"),
         is_static: false,
         reads_payload: false,
     })

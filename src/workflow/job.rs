@@ -115,7 +115,7 @@ impl FileJob {
         let outputs =
             outputs.map(|(it, path)| reader.env(it, &path, Place::Outputs)).unwrap_or_default();
         let permissions = fields.take("permissions").map(|(it, _)| json(&it));
-        let concurrency = Concurrency::read(&mut fields, Place::Job, reader);
+        let concurrency = Concurrency::read(&mut fields, Place::JobGroup, reader);
         let defaults = defaults.or_of(&mut fields, reader);
         let dispatch = Dispatch::read(&mut fields, Level::Job, concurrency.is_some(), reader);
         let steps = read_steps(&mut fields, &defaults, reader);

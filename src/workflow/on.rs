@@ -18,6 +18,8 @@ pub struct FileOn {
     pub events: On,
     /// Times, as cron expressions with their zones.
     pub schedules: Vec<(String, Option<String>)>,
+    /// Whether it is meant to be started by hand.
+    pub by_hand: bool,
     /// Inputs of `workflow_dispatch`, by their names.
     pub inputs: BTreeMap<String, Input>,
 }
@@ -74,12 +76,22 @@ impl FileOn {
                 "copy the jobs to where they are called, or start the file by an event of its own",
             );
         }
+        if let Some(at) = find(&node, ".workflow_run.workflows") {
+            reader.fault(
+                at.referenced,
+                "on.workflow_run.workflows",
+                "events do not tell the other workflow's name",
+            );
+            reader.hint("leave it out, and look at `github.event.workflow_run.name` in the `if` of the jobs");
+        }
+        let by_hand = on.0.iter().any(|(name, _)| name == "workflow_dispatch");
         let inputs = find(&node, ".workflow_dispatch.inputs");
         let inputs =
             inputs.map(|node| read_inputs(node.clone(), "on.workflow_dispatch.inputs", reader));
         Some(Self {
             events: events(on),
             schedules: schedules(&written),
+            by_hand,
             inputs: inputs.unwrap_or_default(),
         })
     }
@@ -151,7 +163,8 @@ fn events(on: On) -> On {
     let mut events: Vec<(String, EventFilter)> = Vec::with_capacity(on.0.len());
     for (name, filter) in on.0 {
         match name.as_str() {
-            "schedule" | "workflow_call" => {}
+            // Deliveries of it tell of another workflow that somebody started, at the forge.
+            "schedule" | "workflow_call" | "workflow_dispatch" => {}
             "pull_request_target" if events.iter().any(|(known, _)| known == "pull_request") => {}
             "pull_request_target" => events.push(("pull_request".to_owned(), filter)),
             "pull_request" => {

@@ -8,8 +8,12 @@ use crate::expression::Uses;
 /// A kind of place for expressions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// `run-name`, `concurrency`: nothing of a job is known.
+    /// `run-name`: nothing of a job is known.
     Workflow,
+    /// `concurrency` of a workflow.
+    Group,
+    /// `concurrency` of a job.
+    JobGroup,
     /// `env` of the workflow.
     WorkflowEnv,
     /// `if` of a job.
@@ -17,7 +21,7 @@ pub(super) enum Place {
     /// `strategy` of a job: what its matrix is made of.
     Strategy,
     /// What the server asks of the scheduler for a job: `runs-on`, `timeout-minutes`, `continue-on-error`,
-    /// `name`, `concurrency`.
+    /// `name`.
     Job,
     /// `env` of a job.
     JobEnv,
@@ -44,10 +48,10 @@ const STEP: &[&str] = &[
 impl Place {
     fn contexts(self) -> &'static [&'static str] {
         match self {
-            Self::Workflow => WORKFLOW,
+            Self::Workflow | Self::Group => WORKFLOW,
             Self::WorkflowEnv => WORKFLOW_ENV,
             Self::JobIf | Self::Strategy => JOB_IF,
-            Self::Job => JOB,
+            Self::Job | Self::JobGroup => JOB,
             Self::JobEnv => JOB_ENV,
             Self::StepIf => STEP_IF,
             Self::Outputs | Self::Step => STEP,
@@ -60,6 +64,13 @@ impl Place {
         if let Some(root) = roots.into_iter().find(|root| !self.contexts().contains(root)) {
             let known = format!("known here are {}", self.contexts().join(", "));
             return Some((format!("`{root}` is not known here"), known));
+        }
+        // Given by the scheduler when it makes the workload; groups are told of it there.
+        let planned = matches!(self, Self::Workflow | Self::JobIf | Self::Strategy | Self::Job);
+        let of_run = ["github.run_id", "github.run_number", "github.run_attempt"];
+        if let Some(path) = of_run.into_iter().find(|path| planned && uses.paths.contains(*path)) {
+            let hint = "it may stand in `concurrency` and in steps".to_owned();
+            return Some((format!("`{path}` is not known before the workload is made"), hint));
         }
         if uses.status && !matches!(self, Self::JobIf | Self::StepIf) {
             let hint = "use `job.status`, or the `result` of a need".to_owned();
@@ -89,6 +100,9 @@ mod tests {
         assert_eq!(told(Place::JobIf, "secrets.A").unwrap(), "`secrets` is not known here");
         assert_eq!(told(Place::JobIf, "always() && needs.a.result"), None);
         assert_eq!(told(Place::StepIf, "hashFiles('x') != '' && failure()"), None);
+        let of_run = "`github.run_id` is not known before the workload is made";
+        assert_eq!(told(Place::Strategy, "github.run_id").unwrap(), of_run);
+        assert_eq!(told(Place::Group, "github.run_id"), None);
         assert!(told(Place::Job, "failure()").unwrap().starts_with("success(), failure()"));
         assert_eq!(told(Place::JobEnv, "hashFiles('x')").unwrap(), "hashFiles() is not known here");
         assert_eq!(told(Place::Step, "steps.a.outputs.b == secrets.C"), None);

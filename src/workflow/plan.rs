@@ -37,7 +37,7 @@ impl Default for Defaults {
             backoff_ms: 1_000,
             workload_jobs_max: 256,
             policy: Policy::default(),
-            start_by_on: true,
+            start_by_on: false,
         }
     }
 }

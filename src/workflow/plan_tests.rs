@@ -178,8 +178,10 @@ fn decided(job: &str, status: Status, outputs: &Json) -> Decision {
     let needs = json!({"list": {"result": result, "outputs": outputs}});
     let github = Json::Object(event.github_context("ci"));
     let facts = Facts { needs: &needs, github: &github, status, job };
-    // As it is stored and read again.
-    let spec = serde_json::from_value(serde_json::to_value(&*job.spec).unwrap()).unwrap();
+    // As it is stored and read again, marked with its event's trust.
+    let mut marked = (*job.spec).clone();
+    marked.trust = crate::model::Trust::new(crate::model::TrustLevel::Trusted, "a test says so");
+    let spec = serde_json::from_value(serde_json::to_value(&marked).unwrap()).unwrap();
     decide(&spec, &facts, &Defaults::default(), &catalogue())
 }
 
@@ -195,6 +197,7 @@ fn a_matrix_of_outputs_becomes_jobs_when_these_are_there() {
     assert_eq!(jobs[0].requirements.labels, ["gpu".into()]);
     assert_eq!((jobs[0].terms.run_if, jobs[0].timeout_ms), (RunIf::Always, 300_000));
     assert_eq!(jobs[0].spec.env["A"], "b");
+    assert_eq!(jobs[0].spec.trust.level, crate::model::TrustLevel::Trusted);
     assert!(matches!(decided("each", BAD, &outputs), Decision::Skip { .. }));
     let none = json!({"dirs": "[]"});
     insta::assert_snapshot!(format!("{:?}", decided("each", GOOD, &none)), @r#"Fail("job `each`: strategy: jobs.each.strategy.matrix.dir: the list is empty")"#);

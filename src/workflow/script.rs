@@ -174,6 +174,12 @@ pub fn rewrite(run: &str, shell: Shell, policy: Policy) -> Result<Script, Vec<Sc
     }
     let read = matches!((shell, policy), (Shell::Bash | Shell::Sh, Policy::Environment));
     let becomes = match read {
+        true if declares_numbers(run) => {
+            let refused = "a variable of the script is a number, so what is assigned is arithmetic";
+            let one =
+                |hole: &Hole<'_>| if hole.plain { Becomes::Kept } else { Becomes::Fault(refused) };
+            holes.iter().map(one).collect()
+        }
         true => scan::scan(run, &holes),
         false => holes.iter().map(|hole| unread(hole, shell)).collect(),
     };
@@ -184,6 +190,21 @@ pub fn rewrite(run: &str, shell: Shell, policy: Policy) -> Result<Script, Vec<Sc
         }
     }
     if faults.is_empty() { Ok(assembled(run, &holes, &becomes)) } else { Err(faults) }
+}
+
+/// Whether a script may declare a variable as a number: a shell then reads what is assigned to it as arithmetic,
+/// anywhere in the script.
+fn declares_numbers(run: &str) -> bool {
+    let declarers = ["declare", "typeset", "local", "readonly", "export"];
+    let separators = [';', '&', '|', '(', ')', '{', '}', '`'];
+    let mut commands = run.split('\n').flat_map(|line| line.split(separators));
+    commands.any(|command| {
+        let mut words = command.split_whitespace().skip_while(|word| !declarers.contains(word));
+        words.next().is_some()
+            && words.any(|word| {
+                word.starts_with(['-', '+']) && (word.contains('i') || word.contains('$'))
+            })
+    })
 }
 
 /// What becomes of an expression in a script that is not read, or where none is wanted.

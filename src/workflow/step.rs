@@ -29,7 +29,7 @@ impl RunDefaults {
         if let Some((node, path)) = own.take("run")
             && let Some(mut run) = reader.map(node, &path)
         {
-            let shell = run.take("shell").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
+            let shell = run.take("shell").and_then(|(it, at)| shell_of(it, &at, reader));
             let folder = run
                 .take("working-directory")
                 .and_then(|(it, at)| plain(it, &at, Place::Step, reader));
@@ -82,7 +82,7 @@ fn read_step(mut fields: Fields, defaults: &RunDefaults, reader: &mut Reader<'_>
     let name = fields.take("name").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
     let id = fields.take("id").and_then(|(it, at)| step_id(it, &at, reader));
     let condition = fields.take("if").and_then(|(it, at)| condition(it, &at, reader));
-    let shell = fields.take("shell").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
+    let shell = fields.take("shell").and_then(|(it, at)| shell_of(it, &at, reader));
     let folder =
         fields.take("working-directory").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
     let env = fields.take("env");
@@ -157,6 +157,19 @@ fn script_of(
 fn plain(node: Node, path: &str, place: Place, reader: &mut Reader<'_>) -> Option<String> {
     let text = reader.text_at(node, path, place, TEXT_BYTES_MAX.max(NAME_BYTES_MAX))?;
     Some(text.source().to_owned())
+}
+
+/// A shell that runners know. It becomes a command, so no expression may stand in it.
+fn shell_of(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {
+    let at = node.referenced;
+    let shell = reader.short(node, path)?;
+    let is_known = matches!(shell.as_str(), "bash" | "sh" | "python") || shell.contains("{0}");
+    if shell.contains("${{") || !is_known {
+        reader.fault(at, path, format!("`{shell}` is no shell that runners know"));
+        reader.hint("write bash, sh, python or a command with {0}, without expressions");
+        return None;
+    }
+    Some(shell)
 }
 
 fn condition(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {

@@ -74,6 +74,11 @@ impl Values {
         }
     }
 
+    /// The variables.
+    pub(super) fn vars(&self) -> &Json {
+        &self.vars
+    }
+
     /// The inputs.
     pub(super) fn inputs(&self) -> &Json {
         &self.inputs

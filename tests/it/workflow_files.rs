@@ -23,7 +23,8 @@ struct Yard {
 
 impl Yard {
     async fn start(setup: Setup, file: &str, vars: &str) -> Self {
-        let setup = setup.patient().rules(vars).workflow(file, text(file));
+        let rules = format!("[workflow]\nstart_by_on = true\n{vars}");
+        let setup = setup.patient().rules(&rules).workflow(file, text(file));
         let server = Server::start(&setup).await;
         let labels = ["--labels", "ubuntu-latest,self-hosted,linux"];
         let runner = RunnerSetup::new("one").slots(4).arguments(&labels);

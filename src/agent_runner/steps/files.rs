@@ -28,7 +28,18 @@ const FILES: [(&str, &str); 5] = [
 /// Variables that a step may not hand to later ones, beside those of the runner. With these, text alone
 /// becomes code in each program that starts next; GitHub refuses the first. They are no fence: a step can
 /// set `PATH`.
-const REFUSED: [&str; 4] = ["NODE_OPTIONS", "BASH_ENV", "LD_PRELOAD", "LD_AUDIT"];
+const REFUSED: [&str; 10] = [
+    "NODE_OPTIONS",
+    "BASH_ENV",
+    "ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "LD_PRELOAD",
+    "LD_AUDIT",
+    "PERL5OPT",
+    "RUBYOPT",
+];
 /// What the names of the runner's own variables begin with.
 const RESERVED: [&str; 3] = ["DISPATCHYARD_", "GITHUB_", "RUNNER_"];
 
@@ -150,7 +161,9 @@ fn refused(name: &str, value: &str, mask: &dyn Fn(&str) -> String) -> Option<Str
     if REFUSED.contains(&upper.as_str()) {
         return Some(format!("`{shown}` cannot be set for later steps: set it in a step's `env`"));
     }
-    if name.contains(['=', '\0']) || value.contains('\0') {
+    // A shell takes `BASH_FUNC_name%%` for a function.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !name.chars().all(plain) || value.contains('\0') {
         return Some(format!("`{shown}` cannot be a variable"));
     }
     let bytes = value.len();

@@ -155,6 +155,9 @@ impl<'a> Steps<'a> {
             env.insert(name.clone(), value);
         }
         for name in overlay(&mut self.base, &env) {
+            if self.work.context.workflow.is_some() {
+                return Err(format!("variable `{name}` of the job cannot be set to its value"));
+            }
             self.work.spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;
         }
         for (name, value) in &env {

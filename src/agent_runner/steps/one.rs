@@ -98,6 +98,10 @@ impl Steps<'_> {
         let shared = self.work.shared;
         let mut variables = self.base.clone();
         for name in overlay(&mut variables, env) {
+            if self.work.context.workflow.is_some() {
+                // An older value in its place could let something happen that was to be kept from happening.
+                return Err(format!("variable `{name}` cannot be set to its value"));
+            }
             self.work.spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;
         }
         let path = self.path(variables.get("PATH"));
@@ -150,7 +154,12 @@ impl Steps<'_> {
             path.push(folder);
             path.push(":");
         }
-        path.push(of_step.cloned().unwrap_or_default());
+        match of_step.filter(|own| !own.is_empty()) {
+            Some(own) => path.push(own),
+            // An empty part would be the current folder.
+            None if !path.is_empty() => path.push("/usr/bin:/bin"),
+            None => {}
+        }
         path
     }
 

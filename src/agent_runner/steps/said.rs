@@ -32,8 +32,9 @@ impl Said {
     /// One output more, or why it is dropped.
     pub(super) fn output(&self, name: &str, value: String) -> Result<(), String> {
         let mut inner = self.lock();
-        let bytes = inner.output_bytes + name.len() + value.len();
-        let is_new = !inner.outputs.contains_key(name);
+        let before = inner.outputs.get(name).map(|old| name.len() + old.len());
+        let is_new = before.is_none();
+        let bytes = inner.output_bytes - before.unwrap_or(0) + name.len() + value.len();
         if bytes > OUTPUT_BYTES_MAX || (is_new && inner.outputs.len() == OUTPUTS_MAX) {
             return Err(format!(
                 "output `{name}` is dropped: a step has at most {OUTPUTS_MAX} outputs of \

@@ -44,5 +44,11 @@ fn of_step(step: &Step, is_filled_in: bool) -> Option<String> {
     if !step.expressions.is_empty() || texts.any(|text| text.contains("${{")) {
         return Some("expressions".to_owned());
     }
+    // Folders that only a runner makes; `rm -rf "$RUNNER_TEMP"/*` must not find them empty.
+    if let Some(name) =
+        ["RUNNER_", "GITHUB_WORKSPACE"].iter().find(|name| step.run.contains(**name))
+    {
+        return Some(format!("a variable `{name}..` of a runner"));
+    }
     FILES.iter().find(|file| step.run.contains(**file)).map(|file| format!("`{file}`"))
 }

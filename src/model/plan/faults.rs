@@ -12,6 +12,8 @@ use crate::model::{GroupTerms, MatrixTerms, PendingPolicy, RUN_ID, RunnerRequire
 const NAME_CHARS_MAX: usize = 200;
 /// The most entries of a list of labels, regions, preferences, resources or needs.
 const LIST_ENTRIES_MAX: usize = 256;
+/// The most jobs that one job needs.
+const NEEDS_MAX: usize = 4_096;
 /// The greatest weight of a preference, and its negative the least.
 const WEIGHT_MAX: i32 = 100;
 
@@ -226,7 +228,11 @@ impl Faults<'_> {
                 self.add("matrix", "max_parallel 0 lets nothing run");
             }
         }
-        self.count("needs", job.needs.len() + terms.late_needs.len());
+        // A matrix in a list of needs stands for all of its jobs.
+        let needs = job.needs.len() + terms.late_needs.len();
+        if needs > NEEDS_MAX {
+            self.add("needs", format!("{needs} entries, at most {NEEDS_MAX}"));
+        }
         self.count("needs_workloads", terms.needs_workloads.len());
         for (key, span_ms) in
             [("max_wait", terms.max_wait_ms), ("queue_timeout", terms.queue_timeout_ms)]

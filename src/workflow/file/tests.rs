@@ -327,7 +327,7 @@ jobs:
     let file = File::parse("ci.yml", text, Policy::default()).unwrap();
     let on = file.on.as_ref().unwrap();
     let names: Vec<_> = on.events.0.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["pull_request", "push", "workflow_dispatch"]);
+    assert_eq!(names, ["pull_request", "push"]);
     assert_eq!(on.schedules, [("0 5 * * 1".to_owned(), None)]);
     assert_eq!(on.inputs.len(), 4);
     assert_eq!(file.permissions, Some(json!({"contents": "read"})));

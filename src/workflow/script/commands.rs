@@ -172,8 +172,8 @@ impl Scanner<'_> {
 
     fn open_paren(&mut self, at: usize, end: usize, cx: &mut Cx) -> usize {
         let begins = !cx.word.begun && cx.kind == Kind::Commands && !cx.in_pattern();
-        let after_for = cx.words.len() == 1 && cx.words[0].text == "for";
-        if begins && (cx.words.is_empty() || after_for) && self.starts(at, "((") {
+        // Wherever it stands: what comes before it may be a word that leaves it the begin of a command.
+        if begins && self.starts(at, "((") {
             // It may also be a subshell in a subshell: who knows.
             let stops = self.balanced(at, end, b'(', b')');
             self.refuse(at..stops, ARITHMETIC);
@@ -251,7 +251,10 @@ impl Scanner<'_> {
 
     fn begins_condition(&self, at: usize, cx: &Cx) -> bool {
         let blank = |byte: u8| byte.is_ascii_whitespace();
-        let begins = !cx.word.begun && cx.words.is_empty() && cx.kind == Kind::Commands;
+        // `time [[ .. ]]` and `function f { [[ .. ]]; }` are conditions too.
+        let timed = cx.words.iter().all(|word| word.text == "time" || word.text == "-p");
+        let in_function = cx.words.first().is_some_and(|word| word.text == "function");
+        let begins = !cx.word.begun && (timed || in_function) && cx.kind == Kind::Commands;
         begins && self.starts(at, "[[") && self.byte(at + 2).is_some_and(blank)
     }
 

@@ -303,3 +303,18 @@ fn what_is_written_to_an_interpreter_is_refused() {
     `echo 'X'`: a value would be the name of a command, or a part of it
     "#);
 }
+
+/// Found by reading: what made a value arithmetic, which a shell may carry out.
+#[test]
+fn what_makes_a_value_arithmetic_is_refused_wherever_it_stands() {
+    let told = refused(&[
+        "time (( a = X ))",
+        "time -p [[ X -eq 1 ]]",
+        "function f { (( n = X )); }; f",
+        "function f { [[ X -eq 1 ]]; }; f",
+        "declare -i n\nn=X",
+        "f() { local -ri n; n=X; }",
+        "typeset -i n; export n=X",
+    ]);
+    insta::assert_snapshot!(told, @"");
+}
