@@ -13,7 +13,7 @@ use dispatchyard::intake::{Arrival, Rules, evaluate};
 use dispatchyard::model::Catalogue;
 use dispatchyard::trigger::{Pattern, RuleConfig};
 use dispatchyard::webhook::{Head, Parsed, Reader, SourceAuth, verify};
-use dispatchyard::workflow::{Defaults, File};
+use dispatchyard::workflow::{Defaults, File, Policy};
 use serde::Deserialize;
 
 /// As the program has it.
@@ -41,7 +41,7 @@ fn rules() -> Rules {
     }
     let triggers = toml::from_str::<Triggers>(&text).expect("triggers").trigger;
     let ci = "jobs: { build: { runs-on: x, steps: [{ run: make }] } }";
-    let ci = File::parse("ci.yml", ci).expect("a workflow");
+    let ci = File::parse("ci.yml", ci, Policy::default()).expect("a workflow");
     let workflows = BTreeMap::from([("ci".to_owned(), ci)]);
     let catalogue = Arc::new(Catalogue::default());
     Rules::compile(&triggers, workflows, Defaults::default(), catalogue).expect("rules")

@@ -26,6 +26,7 @@ mod kubernetes;
 #[path = "app/no_kubernetes.rs"]
 mod kubernetes;
 mod options;
+mod repositories;
 mod rulebook;
 mod rules;
 mod settings;
@@ -230,6 +231,7 @@ impl App {
             pruner,
             executors: Arc::clone(&executors),
             keeper: Arc::clone(&keeper),
+            planning: Arc::default(),
             hook_bytes: Arc::new(Semaphore::new(config.limits.hook_bytes_in_flight_max)),
             reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
             scheduler: config.scheduler.clone(),
@@ -249,6 +251,7 @@ impl App {
         };
         tokio::spawn(planning::plan(planner, stopping.clone()));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
+        tokio::spawn(crate::api::plan(state.clone(), stopping.clone()));
         tokio::spawn(backfills::after_a_gap(state.clone(), began_ms, stopping.clone()));
         let router = crate::api::router(state.clone());
         let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());

@@ -44,6 +44,7 @@
 //! | [`store`] | the database, the only user of sqlx |
 //! | [`bench`] | measurements in process |
 //! | [`log`] | job logs as files or rows |
+//! | [`forge`] | what forges are asked over their APIs: files of repositories |
 //! | [`backfill`] | deliveries that never arrived, asked for again |
 //! | [`clock`] | the only clock and the only source of randomness |
 //! | [`retention`] | what is over goes after its time |
@@ -118,6 +119,7 @@ pub mod driver;
 pub mod event;
 pub mod executor;
 pub mod expression;
+pub mod forge;
 pub mod intake;
 pub mod log;
 pub mod model;

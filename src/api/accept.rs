@@ -8,27 +8,24 @@
 //! All of it runs in a task of its own: a sender that hangs up changes nothing. Where this instance does not
 //! lead, or cannot decide now, a webhook's event is stored undecided: see [`super::adopt`].
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::decide::{Content, Decision, Whose, decide};
 use super::error::ApiError;
-use super::show;
-use super::state::{AppState, Rulebook};
+use super::state::AppState;
 use super::undecided::{as_accepted, keep, undecided};
 use super::wire::DeliveryAccepted;
+use super::{planning, show};
 use crate::clock::{OsEntropy, uuid_v7};
 use crate::dispatch::{Command, Deliver, Reply};
 use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
-use crate::intake::{Arrival, Evaluation, Outcome, evaluate};
-use crate::model::{
-    Body, Delivery, DeliveryId, DeliveryState, Now, Plan, TenantId, TriggerVerdict, Trust,
-    UniqueKey,
-};
+use crate::intake::{Arrival, Facts};
+use crate::model::{Body, Delivery, DeliveryId, DeliveryState, Now, TenantId, Trust, UniqueKey};
 use crate::webhook::stored_json;
 
 /// The part of a sender's patience that the driver leaves, so that what it does not decide in time can still
@@ -68,19 +65,6 @@ pub(super) struct Incoming {
     pub(super) waited: Duration,
 }
 
-/// What a delivery says.
-#[derive(Debug)]
-pub(super) enum Content {
-    /// An event for the triggers.
-    Event(Box<Event>),
-    /// An event, with what it starts already decided.
-    Planned(Box<Event>, Plan),
-    /// Nothing to start, and why.
-    Nothing(String),
-    /// It could not be understood.
-    Broken(String),
-}
-
 /// Stores a delivery and starts what it starts.
 ///
 /// # Errors
@@ -105,8 +89,13 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let whose = Whose { tenant_id: incoming.tenant_id, limited_to: incoming.limited_to };
     let bytes = incoming.body.clone();
     let payload = || stored_json(&bytes);
-    let arrival =
-        Arrival { at_ms: now.wall_ms, traceparent: Some(&traceparent), payload: Some(&payload) };
+    let files = planning::at_once(state, &incoming.content, whose).await?;
+    let arrival = Arrival {
+        at_ms: now.wall_ms,
+        traceparent: Some(&traceparent),
+        payload: Some(&payload),
+        facts: files.as_deref().map_or(Facts::None, Facts::Files),
+    };
     let key = incoming.key.clone().filter(|_| incoming.can_wait && state.store.is_shared());
     let leads = state.handle.views().state() == ServerState::Running;
     let is_undecided = matches!(incoming.content, Content::Event(_));
@@ -194,6 +183,9 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         let rulebook = state.rulebook();
         verdicts.retain(|verdict| rulebook.knows_trigger(whose.limited_to, &verdict.trigger));
     }
+    if delivery_state == DeliveryState::Planning {
+        state.planning.ring();
+    }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),
         workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "accepted a delivery");
@@ -216,111 +208,6 @@ pub(super) fn to_keep(state: &AppState) -> Duration {
 pub(super) fn since(state: &AppState, then: Now) -> Duration {
     let ms = state.clock.now().mono_ms - then.mono_ms;
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-/// What becomes of a delivery.
-pub(super) struct Decision {
-    pub(super) event: Option<Box<Event>>,
-    pub(super) verdicts: Vec<TriggerVerdict>,
-    pub(super) plan: Plan,
-    pub(super) delivery_state: DeliveryState,
-    pub(super) reason: Option<String>,
-}
-
-/// Whose a delivery is, and whose triggers it may reach.
-#[derive(Clone, Copy)]
-pub(super) struct Whose {
-    pub(super) tenant_id: TenantId,
-    pub(super) limited_to: Option<TenantId>,
-}
-
-/// Asks the triggers what a delivery starts.
-pub(super) fn decide(
-    state: &AppState,
-    content: Content,
-    whose: Whose,
-    arrival: Arrival<'_>,
-) -> Decision {
-    let nothing = |event, delivery_state, reason| Decision {
-        event,
-        verdicts: Vec::new(),
-        plan: Plan::default(),
-        delivery_state,
-        reason: Some(reason),
-    };
-    let rulebook = state.rulebook();
-    match content {
-        Content::Nothing(why) => nothing(None, DeliveryState::Ignored, why),
-        Content::Broken(why) => nothing(None, DeliveryState::Failed, why),
-        Content::Planned(event, mut plan) => {
-            charge(&rulebook, whose, &mut plan);
-            Decision {
-                event: Some(event),
-                verdicts: plan.workloads.iter().map(by_hand).collect(),
-                plan,
-                delivery_state: DeliveryState::Dispatched,
-                reason: None,
-            }
-        }
-        Content::Event(event) => {
-            let evaluated = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                if let Some(probe) = &state.evaluate_probe {
-                    probe(&event);
-                }
-                evaluate(&event, &rulebook.rules, arrival)
-            }));
-            let Ok(Evaluation { mut verdicts, outcome, left_out }) = evaluated else {
-                tracing::error!(event = event.kind.as_str(), "a fault while evaluating an event");
-                let why = "a fault in the server while its triggers were asked; replay it once \
-                           that is mended";
-                return nothing(Some(event), DeliveryState::Failed, why.to_owned());
-            };
-            let all = verdicts.len();
-            verdicts.retain(|verdict| rulebook.knows_trigger(whose.limited_to, &verdict.trigger));
-            let nobodys = (verdicts.len() < all).then_some("no trigger of its tenant wants it");
-            let (plan, delivery_state, reason) = match outcome {
-                Outcome::Plan(mut plan) => {
-                    charge(&rulebook, whose, &mut plan);
-                    match plan.workloads.is_empty() {
-                        false => (plan, DeliveryState::Dispatched, left_out),
-                        true => (plan, DeliveryState::Ignored, nobodys.map(str::to_owned)),
-                    }
-                }
-                Outcome::Ignored(why) => {
-                    let why = nobodys.map_or(why, str::to_owned);
-                    (Plan::default(), DeliveryState::Ignored, Some(why))
-                }
-                Outcome::Failed(why) => {
-                    tracing::warn!(
-                        event = event.kind.as_str(),
-                        why,
-                        "a workflow cannot be planned"
-                    );
-                    (Plan::default(), DeliveryState::Failed, Some(why))
-                }
-            };
-            Decision { event: Some(event), verdicts, plan, delivery_state, reason }
-        }
-    }
-}
-
-/// Says whose each workload is: its trigger's tenant's, or the delivery's. Triggers that the
-/// delivery may not reach start nothing.
-fn charge(rulebook: &Rulebook, whose: Whose, plan: &mut Plan) {
-    plan.workloads.retain(|it| rulebook.knows_trigger(whose.limited_to, &it.trigger));
-    for workload in &mut plan.workloads {
-        let own = rulebook.trigger_tenants.get(&workload.trigger);
-        workload.tenant_id = own.copied().unwrap_or(whose.tenant_id);
-    }
-}
-
-fn by_hand(workload: &crate::model::PlannedWorkload) -> TriggerVerdict {
-    TriggerVerdict {
-        trigger: workload.trigger.clone(),
-        matched: true,
-        why: format!("{} was started by hand", workload.name),
-        workload_id: None,
-    }
 }
 
 fn event_json(event: &Event) -> Arc<str> {

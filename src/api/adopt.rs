@@ -14,13 +14,13 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Content, Decision, Whose, decide};
+use super::decide::{Content, Decision, Whose, decide};
 use super::state::AppState;
 use crate::dispatch::{Command, Deliver, Reply};
 use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
-use crate::intake::Arrival;
-use crate::model::{Body, Delivery, DeliveryState, Plan};
+use crate::intake::{Arrival, Facts};
+use crate::model::{Body, Delivery, DeliveryState, Plan, WorkloadId};
 use crate::store::{DeliveryDetail, News, StoreError};
 use crate::webhook::stored_json;
 
@@ -28,7 +28,7 @@ use crate::webhook::stored_json;
 const TAKEN_AT_ONCE: u32 = 100;
 /// One that was taken up so often ended the process, or lost it the seat, each time. Processes end for
 /// other reasons too, which nobody can tell from its own: so it is more than a few.
-const ATTEMPTS_MAX: u32 = 10;
+pub(super) const ATTEMPTS_MAX: u32 = 10;
 /// How long a bell that could not be had is waited for; meanwhile it is looked now and then.
 const BELL_AGAIN: Duration = Duration::from_secs(1);
 /// How long a driver that is away is waited for before the same is sent again.
@@ -91,7 +91,7 @@ async fn look(state: &AppState, news: &Notify, look_every: Duration) {
     }
 }
 
-fn is_leading(state: &AppState) -> bool {
+pub(super) fn is_leading(state: &AppState) -> bool {
     let views = state.handle.views();
     views.state() == ServerState::Running && views.may_speak(state.clock.now())
 }
@@ -121,29 +121,43 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
     };
     let payload = || stored_json(body.as_deref()?);
     let deliver = decided(state, row, &payload);
+    let Some((delivery_state, workloads)) = send(state, epoch, deliver).await else { return false };
+    tracing::info!(delivery_id = %id, state = delivery_state.as_str(),
+        workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "adopted a delivery");
+    state.metrics.instances.adopted_deliveries.inc();
+    if delivery_state == DeliveryState::Planning {
+        state.planning.ring();
+    }
+    true
+}
+
+/// Has what became of a stored delivery committed, for as long as this instance leads at that epoch: where it stands
+/// then, and what it started.
+pub(super) async fn send(
+    state: &AppState,
+    epoch: i64,
+    deliver: Deliver,
+) -> Option<(DeliveryState, Vec<WorkloadId>)> {
+    let id = deliver.delivery.id;
     while is_leading(state) && state.handle.views().epoch() == epoch {
         let command = Command::Deliver(Box::new(deliver.clone()));
         match state.handle.send(command).await {
             Ok(Reply::Delivered { state: delivery_state, verdicts, .. }) => {
                 let workloads = verdicts.iter().filter_map(|verdict| verdict.workload_id);
-                tracing::info!(delivery_id = %id, state = delivery_state.as_str(),
-                    workload_ids = ?workloads.map(|id| id.0).collect::<Vec<_>>(),
-                    "adopted a delivery");
-                state.metrics.instances.adopted_deliveries.inc();
-                return true;
+                return Some((delivery_state, workloads.collect()));
             }
             Ok(_) | Err(CommandError::Unavailable | CommandError::Overloaded) => {
                 tokio::time::sleep(SEND_AGAIN).await;
             }
-            Err(CommandError::Stopping) => return false,
+            Err(CommandError::Stopping) => return None,
             // Somebody has decided it already.
             Err(CommandError::Refused(refusal)) => {
-                tracing::warn!(delivery_id = %id, error = %refusal, "failed to adopt a delivery");
-                return false;
+                tracing::warn!(delivery_id = %id, error = %refusal, "failed to decide a delivery");
+                return None;
             }
         }
     }
-    false
+    None
 }
 
 /// What becomes of an accepted delivery.
@@ -152,9 +166,14 @@ fn decided(
     row: DeliveryDetail,
     payload: &dyn Fn() -> Option<serde_json::Value>,
 ) -> Deliver {
-    let DeliveryDetail { head, headers, event, has_body: _ } = row;
-    let traceparent = head.traceparent.as_deref();
-    let arrival = Arrival { at_ms: head.received_at_ms, traceparent, payload: Some(payload) };
+    let (head, event) = (&row.head, &row.event);
+    let traceparent = head.traceparent.clone();
+    let arrival = Arrival {
+        at_ms: head.received_at_ms,
+        traceparent: traceparent.as_deref(),
+        payload: Some(payload),
+        facts: Facts::None,
+    };
     let whose = Whose { tenant_id: head.tenant_id, limited_to: None };
     let read = event.as_deref().map(serde_json::from_str::<Event>);
     let content = match read {
@@ -168,15 +187,26 @@ fn decided(
     let Decision { verdicts, plan, delivery_state, reason, .. } =
         decide(state, content, whose, arrival);
     debug_assert!(delivery_state != DeliveryState::Failed || plan == Plan::default());
+    let deliver = again(row, delivery_state, reason.map(Into::into));
+    Deliver { delivery: Delivery { verdicts, ..deliver.delivery }, plan, ..deliver }
+}
+
+/// A stored delivery as it stands from now on, without verdicts and without work.
+pub(super) fn again(
+    row: DeliveryDetail,
+    state: DeliveryState,
+    reason: Option<Box<str>>,
+) -> Deliver {
+    let DeliveryDetail { head, headers, event, has_body: _ } = row;
     let delivery = Delivery {
         id: head.id,
         source: head.source,
         external_id: head.external_id,
         event_kind: head.event_kind,
         action: head.action,
-        state: delivery_state,
-        reason: reason.map(Into::into),
-        verdicts,
+        state,
+        reason,
+        verdicts: Vec::new(),
         trust: head.trust,
         tenant_id: head.tenant_id,
         replay_of: head.replay_of,
@@ -188,5 +218,5 @@ fn decided(
         // It stays where it is.
         body: Body::Inline(bytes::Bytes::new()),
     };
-    Deliver { delivery, plan, key: None, ended: Vec::new(), adopted: true }
+    Deliver { delivery, plan: Plan::default(), key: None, ended: Vec::new(), adopted: true }
 }

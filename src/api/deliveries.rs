@@ -8,14 +8,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::accept::{Content, Incoming, accept, idempotency_key, traceparent};
+use super::accept::{Incoming, accept, idempotency_key, traceparent};
 use super::access::{Caller, May, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
+use super::decide::Content;
 use super::error::ApiError;
 use super::list::PageParams;
-use super::show;
 use super::state::AppState;
 use super::wire::{DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
+use super::{planning, show};
 use crate::event::{Event, OwnEvent};
 use crate::intake::{Arrival, RunByHandError, run_by_hand};
 use crate::model::{DeliveryId, DeliveryState, PlanError, Trust, TrustLevel};
@@ -52,7 +53,10 @@ pub(super) async fn get(
     State(state): State<AppState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<axum::Json<DeliveryView>, ApiError> {
-    let row = state.delivery_of(&caller, id).await?;
+    let mut row = state.delivery_of(&caller, id).await?;
+    if row.head.state == DeliveryState::Planning {
+        row.head.reason = planning::told(&state, &row).or(row.head.reason);
+    }
     Ok(axum::Json(show::delivery(row.head)))
 }
 
@@ -141,7 +145,7 @@ pub(super) async fn run(
     let key = idempotency_key(&headers)?;
     let incoming = own_delivery("cli", &caller, &headers, key, &event, body.into());
     let (at_ms, traceparent) = (state.clock.now().wall_ms, incoming.traceparent.as_deref());
-    let arrival = Arrival { at_ms, traceparent, payload: None };
+    let arrival = Arrival { at_ms, traceparent, ..Arrival::default() };
     let plan = run_by_hand(&name, &event, &state.rulebook().rules, request.ask, arrival).map_err(
         |error| {
             let text = error.to_string();

@@ -20,8 +20,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::{Content, Incoming, accept, is_unavailable, since, to_keep, traceparent};
+use super::accept::{Incoming, accept, is_unavailable, since, to_keep, traceparent};
 use super::body::Id;
+use super::decide::Content;
 use super::error::ApiError;
 use super::state::{AppState, Source};
 use super::wire::DeliveryAccepted;

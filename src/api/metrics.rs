@@ -20,6 +20,7 @@ pub(super) async fn get(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
     let leads = state.handle.views().may_speak(state.clock.now());
     metrics.instances.leader.set(i64::from(leads));
+    metrics.planning.show(&state.planning.waiting(), state.clock.now().wall_ms);
     if state.handle.views().state() == ServerState::Standby {
         // What it knew when it led is another one's to tell.
         metrics.queue.gated.clear();

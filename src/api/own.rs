@@ -24,7 +24,12 @@ impl Rulebook {
         match self.trigger_tenants.get(trigger) {
             Some(own) => *own == tenant,
             // What was started by hand names none; of one that is gone nobody knows whose it was.
-            None => trigger.is_empty() || self.rules.trigger_names().any(|known| known == trigger),
+            // A file of a repository is whose the repository's source is, which is asked before.
+            None => {
+                trigger.is_empty()
+                    || self.rules.is_of_repository(trigger)
+                    || self.rules.trigger_names().any(|known| known == trigger)
+            }
         }
     }
 }

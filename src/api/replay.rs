@@ -8,15 +8,16 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 
-use super::accept::{Content, Decision, Incoming, Whose, decide, idempotency_key};
+use super::accept::{Incoming, idempotency_key};
 use super::access::{Caller, May, Operate, Read};
 use super::body::Id;
+use super::decide::{Content, Decision, Whose, decide};
 use super::deliveries::{Accepted, accepted};
 use super::error::ApiError;
 use super::state::AppState;
 use super::wire::{EvaluationView, PlannedJobView, PlannedView};
 use crate::event::Event;
-use crate::intake::Arrival;
+use crate::intake::{Arrival, Facts, Lookup};
 use crate::model::{DeliveryId, PlannedWorkload};
 use crate::store::DeliveryDetail;
 use crate::webhook::dedupe_key;
@@ -68,13 +69,18 @@ pub(super) async fn evaluation(
     let body = state.store.delivery_body(id).await?.unwrap_or_default();
     let payload = || stored_json(&body);
     let at_ms = state.clock.now().wall_ms;
-    let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload) };
+    // Nobody is asked: it is said what was not looked at.
+    let facts = Facts::LeftOut;
+    let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload), facts };
+    let rulebook = state.rulebook();
+    let left_out = rulebook.repositories.contains_key(&event.source).then(|| Lookup::of(&event));
+    let left_out = left_out.flatten().map(|lookup| format!("{lookup} were not looked at"));
     let Decision { verdicts, plan, delivery_state, reason, .. } =
         decide(&state, Content::Event(Box::new(event)), whose, arrival);
     Ok(axum::Json(EvaluationView {
         delivery_id: id,
         state: delivery_state.as_str().to_owned(),
-        reason,
+        reason: reason.into_iter().chain(left_out).reduce(|one, more| format!("{one}; {more}")),
         triggers: verdicts,
         workloads: plan.workloads.into_iter().map(planned).collect(),
     }))

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::AccessRules;
 use super::forward::Forwarder;
+use super::planning::{Desk, SourceRepositories};
 use crate::backfill::Backfill;
 use crate::clock::Clock;
 use crate::config::{LimitsConfig, SchedulerConfig};
@@ -50,6 +51,8 @@ pub struct Rulebook {
     pub sources: HashMap<String, Source>,
     /// How sources are asked for what never arrived, by their names.
     pub backfills: BTreeMap<String, Backfill>,
+    /// How the workflow files of repositories are read, by the names of the sources.
+    pub repositories: BTreeMap<String, SourceRepositories>,
     /// Who may do what.
     pub access: AccessRules,
     /// The tenant of each trigger that names one.
@@ -94,6 +97,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Whom the planning of deliveries waits for.
+    pub planning: Arc<Desk>,
     /// Bytes of webhook bodies that may still come in.
     pub hook_bytes: Arc<Semaphore>,
     /// Executors that jobs are pushed to.
@@ -135,6 +140,7 @@ impl Shared {
     /// From now on this holds.
     pub fn replace_rulebook(&self, rulebook: Rulebook) {
         *self.rulebook.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rulebook);
+        self.planning.forget_troubles();
     }
 
     /// Notes why a changed configuration was not taken over, or that one was.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::accept::Decision;
+use super::decide::Decision;
 use super::state::AppState;
 use crate::event::Event;
 use crate::model::{Delivery, DeliveryId, DeliveryState, Plan, UniqueKey};

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::repositories::folders;
 use super::rules::rules;
 use super::settings::{checked_catalogue, made_up_names, trigger_tenants};
 use crate::config::{Config, ConfigErrors};
 use crate::event::Event;
 use crate::executor::router::{Namespace, RoutingConfig, SEPARATOR};
-use crate::intake::{Arrival, Evaluation, Outcome, Rules, evaluate};
+use crate::intake::{Arrival, Evaluation, Facts, Lookup, Outcome, Rules, evaluate};
 use crate::model::{
     Catalogue, JobPriority, PlannedJob, PlannedWorkload, PoolId, TenantId, TriggerVerdict,
 };
@@ -29,6 +30,8 @@ pub struct Dry {
     trigger_tenants: BTreeMap<String, TenantId>,
     /// Of each source that has one of its own.
     source_tenants: BTreeMap<String, TenantId>,
+    /// Of each source whose repositories have workflow files of their own, the folder of these.
+    folders: BTreeMap<String, String>,
 }
 
 /// What an event would start.
@@ -38,6 +41,12 @@ pub struct Tried {
     pub triggers: Vec<TriggerVerdict>,
     /// Why nothing is started; `None` when something is.
     pub ignored: Option<String>,
+    /// What might be started too, and was not looked at: nobody is asked here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
+    /// Where the files are that were not looked at: what the names of their triggers begin with.
+    #[serde(skip)]
+    pub folder: Option<String>,
     /// What is started, in the order of the triggers.
     pub workloads: Vec<TriedWorkload>,
 }
@@ -82,6 +91,14 @@ pub struct TriedJob {
     pub max_retries: u32,
 }
 
+impl Tried {
+    /// Whether a trigger is a file that was not looked at.
+    pub fn left_out(&self, trigger: &str) -> bool {
+        let folder = self.folder.as_deref();
+        folder.is_some_and(|it| trigger.strip_prefix(it).is_some_and(|it| it.starts_with('/')))
+    }
+}
+
 impl Dry {
     /// Reads the rules of a configuration.
     ///
@@ -108,6 +125,7 @@ impl Dry {
             router: routes.compile().unwrap_or_default(),
             trigger_tenants: trigger_tenants(config, &names),
             source_tenants: config.sources.iter().filter_map(tenant).collect(),
+            folders: folders(config),
             catalogue,
         })
     }
@@ -141,14 +159,22 @@ impl Dry {
     pub fn try_event(&self, event: &Event, payload: Option<&[u8]>, at_ms: i64) -> Tried {
         let body = || stored_json(payload?);
         let payload = payload.map(|_| &body as &dyn Fn() -> Option<serde_json::Value>);
-        let arrival = Arrival { at_ms, traceparent: None, payload };
+        let facts = Facts::LeftOut;
+        let arrival = Arrival { at_ms, traceparent: None, payload, facts };
         let Evaluation { verdicts: triggers, outcome, .. } = evaluate(event, &self.rules, arrival);
         let (ignored, plan) = match outcome {
             Outcome::Plan(plan) => (None, plan.workloads),
             Outcome::Ignored(why) | Outcome::Failed(why) => (Some(why), Vec::new()),
+            // What is left out is not needed.
+            Outcome::Needs(lookup) => (Some(format!("{lookup} would be needed")), Vec::new()),
         };
+        let folder = self.folders.get(&event.source).cloned();
+        let left_out = folder.as_ref().and_then(|folder| {
+            let lookup = Lookup::of(event)?;
+            Some(format!("{lookup} (`{folder}`) were not looked at: nobody is asked here"))
+        });
         let workloads = plan.into_iter().map(|workload| self.workload(workload, event)).collect();
-        Tried { triggers, ignored, workloads }
+        Tried { triggers, ignored, left_out, folder, workloads }
     }
 
     /// Asks what a stored event would start, that came at `at_ms`.
@@ -200,6 +226,24 @@ impl Dry {
 mod tests {
     use super::*;
     use crate::event::OwnEvent;
+
+    #[test]
+    fn files_of_repositories_are_not_looked_at_and_that_is_said() {
+        let text = "[[source]]\nname = 'gh'\nsecrets = [{ env = 'S' }]\n[source.workflows]";
+        let dry = Dry::new(&Config::from_text("d.toml".as_ref(), text, []).unwrap()).unwrap();
+        let event = |repository: &str| -> Event {
+            let text =
+                format!(r#"{{ "source": "gh", "kind": "star", "repository": {repository} }}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let tried = dry.try_event(&event(r#"{ "full_name": "acme/app" }"#), None, 0);
+        let told = "the workflow files of acme/app at its default branch (`.github/workflows`) were not looked at: \
+                    nobody is asked here";
+        assert_eq!(tried.left_out.as_deref(), Some(told));
+        assert_eq!(tried.ignored.as_deref(), Some("no trigger is configured"));
+        assert!(tried.left_out(".github/workflows/ci.yml") && !tried.left_out("ci"));
+        assert_eq!(dry.try_event(&event("null"), None, 0).left_out, None);
+    }
 
     const CONFIG: &str = "
         [server]

@@ -60,6 +60,14 @@ pub enum AppError {
         /// Why.
         why: String,
     },
+    /// The repositories of a source cannot be read.
+    #[error("workflows of source `{source_name}`: {why}")]
+    Repositories {
+        /// Which source.
+        source_name: String,
+        /// Why.
+        why: String,
+    },
     /// Routes of a program have patterns that are none.
     #[error("routes: {0}")]
     Routes(String),

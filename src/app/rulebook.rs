@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::{AppError, ReloadError};
 use super::rules::rules;
-use super::{App, backfills, settings};
+use super::{App, backfills, repositories, settings};
 use crate::api::state::{Rulebook, Source};
 use crate::clock::Clock;
 use crate::config::{Config, Secrets, SourceConfig};
@@ -45,9 +45,11 @@ impl Common {
         warnings.extend(self.warning.clone());
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(Rulebook {
-            rules: rules(config, Arc::new(catalogue))?,
+            rules: rules(config, Arc::new(catalogue))?
+                .with_repositories(repositories::folders(config)),
             sources,
             backfills: backfills::backfills(config, secrets, &self.store, &self.clock)?,
+            repositories: repositories::repositories(config, secrets)?,
             access: settings::access(config, secrets, &self.names),
             trigger_tenants: settings::trigger_tenants(config, &self.names),
             warnings,

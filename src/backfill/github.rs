@@ -4,11 +4,12 @@
 //! `orgs/`. The list reaches back three days. Pages follow the `next` of the `Link` header (RFC 8288), on the same
 //! origin only: the token goes nowhere else.
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LINK};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 
 use super::{BackfillOptions, Sent};
+use crate::forge::http::{ForgeClient, ForgeError, Speech, is_same_origin, read_json};
 
 /// The most that one page has, by the documentation.
 const PAGE_ROWS: &str = "100";
@@ -16,49 +17,11 @@ const PAGE_ROWS: &str = "100";
 const PAGES_MAX: usize = 100;
 /// The most that is read of one answer: a hundred rows of some 500 bytes, with room.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// The version of the API that this is written for.
-const API_VERSION: &str = "2022-11-28";
-/// How much of an answer is shown.
-const EXCERPT_CHARS_MAX: usize = 200;
 
 /// A hook at a forge.
 pub struct Forge {
-    client: Client,
+    client: ForgeClient,
     deliveries: Url,
-}
-
-/// Why a forge did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ForgeError {
-    /// The client cannot be made.
-    #[error("cannot be called: {0}")]
-    Client(String),
-    /// No answer came.
-    #[error("no answer: {0}")]
-    Unreachable(String),
-    /// It had too many requests.
-    #[error("it has had enough requests ({status}){}", after(*retry_after_s))]
-    Enough {
-        /// With which status it said so.
-        status: u16,
-        /// How long it asks to be left alone, in seconds.
-        retry_after_s: Option<u64>,
-    },
-    /// It said no.
-    #[error("it answered {status}: {excerpt}; {}", hint(*status))]
-    Refused {
-        /// The status.
-        status: u16,
-        /// The beginning of what it said.
-        excerpt: String,
-    },
-    /// The answer has another form.
-    #[error("its answer is not understood: {0}")]
-    NotUnderstood(String),
-}
-
-fn after(retry_after_s: Option<u64>) -> String {
-    retry_after_s.map_or_else(String::new, |seconds| format!(": try again in {seconds} s"))
 }
 
 fn hint(status: u16) -> &'static str {
@@ -70,11 +33,9 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-impl ForgeError {
-    /// Whether there is no use in asking for more now.
-    pub(super) fn is_enough(&self) -> bool {
-        matches!(self, Self::Enough { .. } | Self::Unreachable(_))
-    }
+/// Whether there is no use in asking for more now.
+pub(super) fn is_enough(error: &ForgeError) -> bool {
+    matches!(error, ForgeError::Enough { .. } | ForgeError::Unreachable(_) | ForgeError::Broken(_))
 }
 
 #[derive(Deserialize)]
@@ -97,23 +58,13 @@ impl From<Row> for Sent {
 
 impl Forge {
     pub(super) fn new(options: &BackfillOptions) -> Result<Self, ForgeError> {
-        let wrong = |error: &dyn std::fmt::Display| ForgeError::Client(error.to_string());
-        // Idempotent: an error means that somebody installed a provider before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut headers = HeaderMap::new();
-        let bearer = [b"Bearer ", options.token.bytes()].concat();
-        let mut bearer = HeaderValue::from_bytes(&bearer).map_err(|error| wrong(&error))?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
-        headers.insert("x-github-api-version", HeaderValue::from_static(API_VERSION));
-        let client = Client::builder()
-            .default_headers(headers)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(options.timeout)
-            .user_agent(concat!("dispatchyard/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| wrong(&error))?;
+        let client = ForgeClient::new(&Speech {
+            headers: crate::forge::GITHUB_HEADERS.to_vec(),
+            authorization: Some([b"Bearer ", options.token.bytes()].concat()),
+            timeout: options.timeout,
+            hint,
+            follows: false,
+        })?;
         let mut deliveries = options.api_url.clone();
         match deliveries.path_segments_mut() {
             Ok(mut path) => {
@@ -136,12 +87,10 @@ impl Forge {
         }
         for _ in 0..PAGES_MAX {
             let Some(url) = next.take() else { return Ok((all, None)) };
-            let response = self.asked(self.client.get(url)).await?;
+            let response = self.client.ask(self.client.get(url)).await?;
             let (at, is_elsewhere) = self.next_page(response.headers());
             next = at;
-            let text = read(response).await?;
-            let rows: Vec<Row> = serde_json::from_slice(&text)
-                .map_err(|error| ForgeError::NotUnderstood(error.to_string()))?;
+            let rows: Vec<Row> = read_json(response, ANSWER_BYTES_MAX).await?;
             // Newest first: a page with an older one is the last that is of interest.
             let is_old = |row: &Row| row.delivered_at.as_millisecond() < since_ms;
             let is_last = rows.is_empty() || rows.iter().any(is_old);
@@ -164,28 +113,7 @@ impl Forge {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&id.to_string()).push("attempts");
         }
-        self.asked(self.client.post(url)).await.map(drop)
-    }
-
-    async fn asked(&self, request: reqwest::RequestBuilder) -> Result<Response, ForgeError> {
-        let failed = |error: reqwest::Error| ForgeError::Unreachable(causes(&error.without_url()));
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let number = |name: &str| response.headers().get(name)?.to_str().ok()?.parse().ok();
-        let retry_after_s: Option<u64> = number("retry-after");
-        // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: 403 or 429.
-        let is_spent = number("x-ratelimit-remaining") == Some(0) || retry_after_s.is_some();
-        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_spent)
-        {
-            return Err(ForgeError::Enough { status: status.as_u16(), retry_after_s });
-        }
-        let text = read(response).await.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let excerpt = text.chars().take(EXCERPT_CHARS_MAX).filter(|c| !c.is_control()).collect();
-        Err(ForgeError::Refused { status: status.as_u16(), excerpt })
+        self.client.ask(self.client.post(url)).await.map(drop)
     }
 
     /// Where the next page is, and whether there is one at another origin, which is not gone to.
@@ -193,9 +121,7 @@ impl Forge {
         let links = headers.get(LINK).and_then(|links| links.to_str().ok());
         let next = links.and_then(next_link).and_then(|next| self.deliveries.join(next).ok());
         let Some(next) = next else { return (None, false) };
-        let origin =
-            |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
-        let is_elsewhere = origin(&next) != origin(&self.deliveries);
+        let is_elsewhere = !is_same_origin(&next, &self.deliveries);
         ((!is_elsewhere).then_some(next), is_elsewhere)
     }
 }
@@ -210,31 +136,11 @@ fn next_link(links: &str) -> Option<&str> {
     })
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, ForgeError> {
-    let mut text = Vec::new();
-    let failed = |error: reqwest::Error| ForgeError::Unreachable(causes(&error.without_url()));
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        text.extend_from_slice(&piece);
-        if text.len() > ANSWER_BYTES_MAX {
-            return Err(ForgeError::NotUnderstood(format!("it is over {ANSWER_BYTES_MAX} bytes")));
-        }
-    }
-    Ok(text)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use reqwest::header::HeaderValue;
 
     use super::*;
 

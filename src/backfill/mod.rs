@@ -20,12 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::forge::http::ForgeError;
 use crate::model::DeliveryId;
 use crate::store::{DeliveryHead, DeliveryPage, Store, StoreError};
 use crate::webhook::Secret;
 
 pub use gap::{Lost, Sent, lost};
-pub use github::{Forge, ForgeError};
+pub use github::Forge;
 
 /// How many pages of our own deliveries are looked through for the last one of a source.
 const OWN_PAGES_MAX: usize = 10;
@@ -129,7 +130,7 @@ impl Backfill {
                 (true, _) => None,
                 (false, Some(why)) => Some(Err(why.clone())),
                 (false, None) => Some(self.forge.ask_again(one.id).await.map_err(|error| {
-                    if error.is_enough() {
+                    if github::is_enough(&error) {
                         enough = Some(error.to_string());
                     }
                     error.to_string()

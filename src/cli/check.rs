@@ -58,8 +58,13 @@ pub(super) async fn run(
         return console.line(config.effective().trim_end());
     }
     let (sources, triggers) = (config.sources.len(), config.triggers.len());
+    let of_repositories = config.sources.iter().filter(|source| source.workflows.is_some()).count();
+    let of_repositories = match of_repositories {
+        0 => String::new(),
+        many => format!(", and those of the repositories of {many} sources"),
+    };
     console.line(&format!(
-        "{} is fine: sources {sources}, triggers {triggers}, workflows {}",
+        "{} is fine: sources {sources}, triggers {triggers}, workflows {}{of_repositories}",
         args.config.display(),
         workflows.len()
     ))

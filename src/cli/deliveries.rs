@@ -46,8 +46,8 @@ fn many(list: &List<DeliveryView>, now_ms: i64) -> String {
             delivery.state.clone(),
             joined(started(&delivery.triggers)),
             age(now_ms, delivery.received_at_ms),
-            // Of the others it is in the detail; a failure is what somebody looks for.
-            delivery.reason.clone().filter(|_| delivery.state == "failed").unwrap_or_default(),
+            // Of the others it is in the detail; a failure, or a wait, is what somebody looks for.
+            delivery.reason.clone().filter(|_| is_looked_for(delivery)).unwrap_or_default(),
         ]
     });
     let header = ["DELIVERY", "SOURCE", "EVENT", "STATE", "WORKLOADS", "AGE", "ERROR"];
@@ -68,6 +68,10 @@ fn detail(delivery: &DeliveryView) -> String {
         ("body", format!("{} bytes", delivery.body_bytes)),
     ]);
     page([about, verdicts(&delivery.triggers)])
+}
+
+fn is_looked_for(delivery: &DeliveryView) -> bool {
+    matches!(&*delivery.state, "failed" | "planning")
 }
 
 /// The event with its action.

@@ -14,7 +14,7 @@ use super::table::{page, rows};
 use super::{CliError, Global, labels};
 use crate::api::wire::StatusView;
 use crate::app::dry::Dry;
-use crate::config::{Config, ConfigErrors, DEFAULT_FILE, environment};
+use crate::config::{Config, ConfigErrors, DEFAULT_FILE, SourceConfig, environment};
 
 /// Clocks further apart than this confuse times of jobs and schedules.
 const CLOCKS_APART_MAX_MS: i64 = 5_000;
@@ -110,6 +110,7 @@ fn of_config(config: &Config) -> Vec<Finding> {
                 if many > 0 {
                     found.push(good(format!("source {}", source.name), format!("secrets: {many}")));
                 }
+                found.extend(of_repositories(source));
             }
         }
         Err(errors) => {
@@ -119,6 +120,20 @@ fn of_config(config: &Config) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Whose workflow files a source reads, and by whose right.
+fn of_repositories(source: &SourceConfig) -> Option<Finding> {
+    let workflows = source.workflows.as_ref()?.get_ref();
+    let what = format!("source {}", source.name);
+    let (folder, url) = (workflows.folder(source.kind), workflows.api_url(source.kind)?);
+    let found = format!("starts `{folder}` of its repositories, read from {url}");
+    Some(match workflows.token {
+        Some(_) => good(what, found),
+        None => {
+            odd(what, format!("{found} without a token"), "add `token` for private repositories")
+        }
+    })
 }
 
 /// Whether a server of this user could keep its data.
@@ -288,6 +303,11 @@ mod tests {
         let mut found = of_config(&config("[[source]]\nname = 'gh'\ninsecure = true"));
         assert_eq!(found.remove(0).state, State::Good);
         assert_eq!(found[0].state, State::Odd, "insecure");
+        let workflows = "[[source]]\nname = 'gh'\nsecrets = [{ env = 'PATH' }]\n[source.workflows]";
+        let found = of_config(&config(workflows));
+        assert_eq!(found[2].state, State::Odd);
+        let read = "starts `.github/workflows` of its repositories, read from https://api.github.com without a token";
+        assert_eq!(found[2].found, read);
         let mut status = status("running");
         status.warnings.clear();
         assert_eq!(of_status(&status, 60_000)[0].state, State::Good);

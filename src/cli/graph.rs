@@ -86,8 +86,11 @@ mod tests {
     use crate::api::wire::WorkloadView;
     use crate::model::{JobPriority, JobStateKind, WorkloadId, WorkloadKind, WorkloadState};
 
-    fn detail(jobs: &[(i64, &str, JobStateKind, &[i64], Option<i64>)]) -> WorkloadDetail {
-        let view = |(id, name, state, ..): &(i64, &str, JobStateKind, &[i64], Option<i64>)| {
+    /// Number, name, state, what it needs, how long it ran.
+    type Row<'a> = (i64, &'a str, JobStateKind, &'a [i64], Option<i64>);
+
+    fn detail(jobs: &[Row<'_>]) -> WorkloadDetail {
+        let view = |(id, name, state, ..): &Row<'_>| {
             let (name, state) = ((*name).to_owned(), *state);
             JobView {
                 id: JobId(*id),

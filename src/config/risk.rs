@@ -134,19 +134,40 @@ impl Config {
             let name = &source.name;
             let text = format!("the source `{name}` is insecure: anybody can send it deliveries");
             warn(true, text);
+            let text = format!(
+                "the source `{name}` is insecure and has `workflows`: anybody who can send to it can name a repository \
+                 whose files run here"
+            );
+            warn(source.workflows.is_some(), text);
         }
         found.extend(self.shadowed_routes());
         found.extend(self.unreachable_triggers());
         found
     }
 
-    /// The rule of `serve`: nobody but this machine may call an API without tokens.
+    /// The rule of `serve`: nobody but this machine may call an API without tokens, or have files of any repository
+    /// run.
     ///
     /// # Errors
-    /// The address is not loopback and no admin token is configured.
+    /// The address is not loopback, and no admin token is configured, or an insecure source has `workflows`.
     pub fn check_exposure(&self) -> Result<(), ConfigError> {
         let listen = self.server.listen;
-        if listen.ip().to_canonical().is_loopback() || !self.access.is_open() {
+        if listen.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let open = self.sources.iter().find_map(|source| {
+            let is_open = source.insecure && source.secrets.is_empty();
+            source.workflows.as_ref().filter(|_| is_open).map(|it| (&source.name, it.span().start))
+        });
+        if let Some((name, at)) = open {
+            let message = format!(
+                "{listen} can be reached from other machines and the source `{name}` is insecure: anybody could have \
+                 files of any repository run"
+            );
+            let error = ConfigError::at(self.place(at), "source.workflows", message);
+            return Err(error.hint("give the source `secrets`, or listen on 127.0.0.1"));
+        }
+        if !self.access.is_open() {
             return Ok(());
         }
         let origin = self.origins.get("server.listen").cloned();

@@ -80,6 +80,9 @@ pub struct Secrets {
     pub sources: BTreeMap<String, Vec<Secret>>,
     /// What is shown to forges that are asked for deliveries again, by the names of the sources.
     pub backfills: BTreeMap<String, Secret>,
+    /// What is shown to forges whose repositories are read, by the names of the sources; a source without any is not
+    /// in it.
+    pub repositories: BTreeMap<String, Secret>,
     /// What executors show their backends, by their names; one without any is not in it.
     pub executors: BTreeMap<String, Secret>,
     /// What provisioners show their backends, by their names; one without any is not in it.
@@ -121,6 +124,13 @@ impl Config {
             });
             backfills.extend(token.map(|token| (source.name.clone(), token)));
         }
+        let mut repositories = BTreeMap::new();
+        for source in &self.sources {
+            let token = source.workflows.as_ref().and_then(|it| it.get_ref().token.as_ref());
+            let key = format!("source.{}.workflows.token", source.name);
+            let token = token.and_then(|token| loading.one(&key, token));
+            repositories.extend(token.map(|token| (source.name.clone(), token)));
+        }
         let mut executors = BTreeMap::new();
         for executor in &self.executors {
             let key = format!("executor.{}.auth", executor.name);
@@ -141,6 +151,7 @@ impl Config {
             tokens,
             sources,
             backfills,
+            repositories,
             executors,
             provisioners,
             warnings,

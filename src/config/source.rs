@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::backfill::BackfillConfig;
+use super::repository_workflows::RepositoryWorkflowsConfig;
 use super::secret::{self, SecretRef};
 use super::section::Reading;
 use super::{ConfigError, name};
@@ -42,6 +43,10 @@ pub struct SourceConfig {
     /// `github`. Default not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Spanned<BackfillConfig>>,
+    /// `workflows`: how the workflow files of the repositories themselves are read. Of the kinds `github`,
+    /// `gitea`, `forgejo` and `gitlab`. Default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflows: Option<Spanned<RepositoryWorkflowsConfig>>,
     /// `scheme`: how deliveries are signed, where the kind has several ways: `gitlab` (a secret
     /// token, the default) or `gitlab_signing` (a signing token) of the kind `gitlab`.
     #[serde(
@@ -300,6 +305,12 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
             kind == Provider::Github,
             "GitHub alone keeps a list of deliveries that can be asked for again",
         ),
+        (
+            "workflows",
+            source.workflows.as_ref().map(Spanned::span),
+            RepositoryWorkflowsConfig::is_for(kind),
+            "files are read from repositories at GitHub, Gitea, Forgejo and GitLab",
+        ),
     ];
     for (key, span, fits, why) in keys {
         let Some(at) = start(span).filter(|_| !fits) else { continue };
@@ -307,6 +318,15 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
             format!("the source `{}` of the kind `{kind}` has no `{key}`: {why}", source.name);
         let place = reading.file.place(at);
         reading.errors.push(ConfigError::at(place, format!("source.{key}"), message));
+    }
+    if let Some(workflows) = &source.workflows
+        && RepositoryWorkflowsConfig::is_for(kind)
+        && workflows.get_ref().api_url(kind).is_none()
+    {
+        let place = reading.file.place(workflows.span().start);
+        let message = format!("where the API of the source `{}` is must be said", source.name);
+        let error = ConfigError::at(place, "source.workflows.api_url", message);
+        reading.errors.push(error.hint("write `api_url = \"https://HOST/api/v1\"`"));
     }
 }
 

@@ -83,11 +83,14 @@ impl Scheduler {
             delivery.state = DeliveryState::Failed;
             delivery.reason = Some(refusal.to_string().into());
         }
-        self.record(Record {
-            delivery_id: Some(delivery.id),
-            detail: format!("{} {}", delivery.event_kind, delivery.state.as_str()).into(),
-            ..Record::new(RecordName::DeliveryAccepted, now.wall_ms)
-        });
+        // That it is taken up once more, to be planned, is no news.
+        if !(adopted && delivery.state == DeliveryState::Planning) {
+            self.record(Record {
+                delivery_id: Some(delivery.id),
+                detail: format!("{} {}", delivery.event_kind, delivery.state.as_str()).into(),
+                ..Record::new(RecordName::DeliveryAccepted, now.wall_ms)
+            });
+        }
         let reply = Reply::Delivered {
             delivery_id: delivery.id,
             duplicate: false,

@@ -13,8 +13,9 @@ use crate::model::{
 use crate::trigger::Overrides;
 use crate::workflow::{self, Values};
 
-use super::Rules;
+use super::repository::Unusable;
 use super::rules::{Rule, known};
+use super::{Lookup, RepositoryFiles, Rules};
 
 /// What becomes of an event, with every trigger's reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,10 +32,8 @@ pub struct Evaluation {
 
 /// What becomes of an event.
 ///
-/// Two more outcomes join here when something can produce them: `Needs(lookups)`, when a trigger
-/// asks for what the event does not say, and `Held { until_ms, why }`, when somebody must approve
-/// first. Until then they would be variants that nobody can test. An evaluation that is repeated
-/// after a lookup then takes the facts found as a further argument.
+/// Another one joins here when something can produce it: `Held { until_ms, why }`, when somebody must
+/// approve first. Until then it would be a variant that nobody can test.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Outcome {
@@ -44,6 +43,8 @@ pub enum Outcome {
     Ignored(String),
     /// Something was to be started and cannot be: its workflow cannot be planned for this event.
     Failed(String),
+    /// It cannot be said before this is looked up; then the event is evaluated again. No trigger was asked.
+    Needs(Lookup),
 }
 
 /// Why a workflow cannot be started by hand.
@@ -77,15 +78,44 @@ pub struct Arrival<'a> {
     pub traceparent: Option<&'a str>,
     /// The delivery's body as JSON, read only where an expression looks at it.
     pub payload: Option<&'a dyn Fn() -> Option<Json>>,
+    /// The workflow files of its repository, where these had to be looked up.
+    pub facts: Facts<'a>,
+}
+
+/// What was looked up.
+#[derive(Clone, Copy, Default)]
+pub enum Facts<'a> {
+    /// Nothing yet.
+    #[default]
+    None,
+    /// Nothing, and nothing will be: what is there to be looked up is left out.
+    LeftOut,
+    /// These files.
+    Files(&'a RepositoryFiles),
 }
 
 /// Decides what `event` starts.
 pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluation {
+    let files = match arrival.facts {
+        Facts::Files(files) => Some(files),
+        Facts::LeftOut => None,
+        Facts::None => match needed(event, rules) {
+            Some(lookup) => {
+                return Evaluation {
+                    verdicts: Vec::new(),
+                    outcome: Outcome::Needs(lookup),
+                    left_out: None,
+                };
+            }
+            None => None,
+        },
+    };
     let mut plan = Plan::default();
     let mut verdicts = Vec::with_capacity(rules.rules.len());
     let mut failed = None;
     let payload = Payload::new(arrival);
-    for rule in &rules.rules {
+    let own = files.iter().flat_map(|files| files.rules.rules.iter().map(|it| (it, &files.rules)));
+    for (rule, rules) in rules.rules.iter().map(|rule| (rule, rules)).chain(own) {
         let verdict = rule.trigger.decide(event);
         let (mut matched, mut why) = (verdict.matched, verdict.why.into_owned());
         if matched {
@@ -104,15 +134,36 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
         let (trigger, workload_id) = (rule.trigger.name.clone(), None);
         verdicts.push(TriggerVerdict { trigger, matched, why, workload_id });
     }
+    for Unusable { path, why, is_wrong } in files.iter().flat_map(|files| &files.others) {
+        if *is_wrong {
+            failed.get_or_insert_with(|| format!("{path}: {why}"));
+        }
+        let (trigger, why, workload_id) = (path.clone(), why.clone(), None);
+        verdicts.push(TriggerVerdict { trigger, matched: false, why, workload_id });
+    }
     let left_out = failed.clone().filter(|_| !plan.workloads.is_empty());
-    let outcome = match (plan.workloads.is_empty(), verdicts.len(), failed) {
-        (false, ..) => Outcome::Plan(plan),
-        (true, _, Some(why)) => Outcome::Failed(why),
-        (true, 0, None) => Outcome::Ignored("no trigger is configured".to_owned()),
-        (true, 1, None) => Outcome::Ignored(format!("the only trigger: {}", verdicts[0].why)),
-        (true, many, None) => Outcome::Ignored(format!("none of {many} triggers wants it")),
+    let outcome = match (plan.workloads.is_empty(), failed) {
+        (false, _) => Outcome::Plan(plan),
+        (true, Some(why)) => Outcome::Failed(why),
+        (true, None) => Outcome::Ignored(ignored(&verdicts, files)),
     };
     Evaluation { verdicts, outcome, left_out }
+}
+
+/// Why nothing is started.
+fn ignored(verdicts: &[TriggerVerdict], files: Option<&RepositoryFiles>) -> String {
+    let none = files.and_then(|files| files.none.clone());
+    let asked = match verdicts {
+        [] => none.is_none().then(|| "no trigger is configured".to_owned()),
+        [only] => Some(format!("the only trigger: {}", only.why)),
+        many => Some(format!("none of {} triggers wants it", many.len())),
+    };
+    asked.into_iter().chain(none).collect::<Vec<_>>().join("; ")
+}
+
+/// What must be looked up of an event before it can be decided.
+fn needed(event: &Event, rules: &Rules) -> Option<Lookup> {
+    rules.repositories.contains_key(&event.source).then(|| Lookup::of(event)).flatten()
 }
 
 /// A delivery's body, read once at most.

@@ -23,6 +23,8 @@ pub struct Rules {
     pub(super) defaults: Defaults,
     /// What names in asks stand for.
     pub(super) catalogue: Arc<Catalogue>,
+    /// Sources whose repositories have workflow files of their own, each with the folder of these.
+    pub(super) repositories: BTreeMap<String, String>,
 }
 
 /// One trigger with what it starts.
@@ -73,10 +75,35 @@ impl Rules {
             }
         }
         if faults.is_empty() {
-            Ok(Self { rules, workflows, defaults, catalogue })
+            let repositories = BTreeMap::new();
+            Ok(Self { rules, workflows, defaults, catalogue, repositories })
         } else {
             Err(faults)
         }
+    }
+
+    /// The same, where events of these sources also start the workflow files of their repositories: each source with
+    /// the folder of these.
+    #[must_use]
+    pub fn with_repositories(self, repositories: BTreeMap<String, String>) -> Self {
+        Self { repositories, ..self }
+    }
+
+    /// No trigger and no file, with the same names and defaults.
+    pub(super) fn without_triggers(&self) -> Self {
+        Self {
+            rules: Vec::new(),
+            workflows: BTreeMap::new(),
+            defaults: self.defaults,
+            catalogue: Arc::clone(&self.catalogue),
+            repositories: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a trigger's name is that of a file of some repository.
+    pub fn is_of_repository(&self, trigger: &str) -> bool {
+        let mut folders = self.repositories.values();
+        folders.any(|folder| trigger.strip_prefix(&**folder).is_some_and(|it| it.starts_with('/')))
     }
 
     /// The names of the workflows that can be started.

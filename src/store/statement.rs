@@ -90,6 +90,8 @@ statements! { SINGLE:
     DELIVERY_BODY_FILES = "delivery_body_files" two;
     DELIVERY_LIST = "delivery_list";
     DELIVERY_LIST_BY_STATE = "delivery_list_by_state";
+    DELIVERY_PLANNING_COUNT = "delivery_planning_count";
+    DELIVERY_PLANNING_LIST = "delivery_planning_list";
     DELIVERY_PRUNABLE = "delivery_prunable";
     DELIVERY_SELECT = "delivery_select";
     EDGE_LIST = "edge_list";
@@ -162,7 +164,7 @@ bulk_statements! {
     ATTEMPT_PRUNE = "attempt_prune", "ii";
     CLASS_INSERT = "class_insert", "it";
     DELIVERY_BODY_PRUNE = "delivery_body_prune", "tb";
-    DELIVERY_DECIDE = "delivery_decide", "titt";
+    DELIVERY_DECIDE = "delivery_decide", "titti";
     DELIVERY_INSERT = "delivery_insert", "tttttitttitiititttb";
     DELIVERY_PRUNE = "delivery_prune", "t";
     EDGE_INSERT = "edge_insert", "iii";

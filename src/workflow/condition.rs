@@ -55,7 +55,7 @@ impl Condition {
 
     /// Whether it can be decided before anything has run; then an event says how.
     pub(super) fn is_known(&self, has_needs: bool) -> bool {
-        !self.uses.context("needs") && !(self.uses.status && has_needs)
+        !(self.uses.context("needs") || self.uses.status && has_needs)
     }
 
     /// When a job with it runs. `scope` has what is known where it is planned; `None` before an event.
@@ -74,7 +74,7 @@ impl Condition {
             return Ok(RunIf::Decide);
         }
         let scope = match scope {
-            Some(scope) => scope.clone(),
+            Some(scope) => *scope,
             // What reads nothing of an event needs none.
             None if self.uses.paths.is_empty() => Scope::new(),
             None => return Ok(RunIf::Success),

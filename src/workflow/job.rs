@@ -101,7 +101,7 @@ impl FileJob {
             .and_then(|(it, path)| reader.text_at(it, &path, Place::Job, TEXT_BYTES_MAX));
         let needs = fields.take("needs").map(|(it, path)| reader.shorts(it, &path));
         let runs_on = RunsOn::read(id, &mut fields, reader);
-        let condition = fields.take("if").and_then(|(it, path)| condition(it, &path, reader));
+        let condition = fields.take("if").and_then(|(it, path)| condition(&it, &path, reader));
         let strategy = Strategy::read(&mut fields, reader);
         let env = fields.take("env");
         let env = env.map(|(it, path)| reader.env(it, &path, Place::JobEnv)).unwrap_or_default();
@@ -243,20 +243,20 @@ fn labels(node: Node, path: &str, reader: &mut Reader<'_>) -> Vec<Text> {
         .collect()
 }
 
-fn condition(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<Condition> {
+fn condition(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<Condition> {
     let text = match &node.value {
         Value::Bool(value) => value.to_string(),
         _ => reader.text(node.clone(), path, TEXT_BYTES_MAX)?,
     };
     match Condition::parse(&text) {
         Err(error) => {
-            reader.fault_in(&node, error.at, path, error.message);
+            reader.fault_in(node, error.at, path, error.message);
             error.hint.into_iter().for_each(|hint| reader.hint(hint));
             None
         }
         Ok(condition) => {
             if let Some((message, hint)) = Place::JobIf.fault(condition.uses()) {
-                reader.fault_in(&node, 0, path, message);
+                reader.fault_in(node, 0, path, message);
                 reader.hint(hint);
             }
             Some(condition)

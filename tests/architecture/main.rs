@@ -40,7 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The rows of logs on PostgreSQL; all that it decides is its own.
     ("log", &["store"]),
     ("config", &["ask", "trigger", "webhook", "dispatch", "executor::router"]),
-    ("backfill", &["webhook", "store", "clock"]),
+    ("forge", &["webhook"]),
+    ("backfill", &["webhook", "store", "clock", "forge"]),
     // Between the scheduler, which says when, and the workflow room, which says what.
     ("planning", &["event", "webhook", "dispatch", "driver", "store", "clock"]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
@@ -48,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "executor::router", "store", "driver", "log", "clock", "telemetry", "config",
-        "retention", "backfill",
+        "retention", "backfill", "forge",
     ]),
     ("agent_runner", &["api::wire", "expression", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -60,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ]),
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
-        "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill",
+        "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill", "forge",
         "api", "planning", "expression",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
@@ -128,7 +129,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("axum", &["api", "app"]),
-    ("reqwest", &["agent_runner", "cli", "app", "api", "executor", "backfill"]),
+    ("reqwest", &["agent_runner", "cli", "app", "api", "executor", "backfill", "forge"]),
     ("clap", &["cli", "main"]),
 ];
 

@@ -51,6 +51,7 @@ mod push_figures;
 mod reload;
 mod replays;
 mod report;
+mod repository_workflows;
 mod retention;
 mod roles;
 mod routes;

@@ -57,6 +57,7 @@ pub(crate) fn workload(dice: &mut Dice, beside: Beside<'_>) -> PlannedWorkload {
         group: dice.once_in(6).then(|| group(dice)),
         max_parallel: dice.once_in(6).then_some(max_parallel(false) as u32),
         fail_fast: dice.once_in(6),
+        title: None,
     };
     let open = beside.open;
     let own = terms.group.as_ref().map(|group| group.key.clone());

@@ -118,7 +118,9 @@ async fn now(
 impl Compared {
     fn add(&mut self, delivery: &DeliveryView, now: &Tried) {
         self.deliveries += 1;
-        let found = differences(delivery, &now.triggers);
+        let mut found = differences(delivery, &now.triggers);
+        // Files of repositories are not looked at, so nothing is known of them.
+        found.retain(|it| !now.left_out(&it.trigger));
         self.differing += usize::from(!found.is_empty());
         self.differences.extend(found);
     }
@@ -194,6 +196,7 @@ mod tests {
                 verdict("docs", false, "none of 2 changed files matches paths"),
                 verdict("old", true, "no filter refuses it"),
                 verdict("older", false, "event `pull_request` is not wanted"),
+                verdict(".ci/a.yml", true, "of a repository: nothing is known of it here"),
             ],
         };
         let now = Tried {
@@ -204,6 +207,8 @@ mod tests {
                 verdict("newer", false, "event `pull_request` is not wanted"),
             ],
             ignored: None,
+            left_out: Some("files were not looked at".to_owned()),
+            folder: Some(".ci".to_owned()),
             workloads: Vec::new(),
         };
         let mut compared = Compared { left_out: 2, ..Compared::default() };

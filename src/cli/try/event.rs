@@ -170,7 +170,14 @@ fn one(event: &Event, tried: &Tried) -> String {
     ]);
     let ignored = tried.ignored.as_ref().map(|why| format!("nothing is started: {why}"));
     let started = tried.workloads.iter().map(workload);
-    page([glance, verdicts(&tried.triggers)].into_iter().chain(started).chain(ignored))
+    let left_out = tried.left_out.clone();
+    page(
+        [glance, verdicts(&tried.triggers)]
+            .into_iter()
+            .chain(started)
+            .chain(ignored)
+            .chain(left_out),
+    )
 }
 
 fn workload(workload: &TriedWorkload) -> String {

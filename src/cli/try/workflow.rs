@@ -114,9 +114,7 @@ fn said(args: &TryWorkflowArgs, body: &[u8]) -> Result<Event, CliError> {
     }
     let reader = Reader { provider, ..Reader::default() };
     let name = provider.as_str();
-    match read(name, &reader, &SourceSays::Signed, headers, body)
-        .map_err(|it| wrong(it.to_string()))?
-    {
+    match read(name, &reader, &SourceSays::Signed, headers, body).map_err(wrong)? {
         Understood::Events(events) => events.into_iter().next(),
         Understood::Ping | Understood::Challenge(_) => None,
     }

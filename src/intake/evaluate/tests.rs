@@ -42,7 +42,8 @@ agent = { profile = 'reviewer', prompt = 'Review <{{ event.title }}>', runs_on =
 timeout_minutes = 15
 ";
 
-const ARRIVAL: Arrival<'_> = Arrival { at_ms: 1_000, traceparent: Some("00-trace"), payload: None };
+const ARRIVAL: Arrival<'_> =
+    Arrival { at_ms: 1_000, traceparent: Some("00-trace"), payload: None, facts: Facts::None };
 
 fn catalogue() -> Arc<Catalogue> {
     let resources = [("repo:acme/*".into(), 1)].into();
@@ -105,7 +106,7 @@ fn event_text_reaches_a_workflow_through_no_field_of_its_plan() {
     hostile.head_ref = Some("$(reboot)".into());
     let workflow_of = |event| match evaluate(event, &rules, ARRIVAL).outcome {
         Outcome::Plan(plan) => plan.workloads[0].clone(),
-        Outcome::Ignored(why) | Outcome::Failed(why) => panic!("{why}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(workflow_of(&hostile), workflow_of(&plain));
 }

@@ -92,6 +92,43 @@ impl Store {
         }
     }
 
+    /// A page of the deliveries of a source that wait for something to be looked up, oldest first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn planning(
+        &self,
+        source: &str,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryDetail>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let mut reader = self.reader().await?;
+        let rows = reader
+            .all(sql::DELIVERY_PLANNING_LIST, |to| {
+                to.text(source).text(&*after).int(i64::from(limit))
+            })
+            .await?;
+        rows.iter().map(rows::read_detail).collect()
+    }
+
+    /// Of each source how many of its deliveries wait for something to be looked up, and since when in wall
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn planning_counts(&self) -> Result<Vec<(Box<str>, u64, i64)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows = reader.all(sql::DELIVERY_PLANNING_COUNT, |to| to).await?;
+        let count = |row: &_| {
+            let mut columns = Columns::new("delivery", row);
+            let source = columns.text("source")?;
+            let many = columns.int("many")?.cast_unsigned();
+            Ok((source, many, columns.int("since_ms")?))
+        };
+        rows.iter().map(count).collect()
+    }
+
     /// The body of a delivery, byte for byte, from its row or its file; `None` when there is no such
     /// delivery, or when its body was pruned.
     ///

@@ -88,7 +88,8 @@ pub(in crate::store) fn bind_decided(delivery: &Delivery, to: &mut Bind) {
     to.display(Some(delivery.id))
         .int(delivery.state as i64)
         .text(delivery.reason.as_deref())
-        .json(&delivery.verdicts);
+        .json(&delivery.verdicts)
+        .int(i64::from(delivery.attempts));
 }
 
 /// A row as `delivery_list` selects it.

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod contents;
 pub(crate) mod daemon;
 pub(crate) mod fake_runner;
 pub(crate) mod farm;
