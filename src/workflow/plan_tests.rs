@@ -125,9 +125,9 @@ fn an_event_can_make_a_file_impossible_and_is_told_why() {
     insta::assert_snapshot!(wrong("strategy: { matrix: { a: '${{ github.event.list }}' } }", &none), @"job `a`: strategy: jobs.a.strategy.matrix.a: nothing is no list of values");
     insta::assert_snapshot!(wrong("timeout-minutes: '${{ github.event.n }}'", &json!({"n": "soon"})), @r#"job `a`: timeout-minutes: jobs.a.timeout-minutes: "soon" is no whole number"#);
     insta::assert_snapshot!(wrong("timeout-minutes: '${{ github.event.n }}'", &json!({"n": 0})), @"job `a`: timeout-minutes: jobs.a.timeout-minutes: 0 minutes is not from 1 to 43200");
-    insta::assert_snapshot!(wrong("runs-on: '${{ github.event.n }}'", &json!({"n": 0})), @"");
-    insta::assert_snapshot!(wrong("continue-on-error: '${{ github.event.n }}'", &json!({"n": "yes"})), @"");
-    insta::assert_snapshot!(wrong("if: fromJSON(github.event.n)", &json!({"n": "{"})), @"");
+    insta::assert_snapshot!(wrong("runs-on: '${{ github.event.n }}'", &json!({"n": 0})), @"job `a`: labels: `${{ github.event.n }}` is 0, which is no label");
+    insta::assert_snapshot!(wrong("continue-on-error: '${{ github.event.n }}'", &json!({"n": "yes"})), @r#"job `a`: continue-on-error: jobs.a.continue-on-error: "yes" is neither true nor false"#);
+    insta::assert_snapshot!(wrong("if: fromJSON(github.event.n)", &json!({"n": "{"})), @"job `a`: if: `fromJSON(github.event.n)`: fromJSON: not valid JSON: EOF while parsing an object at line 1 column 1");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_matrix_of_outputs_becomes_jobs_when_these_are_there() {
     assert_eq!(jobs[0].spec.trust.level, crate::model::TrustLevel::Trusted);
     assert!(matches!(decided("each", BAD, &outputs), Decision::Skip { .. }));
     let none = json!({"dirs": "[]"});
-    insta::assert_snapshot!(format!("{:?}", decided("each", GOOD, &none)), @r#"Fail("job `each`: strategy: jobs.each.strategy.matrix.dir: the list is empty")"#);
+    insta::assert_snapshot!(format!("{:?}", decided("each", GOOD, &none)), @r#"Fail { why: "job `each`: strategy: jobs.each.strategy.matrix.dir: the list is empty" }"#);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_job_whose_terms_come_from_a_need_is_planned_again() {
     };
     assert_eq!((job.name.as_str(), job.timeout_ms), ("sized", 180_000));
     let wrong = decided("sized", GOOD, &json!({"minutes": "soon"}));
-    insta::assert_snapshot!(format!("{wrong:?}"), @r#"Fail("job `sized`: timeout-minutes: jobs.sized.timeout-minutes: fromJSON: not valid JSON: expected value at line 1 column 1")"#);
+    insta::assert_snapshot!(format!("{wrong:?}"), @r#"Fail { why: "job `sized`: timeout-minutes: jobs.sized.timeout-minutes: fromJSON: not valid JSON: expected value at line 1 column 1" }"#);
 }
 
 #[test]

@@ -28,10 +28,9 @@ const FILES: [(&str, &str); 5] = [
 /// Variables that a step may not hand to later ones, beside those of the runner. With these, text alone
 /// becomes code in each program that starts next; GitHub refuses the first. They are no fence: a step can
 /// set `PATH`.
-const REFUSED: [&str; 10] = [
+const REFUSED: [&str; 9] = [
     "NODE_OPTIONS",
     "BASH_ENV",
-    "ENV",
     "SHELLOPTS",
     "BASHOPTS",
     "PS4",

@@ -155,7 +155,7 @@ impl<'a> Steps<'a> {
             env.insert(name.clone(), value);
         }
         for name in overlay(&mut self.base, &env) {
-            if self.work.context.workflow.is_some() {
+            if env.get(&name).is_some_and(|value| value.contains('\0')) {
                 return Err(format!("variable `{name}` of the job cannot be set to its value"));
             }
             self.work.spool.line(&format!("##[warning] variable `{name}` cannot be set")).await;

@@ -98,7 +98,7 @@ impl Steps<'_> {
         let shared = self.work.shared;
         let mut variables = self.base.clone();
         for name in overlay(&mut variables, env) {
-            if self.work.context.workflow.is_some() {
+            if env.get(&name).is_some_and(|value| value.contains('\0')) {
                 // An older value in its place could let something happen that was to be kept from happening.
                 return Err(format!("variable `{name}` cannot be set to its value"));
             }

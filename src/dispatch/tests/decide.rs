@@ -220,8 +220,9 @@ fn a_job_may_be_planned_anew_in_its_place() {
     });
     assert_eq!(replanned, Some((ids[1], planned.spec)));
     let row = &yard.jobs[&ids[1]];
-    assert_eq!((row.timeout_ms, row.priority, &*row.name), (7_000, JobPriority::High, "b"));
-    assert_eq!(yard.scheduler.queue_metrics().by_level, [0, 1, 1, 0, 0]);
+    // How urgent it is stays: somebody may have changed it meanwhile.
+    assert_eq!((row.timeout_ms, row.priority, &*row.name), (7_000, JobPriority::Normal, "b"));
+    assert_eq!(yard.scheduler.queue_metrics().by_level, [0, 0, 2, 0, 0]);
     yard.restart();
     assert_eq!(yard.take(plain), [], "it lacks the label");
     let given = yard.run(gpu);

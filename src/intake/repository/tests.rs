@@ -146,7 +146,7 @@ fn each_file_that_wants_the_event_is_started_beside_the_triggers() {
         (
             ".github/workflows/c.yaml",
             false,
-            "event `push` is not wanted",
+            "the file says no `on` that an event could be",
         ),
         (
             ".github/workflows/d.yml",

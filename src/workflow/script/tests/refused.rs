@@ -151,7 +151,7 @@ fn where_a_value_would_be_read_twice_it_is_refused() {
     local aX=1: a value would be the name of a variable, or a part of it
     unset X: the command reads its arguments a second time
     read X: the command reads its arguments a second time
-    declare -i a=X: the variable may be one of arithmetic, a list or another name
+    declare -i a=X: a variable of the script is a number, so what is assigned is arithmetic
     declare -n a=X: the variable may be one of arithmetic, a list or another name
     PS4=X: a value would become a part of what an interpreter carries out
     BASH_ENV=X make: a value would become a part of what an interpreter carries out
@@ -316,5 +316,14 @@ fn what_makes_a_value_arithmetic_is_refused_wherever_it_stands() {
         "f() { local -ri n; n=X; }",
         "typeset -i n; export n=X",
     ]);
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    time (( a = X )): arithmetic carries out what stands in a value
+    time -p [[ X -eq 1 ]]: arithmetic carries out what stands in a value
+    function f { (( n = X )); }; f: arithmetic carries out what stands in a value
+    function f { [[ X -eq 1 ]]; }; f: arithmetic carries out what stands in a value
+    declare -i n
+    n=X: a variable of the script is a number, so what is assigned is arithmetic
+    f() { local -ri n; n=X; }: a variable of the script is a number, so what is assigned is arithmetic
+    typeset -i n; export n=X: a variable of the script is a number, so what is assigned is arithmetic
+    ");
 }
