@@ -195,6 +195,9 @@ impl<'a> Server<'a> {
     }
 }
 
+/// How often a server is started for a place that it has not reached.
+const TRIES_MAX: usize = 15;
+
 /// Rounds, as many as it takes for all ends; what they came to.
 async fn rounds(places: Vec<Armed>, setup: impl AsyncFn() -> Setup) -> String {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -234,7 +237,7 @@ async fn round(
     let mut done = 0;
     for &armed in places {
         // What is rare may not come by in time, least of all on a busy machine.
-        for _ in 0..5 {
+        for _ in 0..TRIES_MAX {
             done += 1;
             if one_end(&home, &api, armed, dice).await {
                 reached.insert(armed);
