@@ -33,7 +33,7 @@ const HINTS: [(&str, &str); 8] = [
     ("services", "start them in a step"),
     ("environment", "use a `[[trigger]]` for what it protects, and variables of `env` or `[vars]`"),
     ("snapshot", "images of GitHub's own runners have no meaning here"),
-    ("cancel-timeout-minutes", "the runner's --grace says how long steps may take to stop"),
+    ("cancel-timeout-minutes", "remove it: a runner gives steps ten seconds to stop"),
 ];
 
 /// One job of a file.

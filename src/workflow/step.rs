@@ -10,9 +10,6 @@ use super::script;
 use super::text::{Setting, TEXT_BYTES_MAX};
 use super::yaml::{Node, Value};
 
-/// The longest name of a shell or a folder, in bytes.
-const NAME_BYTES_MAX: usize = 1_024;
-
 /// `defaults.run` of a workflow or a job.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct RunDefaults {
@@ -155,7 +152,7 @@ fn script_of(
 
 /// A text whose expressions the runner fills in.
 fn plain(node: Node, path: &str, place: Place, reader: &mut Reader<'_>) -> Option<String> {
-    let text = reader.text_at(node, path, place, TEXT_BYTES_MAX.max(NAME_BYTES_MAX))?;
+    let text = reader.text_at(node, path, place, TEXT_BYTES_MAX)?;
     Some(text.source().to_owned())
 }
 
