@@ -27,8 +27,8 @@ pub struct LimitsConfig {
     /// `batch_items_max`: items of one batch call. Default 1000.
     #[serde(deserialize_with = "number::count")]
     pub batch_items_max: usize,
-    /// `queue_jobs_max`: jobs that wait, over all tenants; further ones are refused. Default
-    /// 1000000.
+    /// `queue_jobs_max`: jobs that wait, over all tenants; further ones are refused, but not the
+    /// matrix of an accepted job. Default 1000000.
     #[serde(deserialize_with = "number::count")]
     pub queue_jobs_max: u64,
     /// `workload_jobs_max`: jobs of one workload. Default 1000.

@@ -5,6 +5,7 @@
 //! which the facts were read; any other comes too late, and changes nothing.
 
 use super::command::{Refusal, Reply};
+use super::intake::CLASSES_MAX;
 use super::live::LiveJob;
 use super::planted::Planted;
 use super::scheduler::Scheduler;
@@ -60,17 +61,25 @@ impl Scheduler {
                     // What completed has no part in its turn.
                     self.reorder_workload(workload_id);
                 }
-                // There will be room again: whoever decides says it once more.
-                Err(refusal @ Refusal::TooMany { .. }) => return Err(refusal),
-                Err(refusal) => self.cannot_plan(now, id, &refusal.to_string()),
+                Err(refusal) => self.no_decision(now, id, refusal)?,
             },
             Decision::Replan { job } => match self.replan(now, id, *job) {
                 Ok(()) => self.let_run(now, id),
-                Err(refusal @ Refusal::TooMany { .. }) => return Err(refusal),
-                Err(refusal) => self.cannot_plan(now, id, &refusal.to_string()),
+                Err(refusal) => self.no_decision(now, id, refusal)?,
             },
         }
         Ok(Reply::Done)
+    }
+
+    /// What was decided cannot be done: now, and then it is to be said once more, or never.
+    fn no_decision(&mut self, now: Now, id: JobId, refusal: Refusal) -> Result<(), Refusal> {
+        match refusal {
+            Refusal::TooMany { limit: CLASSES_MAX, .. } => Err(refusal),
+            never => {
+                self.cannot_plan(now, id, &never.to_string());
+                Ok(())
+            }
+        }
     }
 
     fn cannot_plan(&mut self, now: Now, id: JobId, why: &str) {

@@ -19,6 +19,9 @@ use crate::queue::Member;
 /// Of each planned workload what each of its jobs needs, as places in its list of jobs.
 type Places = Vec<Vec<Vec<usize>>>;
 
+/// The limit of different requirements, by its key in the configuration.
+pub(super) const CLASSES_MAX: &str = "classes_max";
+
 impl Scheduler {
     pub(super) fn deliver(
         &mut self,
@@ -178,7 +181,7 @@ impl Scheduler {
         if !self.has_room_for_classes(&wanted) {
             return Err(Refusal::TooMany {
                 what: "too many different requirements among waiting jobs",
-                limit: "classes_max",
+                limit: CLASSES_MAX,
                 max: self.settings.classes_max,
             });
         }

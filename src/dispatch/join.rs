@@ -252,7 +252,11 @@ impl Scheduler {
         }
         let ends = self.ends_of(needed(jobs.iter()), ended)?;
         self.check_circle(&joining)?;
-        self.check_admission(jobs.iter().map(|job| (tenant_id, job)))?;
+        match place {
+            None => self.check_admission(jobs.iter().map(|job| (tenant_id, job)))?,
+            // They are part of what was accepted: a full queue that held them back might wait for them.
+            Some(_) => jobs.iter().try_for_each(|job| self.check_can_run(tenant_id, job))?,
+        }
         self.check_classes(jobs.iter())?;
         Ok((joining, ends))
     }

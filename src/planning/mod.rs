@@ -136,7 +136,7 @@ impl PlannerParts {
                 tracing::debug!(job_id = job_id.0, "a decision came too late");
                 Ok(None)
             }
-            // There is no room for its jobs now.
+            // There is no room for what its jobs require now.
             Err(CommandError::Refused(Refusal::TooMany { .. })) => Err(Again),
             Err(CommandError::Refused(refusal)) => {
                 tracing::error!(job_id = job_id.0, error = %refusal, "failed to decide about a job");

@@ -57,6 +57,7 @@ impl Reached {
         "need of a workload met",
         "needed workload not pruned",
         "never ran",
+        "no room for a decision",
         "nobody could take it",
         "overtaken",
         "pause of a pool",

@@ -1,8 +1,8 @@
 //! Everything has a limit, and a refused command leaves nothing behind.
 
 use super::yard::{Yard, job, labelled, slots, workload};
-use crate::dispatch::{Command, Refusal};
-use crate::model::PlannedJob;
+use crate::dispatch::{Command, Refusal, Settings};
+use crate::model::{Decision, EndReason, JobId, JobTerms, PlannedJob, RunIf};
 
 fn submit(jobs: Vec<PlannedJob>) -> Command {
     Yard::submission(workload(jobs))
@@ -90,4 +90,40 @@ fn the_longest_park_is_poll_wait_max_ms() {
     assert_eq!(yard.answer(poll), None);
     yard.pass(1);
     assert!(yard.answer(poll).is_some());
+}
+
+/// A job that somebody decides about, of a yard with these settings.
+fn undecided(change: impl FnOnce(&mut Settings)) -> (Yard, JobId) {
+    let mut yard = Yard::with(change);
+    let terms = JobTerms { run_if: RunIf::Decide, ..JobTerms::default() };
+    let id = yard.submit(vec![PlannedJob { terms, ..job("matrix") }])[0];
+    (yard, id)
+}
+
+#[test]
+fn a_matrix_of_accepted_work_has_room_in_a_full_queue() {
+    let (mut yard, id) = undecided(|settings| settings.queue_jobs_max = 1);
+    assert!(matches!(yard.refused(submit(vec![job("b")])), Refusal::TooMany { .. }));
+    yard.decide(id, Decision::Expand { jobs: vec![job("a"), job("b")] }).unwrap();
+    assert_eq!(yard.end_of(id), EndReason::Expanded);
+    assert!(matches!(yard.refused(submit(vec![job("c")])), Refusal::TooMany { .. }));
+}
+
+#[test]
+fn a_matrix_of_more_rows_than_a_command_may_write_is_no_plan() {
+    let (mut yard, id) = undecided(|settings| settings.changes_per_command_max = 5);
+    yard.decide(id, Decision::Expand { jobs: vec![job("a"), job("b"), job("c")] }).unwrap();
+    assert_eq!(yard.end_of(id), EndReason::Unplannable);
+}
+
+#[test]
+fn a_decision_for_whose_requirements_there_is_no_room_waits_for_it() {
+    let (mut yard, id) = undecided(|settings| settings.classes_max = 2);
+    let other = yard.submit(vec![labelled("a", "a")])[0];
+    let decision = || Decision::Expand { jobs: vec![labelled("b", "b")] };
+    let refusal = yard.decide(id, decision()).unwrap_err();
+    assert!(matches!(refusal, Refusal::TooMany { limit: "classes_max", .. }), "{refusal}");
+    yard.cancel(other).unwrap();
+    yard.decide(id, decision()).unwrap();
+    assert_eq!(yard.end_of(id), EndReason::Expanded);
 }

@@ -123,7 +123,15 @@ impl World {
         let run = self.rows.workloads[&job.workload_id].run;
         let expands = matches!(decision, Decision::Expand { .. });
         let before = self.rows.marks.next_job;
-        self.send(Command::Decide { job_id, run, decision }).expect("it is due");
+        match self.send(Command::Decide { job_id, run, decision }) {
+            Ok(_) => {}
+            // The accepted has room in the queue; its new requirements may have to wait.
+            Err(Refusal::TooMany { limit: "classes_max", .. }) => {
+                assert!(self.due().contains(&job_id), "job {job_id} was not decided");
+                return self.reached.mark("no room for a decision");
+            }
+            Err(other) => panic!("job {job_id} is due: {other}"),
+        }
         let made = (before..self.rows.marks.next_job).map(JobId).collect();
         self.judge_place(job_id, &made);
         self.reached.mark(match self.rows.any_job(job_id).kind() {
