@@ -5,6 +5,7 @@
 //! is ever part of a command line.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The shell of this machine, found once: what a step does to `PATH` does not change it. What a step's own
@@ -36,16 +37,23 @@ impl Shell {
 /// somebody stands are not looked into; nor is a name with a `/`, unless it is a whole path.
 pub(super) fn find_program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|it| it.is_absolute() && it.is_file());
+        return Some(PathBuf::from(name)).filter(|it| it.is_absolute() && is_program(it));
     }
     let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>());
     let folders = folders.unwrap_or_default().into_iter().filter(|it| it.is_absolute());
     let usual = ["/bin", "/usr/bin"].map(PathBuf::from);
-    folders.chain(usual).map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders.chain(usual).map(|folder| folder.join(name)).find(|file| is_program(file))
+}
+
+/// Whether there is a file that somebody may carry out.
+fn is_program(file: &Path) -> bool {
+    file.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[test]
@@ -53,7 +61,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("tempdir");
         let bash = folder.path().join("bash");
         std::fs::write(&bash, "").expect("written");
-        assert_eq!(Shell::find(Some(folder.path().as_os_str())), Shell::Bash(bash));
+        let path = Some(folder.path().as_os_str());
+        assert_ne!(Shell::find(path), Shell::Bash(bash.clone()), "nobody may carry it out");
+        std::fs::set_permissions(&bash, Permissions::from_mode(0o755)).expect("allowed");
+        assert_eq!(Shell::find(path), Shell::Bash(bash));
         let (Shell::Bash(found) | Shell::Sh(found)) = Shell::find(Some(OsStr::new(".:")));
         assert!(found.is_absolute());
     }

@@ -3,6 +3,7 @@
 //! GitHub's rules: one runs; of those that wait only the one that came last stays, or with `queue: max` up to
 //! 100 wait in order; the name of a group has no case:
 //! <https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency>.
+//! Groups are a repository's own, as there: its name stands before that of the group, where an event tells it.
 
 use super::place::Place;
 use super::read::{Fields, Reader};
@@ -79,7 +80,11 @@ impl Concurrency {
     }
 
     /// The group, once its expressions are filled in; `None` when its name is empty, which is no group.
-    pub(super) fn group(&self, scope: &Scope<'_>) -> Result<Option<Group>, String> {
+    pub(super) fn group(
+        &self,
+        scope: &Scope<'_>,
+        repository: Option<&str>,
+    ) -> Result<Option<Group>, String> {
         // What an event says may have any characters; only the run's number is written with such.
         let plain = |part: &str| part.replace(|c: char| c.is_control(), " ");
         let key = self.group.fill(scope)?;
@@ -88,6 +93,10 @@ impl Concurrency {
         if key.is_empty() {
             return Ok(None);
         }
+        let key = match repository {
+            Some(name) => format!("{}/{key}", name.to_lowercase()),
+            None => key,
+        };
         let cancel = self.cancel_in_progress.as_ref().map(|it| it.get(scope)).transpose()?;
         let cancel = cancel.unwrap_or(false);
         if !self.queues {

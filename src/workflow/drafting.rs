@@ -90,7 +90,9 @@ impl<'a> Drafting<'a> {
     pub(super) fn group_of_workload(&mut self) -> Option<Group> {
         let concurrency = self.file.concurrency.as_ref()?;
         let (uses, scope) = (used(concurrency.texts()), self.scope());
-        self.filled(None, "group", &uses, false, || concurrency.group(&scope)).flatten()
+        let repository = self.values.and_then(Values::repository);
+        let fill = || concurrency.group(&scope, repository);
+        self.filled(None, "group", &uses, false, fill).flatten()
     }
 
     /// What people call this run.
@@ -185,7 +187,9 @@ impl<'a> Drafting<'a> {
         }
         if let Some(concurrency) = &job.concurrency {
             let uses = used(concurrency.texts());
-            let group = self.filled(of, "group", &uses, has_matrix, || concurrency.group(&scope));
+            let repository = self.values.and_then(Values::repository);
+            let fill = || concurrency.group(&scope, repository);
+            let group = self.filled(of, "group", &uses, has_matrix, fill);
             own.group = group.flatten();
         }
         let minutes = job.timeout_minutes.as_ref().and_then(|setting| {

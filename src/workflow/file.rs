@@ -173,11 +173,7 @@ fn looks(file: &File) -> (bool, bool) {
     let mut look = |uses: &Uses, of_event: bool| {
         let own = |path: &String| path.starts_with("matrix.") || path.starts_with("strategy.");
         is_static &= !of_event || uses.paths.iter().all(own);
-        let body = ["github", "github.*", "github.event"];
-        reads_payload |= uses
-            .paths
-            .iter()
-            .any(|path| body.contains(&path.as_str()) || path.starts_with("github.event."));
+        reads_payload |= looks_at_body(uses);
     };
     let whole = file.run_name.iter().chain(file.concurrency.iter().flat_map(Concurrency::texts));
     whole.for_each(|text| look(&text.uses(), true));
@@ -189,7 +185,16 @@ fn looks(file: &File) -> (bool, bool) {
         }
     }
     let has_inputs = file.on.as_ref().is_some_and(|on| !on.inputs.is_empty());
-    (is_static && !has_inputs, reads_payload)
+    // The event says whose group it is.
+    let mut groups = file.jobs.iter().map(|job| &job.concurrency).chain([&file.concurrency]);
+    (is_static && !has_inputs && !groups.any(Option::is_some), reads_payload)
+}
+
+/// Whether an expression looks at `github.event`, which is the delivery's body.
+pub(super) fn looks_at_body(uses: &Uses) -> bool {
+    let whole = ["github", "github.*", "github.event"];
+    let is_of_body = |path: &str| whole.contains(&path) || path.starts_with("github.event.");
+    uses.paths.iter().any(|path| is_of_body(path))
 }
 
 fn drafted(file: &File, catalogue: &Catalogue) -> (Planned, Vec<TermsFault>) {

@@ -101,7 +101,10 @@ impl FileJob {
             .and_then(|(it, path)| reader.text_at(it, &path, Place::Job, TEXT_BYTES_MAX));
         let needs = fields.take("needs").map(|(it, path)| reader.shorts(it, &path));
         let runs_on = RunsOn::read(id, &mut fields, reader);
-        let condition = fields.take("if").and_then(|(it, path)| condition(&it, &path, reader));
+        let parse = |text: &str| Condition::parse(text).map(|it| (it.uses().clone(), it));
+        let condition = fields
+            .take("if")
+            .and_then(|(it, path)| reader.condition(&it, &path, Place::JobIf, parse));
         let strategy = Strategy::read(&mut fields, reader);
         let env = fields.take("env");
         let env = env.map(|(it, path)| reader.env(it, &path, Place::JobEnv)).unwrap_or_default();
@@ -241,27 +244,6 @@ fn labels(node: Node, path: &str, reader: &mut Reader<'_>) -> Vec<Text> {
         .into_iter()
         .filter_map(|it| reader.text_at(it, path, Place::Job, TEXT_BYTES_MAX))
         .collect()
-}
-
-fn condition(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<Condition> {
-    let text = match &node.value {
-        Value::Bool(value) => value.to_string(),
-        _ => reader.text(node.clone(), path, TEXT_BYTES_MAX)?,
-    };
-    match Condition::parse(&text) {
-        Err(error) => {
-            reader.fault_in(node, error.at, path, error.message);
-            error.hint.into_iter().for_each(|hint| reader.hint(hint));
-            None
-        }
-        Ok(condition) => {
-            if let Some((message, hint)) = Place::JobIf.fault(condition.uses()) {
-                reader.fault_in(node, 0, path, message);
-                reader.hint(hint);
-            }
-            Some(condition)
-        }
-    }
 }
 
 /// GitHub's rule for ids:

@@ -93,13 +93,13 @@ fn a_matrix_becomes_jobs_and_who_needs_it_needs_all_of_them() {
     "#);
     assert_eq!(workload.terms.title.as_deref(), Some("ci of main"));
     let group = workload.terms.group.as_ref().unwrap();
-    assert_eq!((&*group.key, group.cancel_in_progress), ("x-refs/heads/main", false));
+    assert_eq!((&*group.key, group.cancel_in_progress), ("acme/app/x-refs/heads/main", false));
     let first = &workload.jobs[0];
     let matrix = first.terms.matrix.as_ref().unwrap();
     assert_eq!((&*matrix.key, matrix.max_parallel, matrix.fail_fast), ("test", Some(2), false));
     assert_eq!((first.timeout_ms, first.terms.allow_failure), (60_000, false));
     assert!(workload.jobs[1].terms.allow_failure);
-    assert_eq!(&*first.terms.group.as_ref().unwrap().key, "test-linux");
+    assert_eq!(&*first.terms.group.as_ref().unwrap().key, "acme/app/test-linux");
     let of_file = first.spec.workflow.as_ref().unwrap();
     assert_eq!((of_file.key.as_str(), of_file.title.as_deref()), ("test", Some("Test on linux")));
     assert_eq!(of_file.contexts["matrix"], json!({"os": "linux", "v": 1}));
@@ -138,8 +138,8 @@ jobs: { a: { runs-on: x, steps: [{ run: ls }] } }";
     let push = event("push", "refs/heads/main");
     let key = |payload| planned(text, &push, payload).unwrap().terms.group.unwrap().key;
     let seven = json!({"number": 7});
-    assert_eq!(&*key(Some(&seven)), "7");
-    assert_eq!(&*key(None), crate::model::RUN_ID);
+    assert_eq!(&*key(Some(&seven)), "acme/app/7");
+    assert_eq!(*key(None), *format!("acme/app/{}", crate::model::RUN_ID));
 }
 
 const LATER: &str = "

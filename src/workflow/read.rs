@@ -8,7 +8,9 @@ use serde_saphyr::{Location, Spanned};
 use super::FileError;
 use super::place::Place;
 use super::script::Policy;
+use super::text::TEXT_BYTES_MAX;
 use super::yaml::{Node, Value};
+use crate::expression::{ParseError, Uses};
 use crate::model::{ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, SHORT_BYTES_MAX};
 
 /// The most labels or needs in one list.
@@ -142,6 +144,34 @@ impl Reader<'_> {
             found.extend(self.short(item, path).map(|text| Spanned::new(text, at, defined)));
         }
         found
+    }
+
+    /// An `if`: an expression, or `true` or `false`. `parse` says what it looks at, and what comes of it.
+    pub(super) fn condition<T>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        place: Place,
+        parse: impl FnOnce(&str) -> Result<(Uses, T), ParseError>,
+    ) -> Option<T> {
+        let text = match &node.value {
+            Value::Bool(value) => value.to_string(),
+            _ => self.text(node.clone(), path, TEXT_BYTES_MAX)?,
+        };
+        match parse(&text) {
+            Err(error) => {
+                self.fault_in(node, error.at, path, error.message);
+                error.hint.into_iter().for_each(|hint| self.hint(hint));
+                None
+            }
+            Ok((uses, condition)) => {
+                if let Some((message, hint)) = place.fault(&uses) {
+                    self.fault_in(node, 0, path, message);
+                    self.hint(hint);
+                }
+                Some(condition)
+            }
+        }
     }
 
     /// A whole number, which `fault` then accepts or not.

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::read::{Fields, Reader};
 use super::script;
 use super::text::{Setting, TEXT_BYTES_MAX};
-use super::yaml::{Node, Value};
+use super::yaml::Node;
 
 /// `defaults.run` of a workflow or a job.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -78,7 +78,9 @@ pub(super) fn read_steps(
 fn read_step(mut fields: Fields, defaults: &RunDefaults, reader: &mut Reader<'_>) -> Option<Step> {
     let name = fields.take("name").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
     let id = fields.take("id").and_then(|(it, at)| step_id(it, &at, reader));
-    let condition = fields.take("if").and_then(|(it, at)| condition(&it, &at, reader));
+    let parse = |text: &str| Ok((Expression::condition(text)?.uses(), text.to_owned()));
+    let condition =
+        fields.take("if").and_then(|(it, at)| reader.condition(&it, &at, Place::StepIf, parse));
     let shell = fields.take("shell").and_then(|(it, at)| shell_of(it, &at, reader));
     let folder =
         fields.take("working-directory").and_then(|(it, at)| plain(it, &at, Place::Step, reader));
@@ -167,28 +169,6 @@ fn shell_of(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {
         return None;
     }
     Some(shell)
-}
-
-fn condition(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {
-    let text = match &node.value {
-        Value::Bool(value) => value.to_string(),
-        _ => reader.text(node.clone(), path, TEXT_BYTES_MAX)?,
-    };
-    match Expression::condition(&text) {
-        Err(error) => {
-            reader.fault_in(node, error.at, path, error.message);
-            error.hint.into_iter().for_each(|hint| reader.hint(hint));
-            None
-        }
-        Ok(expression) => match Place::StepIf.fault(&expression.uses()) {
-            Some((message, hint)) => {
-                reader.fault_in(node, 0, path, message);
-                reader.hint(hint);
-                None
-            }
-            None => Some(text),
-        },
-    }
 }
 
 fn step_id(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {

@@ -74,6 +74,11 @@ impl Values {
         }
     }
 
+    /// `owner/name` of the repository, where the event tells it.
+    pub(super) fn repository(&self) -> Option<&str> {
+        self.github.get("repository").and_then(Json::as_str).filter(|name| !name.is_empty())
+    }
+
     /// The variables.
     pub(super) fn vars(&self) -> &Json {
         &self.vars

@@ -8,6 +8,7 @@ use dispatchyard::model::{JobStateKind, WorkloadId, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::support::hook::{fixture, push_with};
+use crate::support::wait::until;
 use crate::support::{RunnerProcess, RunnerSetup, Server, Setup, on_both};
 
 fn text(name: &str) -> String {
@@ -79,7 +80,7 @@ impl Ended<'_> {
     }
 }
 
-use JobStateKind::{Completed, Failed, Skipped};
+use JobStateKind::{Cancelled, Completed, Failed, Skipped};
 
 async fn outputs_and_environments_reach_who_needs_them(setup: Setup) {
     let yard = Yard::start(setup, "ci", "").await;
@@ -144,7 +145,7 @@ async fn only_what_failed_is_run_again(setup: Setup) {
     let id = ended.workload.workload.id;
     ended.says("roll-out", &[&format!("rolling out app:{id} in eu")]).await;
     let group = ended.workload.terms.group.as_ref().unwrap();
-    assert_eq!(&*group.key, "deploy-eu");
+    assert_eq!(&*group.key, "octo-org/example/deploy-eu");
 
     std::fs::write(&gate, "").unwrap();
     let answer = yard.server.api.post(&format!("/workloads/{id}/retry"), json!({})).await;
@@ -157,7 +158,44 @@ async fn only_what_failed_is_run_again(setup: Setup) {
     assert_eq!(yard.server.api.job(build.id).await.attempts.len(), 1, "it had ended well");
 }
 
+async fn a_newer_push_and_a_person_cancel_a_run_which_can_be_run_again(setup: Setup) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let gate = folder.path().join("gate");
+    let vars = format!("[vars]\nGATE = \"{}\"\n", gate.display());
+    let yard = Yard::start(setup, "superseded", &vars).await;
+    let checking = async |id| {
+        let api = &yard.server.api;
+        api.workload_is(id, WorkloadState::Running).await;
+        let workload: WorkloadDetail = api.get(&format!("/workloads/{id}")).await;
+        let job = workload.jobs.iter().find(|job| job.name == "check").unwrap().id;
+        until("the step has begun", async || api.log(job).await.contains("checking").then_some(()))
+            .await;
+    };
+    let older = yard.sends("push", "d-1", fixture("push")).await;
+    checking(older).await;
+    let elsewhere = push_with("/repository/full_name", "octo-org/other");
+    let elsewhere = yard.sends("push", "d-2", elsewhere).await;
+    checking(elsewhere).await;
+    let newer = yard.sends("push", "d-3", push_with("/after", "b".repeat(40))).await;
+    let ended = yard.ends(older, WorkloadState::Cancelled).await;
+    assert!(ended.states().values().all(|state| *state == Cancelled), "{:?}", ended.states());
+    ended.says("check", &["tidied after a cancel"]).await;
+    checking(newer).await;
+    let cancel = format!("/workloads/{newer}/cancel");
+    let answer = yard.server.api.post(&cancel, json!({ "reason": "not now" })).await;
+    assert!(answer.status < 300, "{answer:?}");
+    yard.ends(newer, WorkloadState::Cancelled).await;
+
+    std::fs::write(&gate, "").unwrap();
+    yard.ends(elsewhere, WorkloadState::Completed).await;
+    let answer = yard.server.api.post(&format!("/workloads/{newer}/retry"), json!({})).await;
+    assert!(answer.status < 300, "{answer:?}");
+    let again = yard.ends(newer, WorkloadState::Completed).await;
+    again.says("publish", &["published by run 2"]).await;
+}
+
 on_both!(
+    a_newer_push_and_a_person_cancel_a_run_which_can_be_run_again,
     outputs_and_environments_reach_who_needs_them,
     a_matrix_runs_every_combination_and_bears_one_that_may_fail,
     a_matrix_is_made_of_what_a_job_found,
@@ -281,7 +319,17 @@ async fn what_strangers_write_is_never_part_of_a_script() {
 async fn every_example_can_be_tried_without_a_server() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let push = format!("{fixtures}/github/push.json");
-    for name in ["ci", "matrix", "generated", "release", "changes", "failing", "shells", "deploy"] {
+    for name in [
+        "ci",
+        "matrix",
+        "generated",
+        "release",
+        "changes",
+        "failing",
+        "shells",
+        "deploy",
+        "superseded",
+    ] {
         let file = format!("{fixtures}/workflows/{name}.yml");
         let said =
             crate::support::command::run(["try", "workflow", &file, "--event", &push, "--json"])
