@@ -45,12 +45,14 @@ impl Scheduler {
         if !self.workloads.contains_key(&id) {
             return Err(Refusal::UnknownWorkload(id));
         }
+        self.end_spared(now, id, author, reason);
         self.cancel_all(now, id, author, reason, EndReason::CancelRequested);
         self.workload_reply(now, id)
     }
 
     /// Cancels all of a workload that has not ended. One that is open is closed, or it would never
-    /// end.
+    /// end. Jobs that may run however others end are spared while they wait for these, as tidying up is what
+    /// they are for; only a person's second cancel ends them too.
     pub(super) fn cancel_all(
         &mut self,
         now: Now,
@@ -62,11 +64,43 @@ impl Scheduler {
         if self.workload(id).is_some_and(|workload| workload.open) {
             self.close_door(now, id, author);
         }
-        for job_id in self.unended_jobs(id) {
+        let jobs = self.unended_jobs(id);
+        let (spared, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|it| self.spares(*it));
+        for job_id in spared {
+            self.record_cancel(now, job_id, author, reason);
+            self.note_cancel(now, job_id);
+        }
+        for job_id in others {
             self.cancel_unless_asked(now, job_id, author, reason, end);
         }
         // All of its jobs may have ended before.
         self.refresh(now, id);
+    }
+
+    /// Whether a job that waits for others of its workload may run though that is cancelled. Of a workload that
+    /// has not begun nothing is to be tidied up.
+    fn spares(&self, id: JobId) -> bool {
+        let Some(job) = self.job(id).filter(|job| job.kind() == JobStateKind::Blocked) else {
+            return false;
+        };
+        matches!(job.run_if(), RunIf::Always | RunIf::Decide)
+            && job.extras.cancel_requested_at_ms.is_none()
+            && job.needs_workloads().is_empty()
+            && self.missing_needs(job).is_empty()
+            && self.dependencies.unended(id) > 0
+            && self.workload(job.workload_id).is_some_and(|it| it.begun && !it.waits_for_group())
+    }
+
+    /// Cancels what an earlier cancel of the workload spared, and waits still.
+    fn end_spared(&mut self, now: Now, id: WorkloadId, author: &str, reason: &str) {
+        for job_id in self.unended_jobs(id) {
+            let spared = self.job(job_id).is_some_and(|job| {
+                job.kind() == JobStateKind::Blocked && job.extras.cancel_requested_at_ms.is_some()
+            });
+            if spared {
+                self.cancel(now, job_id, author, reason, EndReason::CancelRequested);
+            }
+        }
     }
 
     /// Nothing joins a workload any more.
@@ -153,10 +187,7 @@ impl Scheduler {
 
     /// Cancels one job that has not ended; `end` is why, unless a runner works on it.
     fn cancel(&mut self, now: Now, id: JobId, author: &str, reason: &str, end: EndReason) {
-        let mut record = self.job_record(now, RecordName::JobCancelRequested, id);
-        record.author = Some(author.into());
-        record.detail = reason.into();
-        self.record(record);
+        self.record_cancel(now, id, author, reason);
         let job = &self.jobs[&id].row;
         let first = job.extras.cancel_requested_at_ms.is_none();
         match job.state {
@@ -193,6 +224,13 @@ impl Scheduler {
             self.note_cancel(now, id);
         }
         self.end_job(now, id, JobStateKind::Cancelled, end);
+    }
+
+    fn record_cancel(&mut self, now: Now, id: JobId, author: &str, reason: &str) {
+        let mut record = self.job_record(now, RecordName::JobCancelRequested, id);
+        record.author = Some(author.into());
+        record.detail = reason.into();
+        self.record(record);
     }
 
     fn note_cancel(&mut self, now: Now, id: JobId) {

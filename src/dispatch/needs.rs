@@ -63,8 +63,12 @@ impl Scheduler {
         }
     }
 
-    /// A blocked job waits for nothing more that it needs.
+    /// A blocked job waits for nothing more that it needs. A cancel that spared it is over: what asks it to stop
+    /// from now on is another one.
     pub(super) fn let_run(&mut self, now: Now, id: JobId) {
+        if self.job(id).is_some_and(|job| job.extras.cancel_requested_at_ms.is_some()) {
+            self.edit_job(id, |job| job.extras.edit(|extras| extras.cancel_requested_at_ms = None));
+        }
         self.set_state(id, JobState::Pending);
         self.queued(now, id);
     }

@@ -86,10 +86,12 @@ pub(super) async fn read(store: &Store, id: JobId) -> Result<Option<Read>, Store
 /// What the status functions say of a job whose needs have ended.
 fn status(job: &Job, needs: &[EndedNeed]) -> Status {
     let well = |need: &EndedNeed| need.job.counts_as(need.job.kind()) == JobStateKind::Completed;
+    // It was spared by a cancel of its workload.
+    let was_spared = job.extras.cancel_requested_at_ms.is_some();
     Status {
-        success: needs.iter().all(well),
-        failure: job.need_failed,
-        cancelled: needs.iter().any(EndedNeed::was_cancelled),
+        success: !was_spared && needs.iter().all(well),
+        failure: !was_spared && job.need_failed,
+        cancelled: was_spared || needs.iter().any(EndedNeed::was_cancelled),
     }
 }
 

@@ -35,8 +35,7 @@ impl Condition {
         let plain = match squeezed.to_ascii_lowercase().as_str() {
             "success()" => Some(RunIf::Success),
             "failure()" => Some(RunIf::Failure),
-            // A workload that is cancelled cancels all that waits, so both mean the same.
-            "always()" | "!cancelled()" => Some(RunIf::Always),
+            "always()" => Some(RunIf::Always),
             _ => None,
         };
         let uses = Expression::parse(bare)?.uses();
@@ -113,7 +112,8 @@ mod tests {
         for (source, needs, expected) in [
             ("success()", true, RunIf::Success),
             ("${{ always() }}", true, RunIf::Always),
-            ("! cancelled()", true, RunIf::Always),
+            ("! cancelled()", true, RunIf::Decide),
+            ("! cancelled()", false, RunIf::Success),
             ("always()", false, RunIf::Success),
             ("failure()", true, RunIf::Failure),
             ("failure()", false, RunIf::Never),

@@ -178,8 +178,13 @@ async fn a_newer_push_and_a_person_cancel_a_run_which_can_be_run_again(setup: Se
     checking(elsewhere).await;
     let newer = yard.sends("push", "d-3", push_with("/after", "b".repeat(40))).await;
     let ended = yard.ends(older, WorkloadState::Cancelled).await;
-    assert!(ended.states().values().all(|state| *state == Cancelled), "{:?}", ended.states());
+    let states = ended.states();
+    assert_eq!(
+        (states["check"], states["publish"], states["tidy"]),
+        (Cancelled, Cancelled, Completed)
+    );
     ended.says("check", &["tidied after a cancel"]).await;
+    ended.says("tidy", &["the check was cancelled"]).await;
     checking(newer).await;
     let cancel = format!("/workloads/{newer}/cancel");
     let answer = yard.server.api.post(&cancel, json!({ "reason": "not now" })).await;
@@ -187,7 +192,8 @@ async fn a_newer_push_and_a_person_cancel_a_run_which_can_be_run_again(setup: Se
     yard.ends(newer, WorkloadState::Cancelled).await;
 
     std::fs::write(&gate, "").unwrap();
-    yard.ends(elsewhere, WorkloadState::Completed).await;
+    let elsewhere = yard.ends(elsewhere, WorkloadState::Completed).await;
+    assert_eq!(elsewhere.states()["tidy"], Skipped);
     let answer = yard.server.api.post(&format!("/workloads/{newer}/retry"), json!({})).await;
     assert!(answer.status < 300, "{answer:?}");
     let again = yard.ends(newer, WorkloadState::Completed).await;

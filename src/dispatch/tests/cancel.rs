@@ -3,7 +3,8 @@
 use super::yard::{Yard, after, job, lease, retried, slots};
 use crate::dispatch::{Command, Refusal, Reply};
 use crate::model::{
-    AttemptOutcome, EndReason, JobId, JobResult, JobStateKind, RequeueReason, WorkloadState,
+    AssignedJob, AttemptOutcome, Decision, EndReason, JobId, JobResult, JobStateKind, JobTerms,
+    PlannedJob, RequeueReason, RunIf, WorkloadState,
 };
 
 use JobStateKind::{Cancelled, Completed, Running, Skipped};
@@ -148,4 +149,62 @@ fn a_job_that_has_ended_or_never_was_cannot_be_cancelled() {
     let refusal = yard.refused(cancel(ids[0]));
     assert_eq!(refusal.to_string(), "job 1 has ended: cancelled");
     assert_eq!(yard.refused(cancel(JobId(77))), Refusal::UnknownJob(JobId(77)));
+}
+
+fn when(name: &str, run_if: RunIf, needs: &[&str]) -> PlannedJob {
+    PlannedJob { terms: JobTerms { run_if, ..JobTerms::default() }, ..after(name, needs) }
+}
+
+/// Cancels the workload of a job.
+fn cancel_all(yard: &mut Yard, id: JobId) {
+    let workload_id = yard.jobs[&id].workload_id;
+    let (author, reason) = ("ada".into(), "enough".into());
+    yard.apply(Command::CancelWorkload { workload_id, author, reason }).unwrap();
+}
+
+/// A workload of which `build` runs, and others wait for its end.
+fn tidying(yard: &mut Yard) -> (Vec<JobId>, AssignedJob) {
+    let ids = yard.submit(vec![
+        job("build"),
+        after("ship", &["build"]),
+        when("alarm", RunIf::Failure, &["build"]),
+        when("sweep", RunIf::Always, &["build", "ship"]),
+        when("report", RunIf::Decide, &["build"]),
+    ]);
+    let runner = yard.register("r", slots(4));
+    let given = yard.run(runner);
+    (ids, given)
+}
+
+#[test]
+fn what_runs_however_others_end_is_spared_by_a_cancel_of_all() {
+    let mut yard = Yard::new();
+    let (ids, given) = tidying(&mut yard);
+    cancel_all(&mut yard, ids[0]);
+    let blocked = JobStateKind::Blocked;
+    assert_eq!(yard.states(&ids), [Running, Cancelled, Cancelled, blocked, blocked]);
+    yard.restart();
+    let stopped = JobResult { outcome: AttemptOutcome::Cancelled, ..JobResult::failed("stopped") };
+    assert_eq!(yard.complete(&given, stopped), Cancelled);
+    assert_eq!(yard.state(ids[3]), JobStateKind::Pending);
+    assert!(yard.undecided.contains(&ids[4]), "its condition is asked");
+    let asked = yard.jobs[&ids[4]].extras.cancel_requested_at_ms;
+    assert!(asked.is_some(), "what cancelled() would say");
+    yard.decide(ids[4], Decision::Run).unwrap();
+    let runner = given.lease.runner_id;
+    for given in yard.take_started(runner) {
+        assert_eq!(yard.jobs[&given.job_id].extras.cancel_requested_at_ms, None);
+        assert_eq!(yard.succeed(&given), Completed);
+    }
+    assert_eq!(yard.workload_of(ids[0]).state, WorkloadState::Cancelled);
+}
+
+#[test]
+fn a_second_cancel_ends_what_the_first_one_spared() {
+    let mut yard = Yard::new();
+    let (ids, _) = tidying(&mut yard);
+    cancel_all(&mut yard, ids[0]);
+    cancel_all(&mut yard, ids[0]);
+    assert_eq!(yard.states(&ids[1..]), [Cancelled; 4]);
+    assert_eq!(yard.state(ids[0]), Running);
 }

@@ -73,6 +73,9 @@ impl World {
         if needs.all_ended() {
             expected.insert("planning".to_owned());
         }
+        if job.extras.cancel_requested_at_ms.is_some() {
+            expected.insert("cancelling".to_owned());
+        }
         expected.extend(group_held(&self.naive(), job));
         let sorted = |ids: Vec<String>| list(BTreeSet::from_iter(ids).into_iter().collect());
         let said = reasons.iter().map(|reason| match reason {
