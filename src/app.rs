@@ -3,7 +3,7 @@
 //! ```text
 //! start:  configuration, secrets, rules -> store (lock, schema, names) -> driver (load, or stand by)
 //!         -> log sealer
-//!         -> what decides about jobs whose needs have ended
+//!         -> what decides about jobs whose needs have ended, what keeps the time of schedules
 //!         -> listener
 //!         -> executors
 //! stop:   executors take nothing new, what lives in this process ends
@@ -26,6 +26,7 @@ mod kubernetes;
 #[path = "app/no_kubernetes.rs"]
 mod kubernetes;
 mod options;
+mod reports;
 mod repositories;
 mod rulebook;
 mod rules;
@@ -52,6 +53,7 @@ use crate::driver::{self, DriverOptions, Handle, Limits};
 use crate::executor::{self, Executors, Keeper};
 use crate::log::{JobLogs, LogLimits};
 use crate::planning::{self, PlannerParts};
+use crate::report::{self, ReportParts};
 use crate::retention::{Pruner, PrunerParts};
 use crate::store::{Location, Store, StoreOptions};
 use crate::telemetry::Metrics;
@@ -60,7 +62,7 @@ pub use embedded::{DefaultRunner, DefaultRunnerBuilder};
 pub use error::{AppError, ReloadError};
 pub use executors::OwnExecutor;
 pub use options::AppOptions;
-pub use rules::check_rules;
+pub use rules::{check_rules, idle_times};
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -225,6 +227,7 @@ impl App {
             pool_tenants,
             forwarder: instance::forwarder(&config, shared.as_ref()),
             instance: shared,
+            installation: installation.into(),
             address,
             gone_after_ms: instance::term(&config).gone_after_ms(),
             body_read_timeout: millis(config.server.body_read_timeout_ms),
@@ -236,6 +239,7 @@ impl App {
             reports: Semaphore::new(crate::api::report::REPORTS_AT_ONCE),
             scheduler: config.scheduler.clone(),
             limits: config.limits.clone(),
+            sessions: config.sessions.clone(),
             clock: options.clock,
             metrics,
             advising: tokio::sync::Mutex::new(()),
@@ -251,8 +255,19 @@ impl App {
         };
         tokio::spawn(planning::plan(planner, stopping.clone()));
         tokio::spawn(crate::api::adopt(state.clone(), adopt_interval, stopping.clone()));
+        tokio::spawn(crate::api::keep_time(state.clone(), stopping.clone()));
         tokio::spawn(crate::api::plan(state.clone(), stopping.clone()));
         tokio::spawn(backfills::after_a_gap(state.clone(), began_ms, stopping.clone()));
+        let reporting = state.clone();
+        let reporter = ReportParts {
+            store: store.clone(),
+            handle: handle.clone(),
+            clock: Arc::clone(&state.clock),
+            metrics: Arc::clone(&state.metrics),
+            connections: Arc::new(move || Arc::clone(&reporting.rulebook().reports)),
+            options: Arc::new(reports::options(&config, &state.installation)),
+        };
+        tokio::spawn(report::send(reporter, stopping.clone()));
         let router = crate::api::router(state.clone());
         let listening = listen(listener, router.clone(), listen_limits, stop_listening.clone());
         let listener = tokio::spawn(listening);

@@ -125,6 +125,7 @@ pub mod log;
 pub mod model;
 pub mod planning;
 pub mod queue;
+pub mod report;
 pub mod retention;
 pub mod runner;
 pub mod store;

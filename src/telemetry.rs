@@ -14,6 +14,7 @@ mod label;
 mod log;
 mod log_fields;
 mod meter;
+mod outbox;
 mod planning;
 mod queue;
 mod retention;
@@ -35,6 +36,7 @@ pub use label::{
 pub use log::{LogError, LogFormat, init};
 pub use log_fields::LOG_FIELDS;
 pub use meter::Meter;
+pub use outbox::{OutboxLabels, OutboxMetrics};
 pub use planning::{LookupLabels, PlanningMetrics, SourceLabels};
 pub use queue::{
     AssignmentLabels, FloatGauge, GateLabels, LateLabels, PoolLabels, PoolLevelLabels,
@@ -63,6 +65,8 @@ pub struct Metrics {
     pub retention: RetentionMetrics,
     /// Deliveries that wait for a lookup.
     pub planning: PlanningMetrics,
+    /// What others outside are told.
+    pub outbox: OutboxMetrics,
     /// `dispatchyard_jobs_running`.
     pub jobs_running: Gauge,
     /// `dispatchyard_job_ends_total` by state.
@@ -108,6 +112,7 @@ impl Metrics {
             fleet: FleetMetrics::new(&mut table),
             retention: RetentionMetrics::new(&mut table),
             planning: PlanningMetrics::new(&mut table),
+            outbox: OutboxMetrics::new(&mut table),
             jobs_running: Gauge::default(),
             job_ends: Family::default(),
             promises: Family::default(),
@@ -299,6 +304,8 @@ mod tests {
         );
         metrics.planning.show(&[("gh".into(), 1, 2)], 3);
         metrics.planning.lookups.get_or_create(&LookupLabels::new("gh", "found")).inc();
+        metrics.outbox.tries.get_or_create(&OutboxLabels::new("callback", "sent")).inc();
+        metrics.outbox.show((1, 2), Some(3), 4);
         let tenant = TenantLabels::new("t");
         fleet.tenant_jobs.get_or_create(&TenantStateLabels::new("t", "waiting")).set(1);
         fleet.weight.get_or_create(&tenant).set(1);

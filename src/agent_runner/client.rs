@@ -11,8 +11,9 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use crate::api::wire::{
-    CompleteRequest, CompleteResponse, HeartbeatRequest, HeartbeatResponse, HeldLease, JobContext,
-    LeaseBody, LogAck, PollRequest, PollResponse, ReleaseRequest, StreamRequest,
+    AgentHeard, CompleteRequest, CompleteResponse, FromAgent, HeartbeatRequest, HeartbeatResponse,
+    HeldLease, JobContext, LeaseBody, LogAck, PollRequest, PollResponse, ReleaseRequest,
+    StreamRequest, ToAgent,
 };
 use crate::clock::OsEntropy;
 use crate::model::RequeueReason;
@@ -110,6 +111,33 @@ impl Client {
             Call { query, content, ..Call::new(Method::POST, path) }
         })
         .await
+    }
+
+    /// Asks what the agent of a session is to be told after this message; parked by the server.
+    pub(super) async fn messages(
+        &self,
+        held: &HeldLease,
+        after: i64,
+        wait_ms: i64,
+    ) -> Result<ToAgent, CallError> {
+        self.ask("messages", |_| {
+            let path = format!("/api/v1/leases/{}/messages", held.lease);
+            let query = vec![("after", after.to_string()), ("wait_ms", wait_ms.to_string())];
+            let patience = Duration::from_millis(wait_ms.unsigned_abs());
+            let nonce = Some(held.nonce);
+            Call { query, nonce, patience, ..Call::new(Method::GET, path) }
+        })
+        .await
+    }
+
+    /// Tells what the agent of a session says.
+    pub(super) async fn tell(
+        &self,
+        held: &HeldLease,
+        request: &FromAgent,
+    ) -> Result<AgentHeard, CallError> {
+        self.ask("tell", |_| Call::post(format!("/api/v1/leases/{}/messages", held.lease), request))
+            .await
     }
 
     /// Says how the attempt ended.

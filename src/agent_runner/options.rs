@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{RunnerError, StepLimits, environment};
+use super::{AgentProtocol, RunnerError, StepLimits, environment};
 
 /// How a runner asks for work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,6 +61,9 @@ pub struct RunnerOptions {
     /// `--agent PROFILE=COMMAND`: the command of each agent profile, run by the shell that runs
     /// steps, with the prompt on standard input.
     pub agents: BTreeMap<String, String>,
+    /// `--agent-protocol PROFILE=jsonl`: how the command of a profile is spoken to in a session. Default
+    /// `plain`.
+    pub agent_protocols: BTreeMap<String, AgentProtocol>,
     /// `--actions`: the command that carries out steps that use an action, run by the shell that runs
     /// steps; such a runner has the label `actions`. Default none.
     pub actions: Option<String>,
@@ -136,6 +139,7 @@ impl RunnerOptions {
             labels: Vec::new(),
             slots: 1,
             agents: BTreeMap::new(),
+            agent_protocols: BTreeMap::new(),
             actions: None,
             gpu: 0,
             region: None,

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::lines::LineSplitter;
 use super::log_mask::LogMask;
+use super::session::Ear;
 use super::spool::Spool;
 use super::steps::{CommandStream, Tail};
 
@@ -38,6 +39,8 @@ pub(super) struct Listeners {
     pub(super) commands: Option<CommandStream>,
     /// Keeps the last lines.
     pub(super) tail: Arc<Tail>,
+    /// Hears what the agent of a session says.
+    pub(super) ear: Option<Ear>,
 }
 
 /// One process's output on its way into the log.
@@ -52,14 +55,14 @@ impl Pump {
     pub(super) fn start(output: pipe::Receiver, spool: Arc<Spool>, listeners: Listeners) -> Self {
         let (asked, asks) = watch::channel(Phase::Running);
         let (reaches, reached) = watch::channel(Phase::Running);
-        let Listeners { commands, tail } = listeners;
+        let Listeners { commands, tail, ear } = listeners;
         let secrets = Arc::clone(spool.secrets());
         let mask = match commands {
             Some(_) => LogMask::of_text(secrets),
             None => LogMask::new(secrets),
         };
         let splitter = LineSplitter::default();
-        let worker = Worker { output, spool, commands, mask, splitter, tail };
+        let worker = Worker { output, spool, commands, mask, splitter, tail, ear };
         Self { asked, reached, task: tokio::spawn(worker.run(asks, reaches)) }
     }
 
@@ -90,6 +93,7 @@ struct Worker {
     mask: LogMask,
     splitter: LineSplitter,
     tail: Arc<Tail>,
+    ear: Option<Ear>,
 }
 
 impl Worker {
@@ -145,6 +149,9 @@ impl Worker {
         let (stamp, mut lines) = (self.spool.stamp(), String::new());
         self.splitter.push(&masked, |line| put(&mut lines, &stamp, line, &self.tail));
         self.spool.append(lines.as_bytes()).await;
+        if let Some(ear) = &mut self.ear {
+            ear.push(&masked).await;
+        }
     }
 
     /// Ends the line that is begun; when the output is over, what the mask holds back is part of it.
@@ -159,6 +166,10 @@ impl Worker {
         self.splitter.push(&masked, |line| put(&mut lines, &stamp, line, &self.tail));
         self.splitter.finish(|line| put(&mut lines, &stamp, line, &self.tail));
         self.spool.append(lines.as_bytes()).await;
+        if let Some(ear) = &mut self.ear {
+            ear.push(&masked).await;
+            ear.finish().await;
+        }
     }
 }
 

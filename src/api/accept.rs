@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::decide::{Content, Decision, Whose, decide};
 use super::error::ApiError;
+use super::rerun::Rerun;
 use super::state::AppState;
 use super::undecided::{as_accepted, keep, undecided};
 use super::wire::DeliveryAccepted;
@@ -25,7 +26,9 @@ use crate::dispatch::{Command, Deliver, Reply};
 use crate::driver::{CommandError, ServerState};
 use crate::event::Event;
 use crate::intake::{Arrival, Facts};
-use crate::model::{Body, Delivery, DeliveryId, DeliveryState, Now, TenantId, Trust, UniqueKey};
+use crate::model::{
+    Body, Delivery, DeliveryId, DeliveryState, Now, ReportTo, TenantId, Trust, UniqueKey,
+};
 use crate::webhook::stored_json;
 
 /// The part of a sender's patience that the driver leaves, so that what it does not decide in time can still
@@ -61,6 +64,8 @@ pub(super) struct Incoming {
     pub(super) can_wait: bool,
     /// Stands for the body's bytes in memory, for as long as they are there.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Where what it starts is reported beside what its source says.
+    pub(super) report: Option<ReportTo>,
     /// How long its sender was kept waiting before, which is of the same patience.
     pub(super) waited: Duration,
 }
@@ -89,20 +94,27 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let whose = Whose { tenant_id: incoming.tenant_id, limited_to: incoming.limited_to };
     let bytes = incoming.body.clone();
     let payload = || stored_json(&bytes);
-    let files = planning::at_once(state, &incoming.content, whose).await?;
+    let found = planning::at_once(state, &incoming.content, whose).await?;
     let arrival = Arrival {
         at_ms: now.wall_ms,
         traceparent: Some(&traceparent),
         payload: Some(&payload),
-        facts: files.as_deref().map_or(Facts::None, Facts::Files),
+        facts: found.files.as_deref().map_or(Facts::None, Facts::Files),
+        standing: found.standing.as_ref(),
+        approved_by: None,
     };
     let key = incoming.key.clone().filter(|_| incoming.can_wait && state.store.is_shared());
     let leads = state.handle.views().state() == ServerState::Running;
     let is_undecided = matches!(incoming.content, Content::Event(_));
-    let Decision { event, verdicts, plan, delivery_state, reason } = match incoming.content {
-        Content::Event(event) if key.is_some() && !leads => undecided(event),
-        content => decide(state, content, whose, arrival),
-    };
+    let Decision { event, verdicts, mut plan, delivery_state, reason, about } =
+        match incoming.content {
+            Content::Event(event) if key.is_some() && !leads => undecided(event),
+            content => decide(state, content, whose, arrival),
+        };
+    for workload in &mut plan.workloads {
+        workload.terms.report.extend(incoming.report.clone());
+    }
+    let rerun = event.as_deref().and_then(Rerun::asked);
     let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
     let body = if spilled {
         state.store.write_body(id, incoming.body).await?
@@ -126,6 +138,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         headers: incoming.headers,
         event: event.map(|event| event_json(&event)),
         traceparent: Some(traceparent.into()),
+        approval: None,
         body,
     };
     let waiting = key.map(|key| (as_accepted(delivery.clone(), is_undecided), key));
@@ -135,7 +148,7 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let mut reply = Err(CommandError::Unavailable);
     if leads || waiting.is_none() {
         let deliver =
-            Deliver { delivery, plan, key: incoming.key, ended: Vec::new(), adopted: false };
+            Deliver { delivery, plan, key: incoming.key, ended: Vec::new(), adopted: false, about };
         let command = Command::Deliver(Box::new(deliver));
         let spared = if waiting.is_some() { to_keep } else { Duration::ZERO };
         reply = state.handle.send_patiently(command, patience().saturating_sub(spared)).await;
@@ -186,6 +199,9 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     if delivery_state == DeliveryState::Planning {
         state.planning.ring();
     }
+    if let Some(rerun) = rerun.filter(|_| !duplicate && leads && incoming.replay_of.is_none()) {
+        tokio::spawn(rerun.carry_out(state.clone()));
+    }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),
         workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "accepted a delivery");
@@ -210,12 +226,12 @@ pub(super) fn since(state: &AppState, then: Now) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-fn event_json(event: &Event) -> Arc<str> {
+pub(super) fn event_json(event: &Event) -> Arc<str> {
     serde_json::to_string(event).unwrap_or_default().into()
 }
 
 /// A trace that begins with this delivery (W3C Trace Context, level 1): its id is the trace's.
-fn own_trace(id: DeliveryId) -> String {
+pub(super) fn own_trace(id: DeliveryId) -> String {
     let trace = id.0.simple().to_string();
     format!("00-{trace}-{}-01", &trace[16..])
 }

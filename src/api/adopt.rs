@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Content, Decision, Whose, decide};
+use super::rerun::Rerun;
 use super::state::AppState;
 use crate::dispatch::{Command, Deliver, Reply};
 use crate::driver::{CommandError, ServerState};
@@ -120,11 +121,16 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
         false => None,
     };
     let payload = || stored_json(body.as_deref()?);
+    let event = row.event.as_deref().and_then(|text| serde_json::from_str::<Event>(text).ok());
+    let rerun = event.as_ref().and_then(Rerun::asked).filter(|_| row.head.replay_of.is_none());
     let deliver = decided(state, row, &payload);
     let Some((delivery_state, workloads)) = send(state, epoch, deliver).await else { return false };
     tracing::info!(delivery_id = %id, state = delivery_state.as_str(),
         workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "adopted a delivery");
     state.metrics.instances.adopted_deliveries.inc();
+    if let Some(rerun) = rerun {
+        tokio::spawn(rerun.carry_out(state.clone()));
+    }
     if delivery_state == DeliveryState::Planning {
         state.planning.ring();
     }
@@ -173,6 +179,8 @@ fn decided(
         traceparent: traceparent.as_deref(),
         payload: Some(payload),
         facts: Facts::None,
+        standing: None,
+        approved_by: None,
     };
     let whose = Whose { tenant_id: head.tenant_id, limited_to: None };
     let read = event.as_deref().map(serde_json::from_str::<Event>);
@@ -184,11 +192,11 @@ fn decided(
         Some(Err(error)) => Content::Broken(format!("its event cannot be read: {error}")),
         None => Content::Broken("it has no event".to_owned()),
     };
-    let Decision { verdicts, plan, delivery_state, reason, .. } =
+    let Decision { verdicts, plan, delivery_state, reason, about, .. } =
         decide(state, content, whose, arrival);
     debug_assert!(delivery_state != DeliveryState::Failed || plan == Plan::default());
     let deliver = again(row, delivery_state, reason.map(Into::into));
-    Deliver { delivery: Delivery { verdicts, ..deliver.delivery }, plan, ..deliver }
+    Deliver { delivery: Delivery { verdicts, ..deliver.delivery }, plan, about, ..deliver }
 }
 
 /// A stored delivery as it stands from now on, without verdicts and without work.
@@ -215,8 +223,16 @@ pub(super) fn again(
         headers,
         event,
         traceparent: head.traceparent,
+        approval: head.approval,
         // It stays where it is.
         body: Body::Inline(bytes::Bytes::new()),
     };
-    Deliver { delivery, plan: Plan::default(), key: None, ended: Vec::new(), adopted: true }
+    Deliver {
+        delivery,
+        plan: Plan::default(),
+        key: None,
+        ended: Vec::new(),
+        adopted: true,
+        about: None,
+    }
 }

@@ -8,9 +8,10 @@
 //! | `viewer` | yes | | | |
 //!
 //! - read: every `GET`, but for what belongs to a lease, and `POST /match`, which only asks;
-//! - submit: workloads, what joins them, and their closing; events, workflows by hand. Priority `critical` is a right of its own, which
+//! - submit: workloads, what joins them, and their closing; sessions of agents, and what is said in them; events, workflows by hand. Priority `critical` is a right of its own, which
 //!   admins and operators have;
-//! - operate: cancel, retry, requeue, replay; give jobs another place in the queue; pause pools,
+//! - operate: cancel, retry, requeue, replay; approve and deny held deliveries; end sessions, and answer what their
+//!   agents ask; give jobs another place in the queue; pause pools,
 //!   tenants and triggers; cordon and drain runners and pools;
 //! - administer: take runners out of the list. Without a tenant also: pause everything, and see,
 //!   train and reset what was learned of run times, because that is of all tenants.

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use super::state::{AppState, Rulebook};
 use crate::event::Event;
 use crate::intake::{Arrival, Evaluation, Outcome, evaluate};
-use crate::model::{DeliveryState, Plan, PlannedWorkload, TenantId, TriggerVerdict};
+use crate::model::{About, DeliveryState, Plan, PlannedWorkload, TenantId, TriggerVerdict};
 
 /// What a delivery says.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Decision {
     pub(super) plan: Plan,
     pub(super) delivery_state: DeliveryState,
     pub(super) reason: Option<String>,
+    /// What the event is about, by which it takes the place of an older one that waits for approval.
+    pub(super) about: Option<About>,
 }
 
 /// Whose a delivery is, and whose triggers it may reach.
@@ -51,6 +53,7 @@ pub(super) fn decide(
         plan: Plan::default(),
         delivery_state,
         reason: Some(reason),
+        about: None,
     };
     let rulebook = state.rulebook();
     match content {
@@ -64,6 +67,7 @@ pub(super) fn decide(
                 plan,
                 delivery_state: DeliveryState::Dispatched,
                 reason: None,
+                about: None,
             }
         }
         Content::Event(event) => {
@@ -94,10 +98,17 @@ pub(super) fn decide(
                     let why = nobodys.map_or(why, str::to_owned);
                     (Plan::default(), DeliveryState::Ignored, Some(why))
                 }
-                Outcome::Needs(lookup) => {
-                    let why = format!("waits for {lookup}");
+                Outcome::Needs(needs) => {
+                    let why = format!("waits for {needs}");
                     (Plan::default(), DeliveryState::Planning, Some(why))
                 }
+                // Whose triggers it may reach its row does not say, so it cannot wait.
+                Outcome::Held(why) if whose.limited_to.is_some() => {
+                    let why =
+                        format!("{why}; what is sent for one tenant alone cannot wait for that");
+                    (Plan::default(), DeliveryState::Failed, Some(why))
+                }
+                Outcome::Held(why) => (Plan::default(), DeliveryState::Held, Some(why)),
                 Outcome::Failed(why) => {
                     tracing::warn!(
                         event = event.kind.as_str(),
@@ -107,7 +118,8 @@ pub(super) fn decide(
                     (Plan::default(), DeliveryState::Failed, Some(why))
                 }
             };
-            Decision { event: Some(event), verdicts, plan, delivery_state, reason }
+            let about = event.about();
+            Decision { event: Some(event), verdicts, plan, delivery_state, reason, about }
         }
     }
 }

@@ -16,10 +16,10 @@ use super::error::ApiError;
 use super::list::PageParams;
 use super::state::AppState;
 use super::wire::{DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
-use super::{planning, show};
+use super::{planning, show, submission};
 use crate::event::{Event, OwnEvent};
 use crate::intake::{Arrival, RunByHandError, run_by_hand};
-use crate::model::{DeliveryId, DeliveryState, PlanError, Trust, TrustLevel};
+use crate::model::{DeliveryId, DeliveryState, PlanError, Trust, TrustLevel, WorkloadId};
 use crate::store::DeliveryPage;
 use crate::webhook::dedupe_key;
 
@@ -98,6 +98,17 @@ pub(super) async fn event(
     Json(request): Json<EventRequest>,
 ) -> Result<Accepted, ApiError> {
     let body = serde_json::to_vec(&request).unwrap_or_default();
+    let report = submission::report_to(&state, request.callback_url)?;
+    let mut trust = Trust::new(TrustLevel::Trusted, format!("sent by {}", caller.author()));
+    let mut causation_depth = 0;
+    if let Some(workload_id) = request.caused_by {
+        let (cause, depth) = cause(&state, &caller, workload_id).await?;
+        causation_depth = depth.saturating_add(1);
+        if let Some(cause) = cause.filter(|cause| cause.level != TrustLevel::Trusted) {
+            let reason = format!("work caused it that is not trusted: {}", cause.reason);
+            trust = Trust::new(cause.level, reason);
+        }
+    }
     let own = OwnEvent {
         source: "api".into(),
         kind: request.kind,
@@ -111,13 +122,29 @@ pub(super) async fn event(
         title: request.title,
         body: request.body,
         inputs: request.inputs,
-        trust: Trust::new(TrustLevel::Trusted, format!("sent by {}", caller.author())),
+        trust,
+        causation_depth,
     };
     let event = own.into_event().map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let key = idempotency_key(&headers)?;
     let incoming = own_delivery("api", &caller, &headers, key, &event, body.into());
     let content = Content::Event(Box::new(event));
-    accepted(&state, Incoming { content, ..incoming }).await
+    accepted(&state, Incoming { content, report, ..incoming }).await
+}
+
+/// How far a workload is trusted that says it caused an event, and how many events stand before it; of one that was
+/// submitted without an event nothing is known.
+async fn cause(
+    state: &AppState,
+    caller: &Caller,
+    workload_id: WorkloadId,
+) -> Result<(Option<Trust>, u32), ApiError> {
+    let workload = state.workload_of(caller, workload_id).await?;
+    let Some(delivery_id) = workload.delivery_id else { return Ok((None, 0)) };
+    // Its row may be pruned before the workload's.
+    let Some(row) = state.store.delivery(delivery_id).await? else { return Ok((None, 0)) };
+    let depth = row.event.as_deref().and_then(|text| serde_json::from_str::<Event>(text).ok());
+    Ok((Some(row.head.trust), depth.map_or(0, |event| event.causation_depth)))
 }
 
 /// `POST /workflows/{name}/run`: starts a workflow of the server's folder by hand.
@@ -178,6 +205,7 @@ fn own_delivery(
     body: Bytes,
 ) -> Incoming {
     Incoming {
+        report: None,
         source: source.to_owned(),
         key: key.clone().map(|key| dedupe_key(source, &caller.own_key(key))),
         external_id: key,

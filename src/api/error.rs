@@ -197,7 +197,7 @@ fn command_parts(
             "No such runner",
             Some("register again: POST /api/v1/runners/register"),
         ),
-        Refusal::UnknownJob(_) | Refusal::UnknownWorkload(_) => {
+        Refusal::UnknownJob(_) | Refusal::UnknownWorkload(_) | Refusal::UnknownSession(_) => {
             (S::NOT_FOUND, "not-found", "Not found", None)
         }
         Refusal::WrongState(_) | Refusal::Superseded(_) => {

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 
 use super::error::ApiError;
+use super::forward_routes::{FROM_ROWS, FROM_ROWS_AT_NEED, REPEATABLE};
 use super::state::AppState;
 use super::wire::PollResponse;
 use crate::driver::ServerState;
@@ -36,32 +37,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it is waited before a leader that was not there is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What every instance answers from the database, which they share.
-const FROM_ROWS: [&str; 11] = [
-    "/api/v1/deliveries",
-    "/api/v1/deliveries/{id}",
-    "/api/v1/deliveries/{id}/body",
-    "/api/v1/instances",
-    "/api/v1/jobs",
-    "/api/v1/jobs/{id}",
-    "/api/v1/jobs/{id}/logs",
-    "/api/v1/jobs/{id}/records",
-    "/api/v1/report",
-    "/api/v1/workloads",
-    "/api/v1/workloads/{id}",
-];
-/// What the leader answers better, and every instance from the rows while there is none.
-const FROM_ROWS_AT_NEED: [&str; 4] =
-    ["/api/v1/status", "/api/v1/queue", "/api/v1/explain", "/api/v1/jobs/{id}/explain"];
-/// What may be carried out twice: a lease decides once, a log's bytes have their place, a runner's second
-/// stream takes the place of the first.
-const REPEATABLE: [&str; 5] = [
-    "/api/v1/runners/{id}/heartbeat",
-    "/api/v1/runners/{id}/stream",
-    "/api/v1/leases/complete",
-    "/api/v1/leases/{token}/complete",
-    "/api/v1/leases/{token}/logs",
-];
 const POLL: &str = "/api/v1/runners/{id}/poll";
 
 /// Passes calls on to other instances.

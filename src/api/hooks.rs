@@ -191,6 +191,7 @@ async fn store_all(
     let mut accepted: Option<DeliveryAccepted> = None;
     for (content, key) in told.contents {
         let incoming = Incoming {
+            report: None,
             source: from.source.clone(),
             key: Some(key),
             external_id: Some(told.delivery_id.clone()),

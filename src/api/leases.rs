@@ -29,12 +29,12 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// The last of the real-time signals.
 const SIGNAL_MAX: i32 = 64;
 
-fn reference(caller: RunnerCaller, token: LeaseToken, nonce: Nonce) -> LeaseRef {
+pub(super) fn reference(caller: RunnerCaller, token: LeaseToken, nonce: Nonce) -> LeaseRef {
     LeaseRef { token, nonce, runner_id: caller.0 }
 }
 
 /// The owner of a live lease, by the view that is published after each commit.
-fn live(state: &AppState, lease: LeaseRef) -> Result<LeaseOwner, ApiError> {
+pub(super) fn live(state: &AppState, lease: LeaseRef) -> Result<LeaseOwner, ApiError> {
     let views = state.handle.views();
     let lost = || ApiError::Command(Refusal::LeaseLost(lease.token).into());
     match views.lease(lease) {
@@ -42,6 +42,15 @@ fn live(state: &AppState, lease: LeaseRef) -> Result<LeaseOwner, ApiError> {
         None if views.epoch() == 0 => Err(CommandError::Unavailable.into()),
         None => Err(lost()),
     }
+}
+
+/// The unguessable half of a lease, where there is no body that has it.
+pub(super) fn nonce_of(headers: &HeaderMap) -> Result<Nonce, ApiError> {
+    headers
+        .get(NONCE_HEADER)
+        .and_then(|value| u64::from_str_radix(value.to_str().ok()?, 16).ok())
+        .map(Nonce)
+        .ok_or_else(|| ApiError::BadRequest(format!("the header `{NONCE_HEADER}` is missing")))
 }
 
 /// `POST /leases/{token}/start`
@@ -66,11 +75,7 @@ pub(super) async fn event(
     Id(token): Id<LeaseToken>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let nonce = headers
-        .get(NONCE_HEADER)
-        .and_then(|value| u64::from_str_radix(value.to_str().ok()?, 16).ok())
-        .ok_or_else(|| ApiError::BadRequest(format!("the header `{NONCE_HEADER}` is missing")))?;
-    let owner = live(&state, reference(caller, token, Nonce(nonce)))?;
+    let owner = live(&state, reference(caller, token, nonce_of(&headers)?))?;
     let context = state
         .store
         .job_context(owner.job_id)

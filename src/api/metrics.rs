@@ -9,6 +9,7 @@ use super::state::AppState;
 use crate::dispatch::{Figures, PoolFigures, TenantFigures};
 use crate::driver::ServerState;
 use crate::model::{Catalogue, JobPriority};
+use crate::store::OutboxExtent;
 use crate::telemetry::{
     METRICS_CONTENT_TYPE, Metrics, PoolLabels, PoolLevelLabels, PoolStateLabels, QuotaLabels,
     TenantLabels, TenantStateLabels,
@@ -21,6 +22,10 @@ pub(super) async fn get(State(state): State<AppState>) -> Response {
     let leads = state.handle.views().may_speak(state.clock.now());
     metrics.instances.leader.set(i64::from(leads));
     metrics.planning.show(&state.planning.waiting(), state.clock.now().wall_ms);
+    if let Ok(extent) = state.store.outbox_extent().await {
+        let OutboxExtent { waiting, dead, oldest_at_ms } = extent;
+        metrics.outbox.show((waiting, dead), oldest_at_ms, state.clock.now().wall_ms);
+    }
     if state.handle.views().state() == ServerState::Standby {
         // What it knew when it led is another one's to tell.
         metrics.queue.gated.clear();

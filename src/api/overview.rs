@@ -86,6 +86,10 @@ pub(super) async fn status(
 
 fn concerns(snapshot: &StatusSnapshot) -> Vec<String> {
     let mut concerns = Vec::new();
+    if let Some(pause) = &snapshot.paused {
+        let (author, reason) = (&pause.author, &pause.reason);
+        concerns.push(format!("everything is paused by {author}: {reason}"));
+    }
     if snapshot.unschedulable_jobs > 0 {
         concerns.push(format!(
             "{} waiting jobs fit no registered runner: `dispatchyard explain JOB` says what is \

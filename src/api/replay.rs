@@ -17,9 +17,10 @@ use super::error::ApiError;
 use super::state::AppState;
 use super::wire::{EvaluationView, PlannedJobView, PlannedView};
 use crate::event::Event;
-use crate::intake::{Arrival, Facts, Lookup};
+use crate::intake::{Arrival, Facts, Needs};
 use crate::model::{DeliveryId, PlannedWorkload};
 use crate::store::DeliveryDetail;
+use crate::trigger::Standing;
 use crate::webhook::dedupe_key;
 use crate::webhook::stored_json;
 
@@ -40,6 +41,7 @@ pub(super) async fn replay(
     // No provider's id has this character, so no delivery of the source has the key.
     let key = key.map(|key| format!("{}\u{1e}replay\u{1e}{id}", caller.own_key(key)));
     let incoming = Incoming {
+        report: None,
         key: key.map(|key| dedupe_key(&row.head.source, &key)),
         source: row.head.source.into(),
         external_id: row.head.external_id,
@@ -71,10 +73,13 @@ pub(super) async fn evaluation(
     let at_ms = state.clock.now().wall_ms;
     // Nobody is asked: it is said what was not looked at.
     let facts = Facts::LeftOut;
-    let arrival = Arrival { at_ms, traceparent: None, payload: Some(&payload), facts };
+    let standing = Standing::LeftOut("nobody was asked".to_owned());
+    let standing = Some(&standing);
+    let payload: &dyn Fn() -> Option<serde_json::Value> = &payload;
+    let arrival = Arrival { at_ms, payload: Some(payload), facts, standing, ..Arrival::default() };
     let rulebook = state.rulebook();
-    let left_out = rulebook.repositories.contains_key(&event.source).then(|| Lookup::of(&event));
-    let left_out = left_out.flatten().map(|lookup| format!("{lookup} were not looked at"));
+    let left_out = Needs::of(&event, &rulebook.rules);
+    let left_out = (!left_out.is_nothing()).then(|| format!("{left_out} were not looked at"));
     let Decision { verdicts, plan, delivery_state, reason, .. } =
         decide(&state, Content::Event(Box::new(event)), whose, arrival);
     Ok(axum::Json(EvaluationView {

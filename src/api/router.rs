@@ -18,9 +18,10 @@ use super::forward::forward;
 use super::route::{Listed, Routes, delete, get, patch, post};
 use super::state::AppState;
 use super::{
-    advice, batch, callbacks, deliveries, executors, hooks, instances, jobs, learned, leases, logs,
-    metrics, overview, pauses, pools, records, replay, report, resources, retention, routing,
-    runners, sources, stream, why, work, workloads,
+    advice, approvals, batch, callbacks, deliveries, executors, hooks, instances, jobs, learned,
+    lease_messages, leases, logs, metrics, outbox, overview, pauses, pools, records, replay,
+    report, resources, retention, routing, runners, schedules, session_events, sessions, sources,
+    stream, why, work, workloads,
 };
 use crate::telemetry::RouteLabels;
 
@@ -36,6 +37,7 @@ fn api() -> Routes {
         .route("/queue", get(overview::queue))
         .route("/explain", get(why::explain_all))
         .route("/match", post(why::fit))
+        .route("/schedules", get(schedules::list))
         .route("/routes", get(routing::list))
         .route("/routes/try", get(routing::decide))
         .route("/executors", get(executors::list))
@@ -44,10 +46,14 @@ fn api() -> Routes {
         .route("/stream", get(stream::get))
         .route("/report", get(report::get))
         .route("/prune", post(retention::prune))
+        .route("/outbox", get(outbox::list))
+        .route("/outbox/{id}/retry", post(outbox::retry))
         .route("/events", post(deliveries::event))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))
         .route("/deliveries/{id}/body", get(deliveries::body))
+        .route("/deliveries/{id}/approve", post(approvals::approve))
+        .route("/deliveries/{id}/deny", post(approvals::deny))
         .route("/deliveries/{id}/replay", post(replay::replay))
         .route("/deliveries/{id}/evaluation", get(replay::evaluation))
         .route("/sources/{name}/backfill", post(sources::backfill))
@@ -69,6 +75,12 @@ fn api() -> Routes {
         .route("/jobs/{id}/requeue", post(jobs::requeue))
         .route("/jobs/{id}/priority", post(jobs::prioritise))
         .route("/jobs/{id}/front", post(jobs::front))
+        .route("/sessions", get(sessions::list).merge(post(sessions::open)))
+        .route("/sessions/{id}", get(sessions::get))
+        .route("/sessions/{id}/messages", post(sessions::say))
+        .route("/sessions/{id}/cancel", post(sessions::cancel))
+        .route("/sessions/{id}/approvals/{n}", post(sessions::approve))
+        .route("/sessions/{id}/events", get(session_events::get))
         .route("/pauses", get(pauses::list).merge(post(pauses::pause)))
         .route("/pauses/{scope}", delete(pauses::resume))
         .route("/pools", get(pools::list))
@@ -97,6 +109,10 @@ fn api() -> Routes {
         .route("/leases/{token}/context", get(callbacks::context))
         .route("/leases/{token}/event", get(leases::event))
         .route("/leases/{token}/logs", post(leases::logs))
+        .route(
+            "/leases/{token}/messages",
+            get(lease_messages::wait).merge(post(lease_messages::tell)),
+        )
         .route("/leases/{token}/complete", post(leases::complete))
         .route("/leases/{token}/release", post(leases::release))
 }

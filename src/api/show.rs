@@ -52,6 +52,10 @@ pub(super) fn delivery(head: DeliveryHead) -> wire::DeliveryView {
         state: head.state.as_str().to_owned(),
         reason: head.reason.map(Into::into),
         trust: head.trust,
+        approval: head.approval.map(|it| wire::ApprovalView {
+            sha: it.about.sha.map(Into::into),
+            by: it.by.map(Into::into),
+        }),
         replay_of: head.replay_of,
         received_at_ms: head.received_at_ms,
         body_bytes: head.body_bytes,

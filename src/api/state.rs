@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::AccessRules;
 use super::forward::Forwarder;
-use super::planning::{Desk, SourceRepositories};
+use super::planning::{Desk, SourceForge, SourceRepositories};
 use crate::backfill::Backfill;
 use crate::clock::Clock;
-use crate::config::{LimitsConfig, SchedulerConfig};
+use crate::config::{LimitsConfig, SchedulerConfig, SessionsConfig};
 use crate::driver::Handle;
 use crate::event::Event;
 use crate::executor::router::Router;
@@ -22,6 +22,7 @@ use crate::executor::{Executors, Keeper};
 use crate::intake::Rules;
 use crate::log::JobLogs;
 use crate::model::{Catalogue, PoolId, TenantId};
+use crate::report::Connections;
 use crate::retention::Pruner;
 use crate::runner::PollId;
 use crate::store::{Instance, Store};
@@ -53,6 +54,10 @@ pub struct Rulebook {
     pub backfills: BTreeMap<String, Backfill>,
     /// How the workflow files of repositories are read, by the names of the sources.
     pub repositories: BTreeMap<String, SourceRepositories>,
+    /// How others outside are told.
+    pub reports: Arc<Connections>,
+    /// How forges are asked what somebody may do, by the names of the sources.
+    pub forges: BTreeMap<String, SourceForge>,
     /// Who may do what.
     pub access: AccessRules,
     /// The tenant of each trigger that names one.
@@ -83,10 +88,14 @@ pub struct Shared {
     pub scheduler: SchedulerConfig,
     /// Sizes that are refused.
     pub limits: LimitsConfig,
+    /// Limits of sessions.
+    pub sessions: SessionsConfig,
     /// Where several instances share the database: how calls are passed on.
     pub forwarder: Option<Forwarder>,
     /// Its name, where several instances share the database.
     pub instance: Option<Instance>,
+    /// What sets this database's marks apart from those of another.
+    pub installation: Box<str>,
     /// Where it listens.
     pub address: SocketAddr,
     /// After how long an instance is taken for gone.

@@ -9,7 +9,11 @@ use super::error::ApiError;
 use super::state::Shared;
 use super::wire::{SubmitJob, SubmitRequest, SubmitRequirements};
 use crate::ask::{Ask, Fault, Later, Level};
-use crate::model::{JobSpec, JobWork, PlannedJob, PlannedWorkload, RetryPolicy, Trust, TrustLevel};
+use crate::model::{
+    JobSpec, JobWork, OutboxTarget, PlannedJob, PlannedWorkload, ReportOn, ReportTo, RetryPolicy,
+    Trust, TrustLevel,
+};
+use crate::report::CallbackError;
 
 /// The workload that a request asks for at `now_ms`, wall milliseconds.
 ///
@@ -23,19 +27,38 @@ pub(super) fn plan(
     traceparent: Option<&str>,
     now_ms: i64,
 ) -> Result<PlannedWorkload, ApiError> {
-    let SubmitRequest { name, kind, open, jobs, ask } = request;
+    let SubmitRequest { name, kind, open, jobs, callback_url, ask } = request;
     check_name("name", &name)?;
     sound(None, &ask, Level::Workload)?;
+    let mut terms = ask.workload_terms();
+    terms.report.extend(report_to(state, callback_url)?);
     Ok(PlannedWorkload {
         kind,
         name,
         trigger: String::new(),
         tenant_id: caller.starts_for(),
-        session_key: None,
-        terms: ask.workload_terms(),
+        session: None,
+        terms,
         open,
         jobs: plan_jobs(state, caller, jobs, &ask.for_jobs(), traceparent, now_ms)?,
     })
+}
+
+/// Where a workload is reported that was started by a request with that `callback_url`.
+///
+/// # Errors
+///
+/// [`ApiError::BadRequest`] when it cannot be called back.
+pub(super) fn report_to(
+    state: &Shared,
+    callback_url: Option<String>,
+) -> Result<Option<ReportTo>, ApiError> {
+    let Some(url) = callback_url else { return Ok(None) };
+    let rulebook = state.rulebook();
+    let callbacks = rulebook.reports.callbacks.as_ref().ok_or(CallbackError::NoSecret);
+    let checked = callbacks.and_then(|callbacks| callbacks.check(&url));
+    checked.map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    Ok(Some(ReportTo { target: OutboxTarget::Callback { url: url.into() }, on: ReportOn::All }))
 }
 
 /// The jobs that a request asks for; what one of them does not say, `defaults` says.

@@ -48,6 +48,7 @@ pub(super) fn undecided(event: Box<Event>) -> Decision {
         plan: Plan::default(),
         delivery_state: DeliveryState::Accepted,
         reason: None,
+        about: None,
     }
 }
 

@@ -150,7 +150,10 @@ pub(super) async fn close(
 /// Sends a command; when it needs to know how workloads ended that are no longer live, that is looked
 /// up and it is sent again. Of those that ended in between it is told the next time, and not for
 /// ever.
-async fn with_ends(state: AppState, command: impl Fn(Ended) -> Command) -> Result<Reply, ApiError> {
+pub(super) async fn with_ends(
+    state: AppState,
+    command: impl Fn(Ended) -> Command,
+) -> Result<Reply, ApiError> {
     let mut ended = Ended::new();
     for _ in 0..LOOK_UPS_MAX {
         let sent = state.handle.send_patiently(command(ended.clone()), state.patience()).await;
@@ -202,7 +205,9 @@ pub(super) async fn detail(
     let row = state.workload_of(caller, id).await?;
     let jobs = state.store.jobs_of(id).await?;
     let (edges, ran) = (state.store.edges_of(id).await?, state.store.ran_of(id).await?);
-    let (terms, open) = (row.terms.as_deref().cloned().unwrap_or_default(), row.open);
+    let (mut terms, open) = (row.terms.as_deref().cloned().unwrap_or_default(), row.open);
+    // A callback's URL may have a secret in it; `/outbox` has what may be told of it.
+    terms.report.clear();
     let graph = graph(&jobs, &edges, &ran, row.run, state.clock.now().wall_ms);
     Ok(WorkloadDetail {
         workload: show::workload(row),

@@ -19,6 +19,7 @@ use crate::intake::{Arrival, Evaluation, Facts, Lookup, Outcome, Rules, evaluate
 use crate::model::{
     Catalogue, JobPriority, PlannedJob, PlannedWorkload, PoolId, TenantId, TriggerVerdict,
 };
+use crate::trigger::Standing;
 use crate::webhook::stored_json;
 use crate::workflow::Defaults;
 
@@ -160,13 +161,17 @@ impl Dry {
         let body = || stored_json(payload?);
         let payload = payload.map(|_| &body as &dyn Fn() -> Option<serde_json::Value>);
         let facts = Facts::LeftOut;
-        let arrival = Arrival { at_ms, traceparent: None, payload, facts };
+        let standing = Standing::LeftOut("nobody is asked here".to_owned());
+        let standing = Some(&standing);
+        let arrival = Arrival { at_ms, payload, facts, standing, ..Arrival::default() };
         let Evaluation { verdicts: triggers, outcome, .. } = evaluate(event, &self.rules, arrival);
         let (ignored, plan) = match outcome {
             Outcome::Plan(plan) => (None, plan.workloads),
-            Outcome::Ignored(why) | Outcome::Failed(why) => (Some(why), Vec::new()),
+            Outcome::Ignored(why) | Outcome::Failed(why) | Outcome::Held(why) => {
+                (Some(why), Vec::new())
+            }
             // What is left out is not needed.
-            Outcome::Needs(lookup) => (Some(format!("{lookup} would be needed")), Vec::new()),
+            Outcome::Needs(needs) => (Some(format!("{needs} would be needed")), Vec::new()),
         };
         let folder = self.folders.get(&event.source).cloned();
         let left_out = folder.as_ref().and_then(|folder| {

@@ -68,6 +68,14 @@ pub enum AppError {
         /// Why.
         why: String,
     },
+    /// Others outside cannot be told.
+    #[error("reports of {what}: {why}")]
+    Reports {
+        /// To whom, or by what.
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// Routes of a program have patterns that are none.
     #[error("routes: {0}")]
     Routes(String),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::{AppError, ReloadError};
 use super::rules::rules;
-use super::{App, backfills, repositories, settings};
+use super::{App, backfills, reports, repositories, settings};
 use crate::api::state::{Rulebook, Source};
 use crate::clock::Clock;
 use crate::config::{Config, Secrets, SourceConfig};
@@ -39,17 +39,21 @@ impl Common {
             }
         }
         let vars = settings::vars(config);
-        let catalogue = Catalogue { vars, ..(*self.catalogue).clone() };
+        let teams = settings::teams(config);
+        let catalogue = Catalogue { vars, teams, ..(*self.catalogue).clone() };
         let mut warnings = config.warnings();
         warnings.extend(secrets.warnings.iter().cloned());
         warnings.extend(self.warning.clone());
+        let rules = rules(config, Arc::new(catalogue))?;
+        warnings.extend(rules.idle_times(self.clock.now().wall_ms));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(Rulebook {
-            rules: rules(config, Arc::new(catalogue))?
-                .with_repositories(repositories::folders(config)),
+            rules,
             sources,
             backfills: backfills::backfills(config, secrets, &self.store, &self.clock)?,
             repositories: repositories::repositories(config, secrets)?,
+            reports: reports::connections(config, secrets, &self.clock)?,
+            forges: repositories::forges(config, secrets)?,
             access: settings::access(config, secrets, &self.names),
             trigger_tenants: settings::trigger_tenants(config, &self.names),
             warnings,

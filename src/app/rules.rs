@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::reports;
 use super::settings::checked_catalogue;
 use crate::config::{Config, ConfigError, ConfigErrors, Origin, OutsideValues};
-use crate::intake::Rules;
+use crate::intake::{Rules, SourceRules};
 use crate::model::Catalogue;
-use crate::trigger::{RuleConfig, RuleError};
+use crate::trigger::{Allow, RuleConfig, RuleError};
 use crate::workflow::{self, Defaults, FolderError, Policy};
 
 /// Checks the routes and triggers of a configuration, and the workflow files that they name, where no
@@ -20,6 +21,15 @@ pub fn check_rules(config: &Config) -> Result<Vec<String>, ConfigErrors> {
     config.check_routes()?;
     let rules = rules(config, Arc::new(checked_catalogue(config)))?;
     Ok(rules.workflow_names().map(str::to_owned).collect())
+}
+
+/// Times of triggers that never come after `now_ms` (wall), one sentence each.
+///
+/// # Errors
+///
+/// As [`check_rules`].
+pub fn idle_times(config: &Config, now_ms: i64) -> Result<Vec<String>, ConfigErrors> {
+    Ok(rules(config, Arc::new(checked_catalogue(config)))?.idle_times(now_ms))
 }
 
 /// Compiles the triggers of a configuration whose names are `catalogue`'s.
@@ -54,9 +64,43 @@ pub(super) fn rules(config: &Config, catalogue: Arc<Catalogue>) -> Result<Rules,
         policy,
         start_by_on: config.workflow.start_by_on,
     };
-    Rules::compile(&triggers, workflows, defaults, catalogue).map_err(|faults| {
+    let sources = sources(config, &catalogue)?;
+    let rules = Rules::compile(&triggers, workflows, defaults, catalogue).map_err(|faults| {
         ConfigErrors::all(faults.into_iter().map(|fault| with_place(config, fault)).collect())
-    })
+    })?;
+    Ok(rules.with_sources(sources, config.limits.causation_depth_max))
+}
+
+/// What is said of each source, beside the triggers.
+fn sources(
+    config: &Config,
+    catalogue: &Catalogue,
+) -> Result<BTreeMap<String, SourceRules>, ConfigErrors> {
+    let (mut all, mut errors) = (BTreeMap::new(), Vec::new());
+    for source in &config.sources {
+        let workflows = source.workflows.as_ref().map(toml::Spanned::get_ref);
+        let allow = workflows.and_then(|workflows| workflows.allow.as_ref());
+        let allow = allow.map(|it| Allow::of_source(it, &catalogue.teams, &source.name));
+        let allow = allow.transpose().unwrap_or_else(|faults| {
+            errors.extend(faults.into_iter().map(|fault| {
+                let place = config.place(fault.span.map_or(0, |span| span.start));
+                let key = format!("source.{}.workflows.allow", source.name);
+                let error = ConfigError::at(place, key, fault.message);
+                fault.hint.map_or_else(|| error.clone(), |hint| error.clone().hint(hint))
+            }));
+            None
+        });
+        let rules = SourceRules {
+            folder: workflows.map(|workflows| workflows.folder(source.kind).to_owned()),
+            allow,
+            has_forge: source.asked_forge().is_some(),
+            own: source.own_identity.clone(),
+            report: reports::rule(source),
+        };
+        all.insert(source.name.clone(), rules);
+    }
+    ConfigErrors::check(errors)?;
+    Ok(all)
 }
 
 fn with_place(config: &Config, fault: RuleError) -> ConfigError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::access::{AccessRules, Caller, Registration, hash};
 use crate::config::{ADMIN_NAME, Config, PoolConfig, Role, Secrets, TenantConfig};
 use crate::dispatch::{PoolSettings, Settings, TenantSettings};
-use crate::model::{Catalogue, PoolId, TenantId};
+use crate::model::{Catalogue, Member, PoolId, TenantId};
 use crate::store::{Names, StoreError, Writer};
 use crate::webhook::Secret;
 
@@ -77,6 +77,7 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         tenants: tenants.map(|(name, it)| (names.tenants[name.as_str()], tenant(it))).collect(),
         pools: pools(config, names),
         catalogue,
+        sessions: config.sessions.settings(),
         ..Settings::default()
     }
 }
@@ -92,6 +93,8 @@ fn tenant(config: &TenantConfig) -> TenantSettings {
         gpu_max: config.gpu_max,
         critical_running_max: config.critical_running_max,
         max_wait_policy: config.max_wait_policy,
+        sessions_per_day_max: config.sessions_per_day_max,
+        session_cost_micros_per_day_max: config.session_cost_micros_per_day_max,
     }
 }
 
@@ -114,6 +117,7 @@ fn pools(config: &Config, names: &Names) -> BTreeMap<PoolId, PoolSettings> {
         }
         let settings = PoolSettings {
             tenant_id: *tenant_id,
+            accepts_untrusted: pool.accepts_untrusted,
             scheduling_policy: or(&pool.scheduling_policy, &scheduler.scheduling_policy),
             selection_policy: or(&pool.selection_policy, &scheduler.selection_policy),
             jobs_max: pool.jobs_max,
@@ -133,6 +137,11 @@ fn pools(config: &Config, names: &Names) -> BTreeMap<PoolId, PoolSettings> {
 /// What expressions of workflow files read as `vars`.
 pub(super) fn vars(config: &Config) -> serde_json::Map<String, serde_json::Value> {
     config.vars.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+}
+
+/// Lists of accounts that triggers name.
+pub(super) fn teams(config: &Config) -> BTreeMap<Box<str>, Vec<Member>> {
+    config.teams.iter().map(|(name, members)| (name.as_str().into(), members.clone())).collect()
 }
 
 /// What people may name now.
@@ -155,6 +164,7 @@ fn catalogue(config: &Config, names: &Names) -> Catalogue {
     let bounded: Vec<_> = bounded.collect();
     catalogue.resources.extend(bounded);
     catalogue.vars = vars(config);
+    catalogue.teams = teams(config);
     catalogue.routes = config.routes.iter().map(|route| named(&route.name)).collect();
     catalogue
 }

@@ -83,6 +83,7 @@ impl Ask {
             max_parallel: self.max_parallel,
             fail_fast: self.fail_fast.unwrap_or_default(),
             title: None,
+            report: Vec::new(),
         }
     }
 

@@ -263,7 +263,7 @@ pub(super) fn planned(
         name: "build".into(),
         trigger: "on-push".into(),
         tenant_id,
-        session_key: None,
+        session: None,
         terms: Default::default(),
         open: false,
         jobs: vec![job],

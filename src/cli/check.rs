@@ -35,6 +35,9 @@ pub(super) async fn run(
     for warning in config.warnings() {
         console.remark(&format!("warning: {warning}"));
     }
+    for warning in app::idle_times(&config, console.now_ms())? {
+        console.remark(&format!("warning: {warning}"));
+    }
     // Where a file is checked the secrets need not be: no reason to fail.
     match config.load_secrets(|name| std::env::var(name).ok()) {
         Ok(secrets) => {

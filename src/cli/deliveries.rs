@@ -8,7 +8,7 @@ use super::list::{ListArgs, how_to_go_on, joined, name_of, or_dash};
 use super::table::{fields, page, rows};
 use super::time::{age, rfc3339};
 use super::{CliError, list};
-use crate::api::wire::{DeliveryView, List, TriggerVerdictView};
+use crate::api::wire::{ApprovalView, DeliveryView, List, TriggerVerdictView};
 use crate::model::DeliveryId;
 
 /// Which deliveries.
@@ -28,7 +28,7 @@ pub(super) async fn run(
     match args.id {
         Some(id) => {
             let answer = client.get(&["deliveries", &id.to_string()], &[]).await?;
-            console.show(&answer, |delivery, _| detail(delivery))
+            console.show(&answer, |delivery, _| one(delivery))
         }
         None => {
             let answer = client.get(&["deliveries"], &args.list.query()).await?;
@@ -54,7 +54,8 @@ fn many(list: &List<DeliveryView>, now_ms: i64) -> String {
     page([rows(&header, lines, "no deliveries"), how_to_go_on("deliveries", list)])
 }
 
-fn detail(delivery: &DeliveryView) -> String {
+/// One delivery, with what each trigger said.
+pub(super) fn one(delivery: &DeliveryView) -> String {
     let about = fields([
         ("delivery", delivery.id.to_string()),
         ("source", delivery.source.clone()),
@@ -63,6 +64,7 @@ fn detail(delivery: &DeliveryView) -> String {
         ("state", delivery.state.clone()),
         ("reason", or_dash(delivery.reason.as_ref())),
         ("trust", format!("{}: {}", name_of(delivery.trust.level), delivery.trust.reason)),
+        ("approval", or_dash(delivery.approval.as_ref().map(approval))),
         ("replay of", or_dash(delivery.replay_of)),
         ("received", rfc3339(delivery.received_at_ms)),
         ("body", format!("{} bytes", delivery.body_bytes)),
@@ -71,7 +73,15 @@ fn detail(delivery: &DeliveryView) -> String {
 }
 
 fn is_looked_for(delivery: &DeliveryView) -> bool {
-    matches!(&*delivery.state, "failed" | "planning")
+    matches!(&*delivery.state, "failed" | "planning" | "held")
+}
+
+fn approval(approval: &ApprovalView) -> String {
+    let at = approval.sha.as_ref().map(|sha| format!(" of {sha}")).unwrap_or_default();
+    match &approval.by {
+        Some(by) => format!("by {by}{at}"),
+        None => format!("nobody's yet{at}"),
+    }
 }
 
 /// The event with its action.
@@ -112,6 +122,7 @@ mod tests {
             state: "dispatched".to_owned(),
             reason: None,
             trust: Trust::new(TrustLevel::Untrusted, "a fork"),
+            approval: None,
             replay_of: None,
             received_at_ms: 1_763_712_000_000,
             body_bytes: 7_000,
@@ -145,7 +156,7 @@ mod tests {
 
     #[test]
     fn one_delivery_shows_what_each_trigger_said() {
-        insta::assert_snapshot!(detail(&delivery()), @r#"
+        insta::assert_snapshot!(one(&delivery()), @r#"
         delivery       00000000-0000-0000-0000-000000000007
         source         github
         provider's id  72d3162e
@@ -153,6 +164,7 @@ mod tests {
         state          dispatched
         reason         -
         trust          untrusted: a fork
+        approval       -
         replay of      -
         received       2025-11-21T08:00:00Z
         body           7000 bytes

@@ -126,7 +126,7 @@ fn of_config(config: &Config) -> Vec<Finding> {
 fn of_repositories(source: &SourceConfig) -> Option<Finding> {
     let workflows = source.workflows.as_ref()?.get_ref();
     let what = format!("source {}", source.name);
-    let (folder, url) = (workflows.folder(source.kind), workflows.api_url(source.kind)?);
+    let (folder, url) = (workflows.folder(source.kind), source.workflows_api_url()?);
     let found = format!("starts `{folder}` of its repositories, read from {url}");
     Some(match workflows.token {
         Some(_) => good(what, found),

@@ -24,6 +24,7 @@ mod time;
 mod r#try;
 
 mod advise;
+mod answer;
 mod backfill;
 mod backup;
 mod cancel;
@@ -49,6 +50,7 @@ mod list;
 mod logs;
 mod migrate;
 mod model;
+mod outbox;
 mod outlook;
 mod pause;
 mod pauses;
@@ -66,7 +68,9 @@ mod retry;
 mod routes;
 mod run;
 mod runners;
+mod schedules;
 mod send;
+mod sessions;
 mod signals;
 mod status;
 mod submit;
@@ -95,6 +99,8 @@ pub enum Verb {
     /// Workloads, newest first, or one with its jobs and who needs whom among them
     #[command(visible_alias = "runs")]
     Workloads(workloads::WorkloadsArgs),
+    /// Sessions of agents, newest first, or one with what was said; `start`, `say` and `cancel` them
+    Sessions(sessions::SessionsArgs),
     /// Jobs, newest first, or one with all that is known of it
     Jobs(jobs::JobsArgs),
     /// Runners, or one of them
@@ -107,6 +113,10 @@ pub enum Verb {
     Advise,
     /// What a job wrote
     Logs(logs::LogsArgs),
+    /// Let run what a held delivery starts
+    Approve(answer::AnswerArgs),
+    /// Let a held delivery start nothing
+    Deny(answer::AnswerArgs),
     /// Cancel a job or a whole workload
     Cancel(cancel::CancelArgs),
     /// Run an ended workload's failed jobs again, as a new run
@@ -123,12 +133,16 @@ pub enum Verb {
     Resume(resume::ResumeArgs),
     /// What is paused, by whom and why
     Pauses,
+    /// When triggers start by themselves, and what became of the last times
+    Schedules,
     /// Give a runner, or a pool, nothing new
     Cordon(cordon::CordonArgs),
     /// Take back a cordon and a drain
     Uncordon(uncordon::UncordonArgs),
     /// Let a runner, or those of a pool, finish what they have and leave
     Drain(drain::DrainArgs),
+    /// What others outside are told, and what was given up of it
+    Outbox(outbox::OutboxArgs),
     /// Resources, with who holds which unit
     Resources(resources::ResourcesArgs),
     /// Concurrency groups, with who is in and who waits
@@ -210,12 +224,15 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Status => status::run(&client, console).await,
         Verb::Deliveries(args) => deliveries::run(args, &client, console).await,
         Verb::Workloads(args) => workloads::run(args, &client, console).await,
+        Verb::Sessions(args) => sessions::run(args, &client, console).await,
         Verb::Jobs(args) => jobs::run(args, &client, console).await,
         Verb::Runners(args) => runners::run(args, &client, console).await,
         Verb::Instances => instances::run(&client, console).await,
         Verb::Queue => queue::run(&client, console).await,
         Verb::Advise => advise::run(&client, console).await,
         Verb::Logs(args) => logs::run(args, &client, console).await,
+        Verb::Approve(args) => answer::run(args, "approve", &client, console).await,
+        Verb::Deny(args) => answer::run(args, "deny", &client, console).await,
         Verb::Cancel(args) => cancel::run(args, &client, console).await,
         Verb::Retry(args) => retry::run(args, &client, console).await,
         Verb::Requeue(args) => requeue::run(args, &client, console).await,
@@ -224,9 +241,11 @@ pub async fn run(verb: Verb, global: &Global, console: &mut Console) -> Result<(
         Verb::Pause(args) => pause::run(args, &client, console).await,
         Verb::Resume(args) => resume::run(args, &client, console).await,
         Verb::Pauses => pauses::run(&client, console).await,
+        Verb::Schedules => schedules::run(&client, console).await,
         Verb::Cordon(args) => cordon::run(args, &client, console).await,
         Verb::Uncordon(args) => uncordon::run(args, &client, console).await,
         Verb::Drain(args) => drain::run(args, &client, console).await,
+        Verb::Outbox(args) => outbox::run(args, &client, console).await,
         Verb::Resources(args) => resources::run(args, &client, console).await,
         Verb::Groups(args) => groups::run(args, &client, console).await,
         Verb::Model(verb) => model::run(verb, &client, console).await,

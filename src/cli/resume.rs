@@ -5,6 +5,7 @@ use clap::Args;
 use super::CliError;
 use super::client::Client;
 use super::console::Console;
+use super::pause::EVERYTHING;
 use super::table::visible;
 use crate::api::wire::PauseView;
 
@@ -12,7 +13,11 @@ use crate::api::wire::PauseView;
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
     /// everything, pool:NAME, tenant:NAME or trigger:NAME, as `pauses` shows it
-    scope: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    scope: Option<String>,
+    /// Everything
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn run(
@@ -20,7 +25,8 @@ pub(super) async fn run(
     client: &Client,
     console: &mut Console,
 ) -> Result<(), CliError> {
-    let answer = client.delete(&["pauses", &args.scope]).await?;
+    let scope = args.scope.as_deref().unwrap_or(EVERYTHING);
+    let answer = client.delete(&["pauses", scope]).await?;
     console.show(&answer, |pause: &PauseView, _| {
         format!("{} gives out jobs again", visible(&pause.scope))
     })

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::signals::Signals;
 use super::{CliError, Global};
 use crate::agent_runner::{
-    self, RunnerOptions, RunnerStop, StepLimits, TokenSource, WorkTransport,
+    self, AgentProtocol, RunnerOptions, RunnerStop, StepLimits, TokenSource, WorkTransport,
 };
 
 /// How to run jobs.
@@ -35,6 +35,10 @@ pub struct RunnerArgs {
     /// input; once for each profile
     #[arg(long = "agent", value_name = "PROFILE=COMMAND", value_parser = agent)]
     pub agents: Vec<AgentCommand>,
+    /// How the command of a profile is spoken to in a session: `jsonl` keeps its standard input open and
+    /// talks in JSON lines, `plain` (the default) asks once; once for each profile
+    #[arg(long = "agent-protocol", value_name = "PROFILE=PROTOCOL", value_parser = protocol)]
+    pub agent_protocols: Vec<(String, AgentProtocol)>,
     /// The command that carries out steps that use an action: it finds the action's name in
     /// DISPATCHYARD_ACTION, and what it is given in INPUT_NAME; the runner offers the label `actions`
     #[arg(long, value_name = "COMMAND")]
@@ -130,6 +134,7 @@ pub async fn run(args: RunnerArgs, global: &Global) -> Result<(), CliError> {
     options.labels = args.labels;
     options.slots = args.slots;
     options.agents = args.agents.into_iter().map(|it| (it.profile, it.command)).collect();
+    options.agent_protocols = args.agent_protocols.into_iter().collect();
     options.actions = args.actions;
     options.drain_timeout_ms = args.drain_timeout_ms;
     options.transport = match args.transport {
@@ -183,6 +188,14 @@ fn agent(text: &str) -> Result<AgentCommand, String> {
         return Err("write it as PROFILE=COMMAND".to_owned());
     }
     Ok(AgentCommand { profile: profile.to_owned(), command: command.to_owned() })
+}
+
+fn protocol(text: &str) -> Result<(String, AgentProtocol), String> {
+    let (profile, name) = text.split_once('=').unwrap_or((text, ""));
+    match AgentProtocol::from_name(name).filter(|_| !profile.is_empty()) {
+        Some(protocol) => Ok((profile.to_owned(), protocol)),
+        None => Err("write it as PROFILE=jsonl or PROFILE=plain".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ type Lines = Vec<(&'static str, String)>;
 
 /// What the workload asks for as a whole; only what it does ask.
 pub(super) fn of_workload(detail: &WorkloadDetail) -> Lines {
-    let WorkloadTerms { group, max_parallel, fail_fast, title } = &detail.terms;
+    let WorkloadTerms { group, max_parallel, fail_fast, title, report: _ } = &detail.terms;
     let mut lines = Lines::new();
     lines.extend(title.as_ref().map(|title| ("title", title.to_string())));
     lines.extend(detail.open.then(|| ("open", "jobs may join it".to_owned())));

@@ -9,24 +9,29 @@ use super::references::{self, Parts};
 use super::section::{self, Reading, Section};
 use super::{
     AccessConfig, Config, ConfigError, ConfigErrors, ConfigFile, DatabaseConfig, ExecutorConfig,
-    InstancesConfig, LimitsConfig, Origin, ProvisionerConfig, RetentionConfig, RouteConfig,
-    SchedulerConfig, ServerConfig, SourceConfig, WorkflowConfig, hints, name, retention, source,
+    InstancesConfig, LimitsConfig, Origin, ProvisionerConfig, ReportsConfig, RetentionConfig,
+    RouteConfig, SchedulerConfig, ServerConfig, SessionsConfig, SourceConfig, WorkflowConfig,
+    hints, name, retention, source,
 };
+use crate::model::Member;
 use crate::trigger::RuleConfig;
 
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 21] = [
     ServerConfig::NAME,
     DatabaseConfig::NAME,
     InstancesConfig::NAME,
     SchedulerConfig::NAME,
     LimitsConfig::NAME,
     RetentionConfig::NAME,
+    ReportsConfig::NAME,
+    SessionsConfig::NAME,
     AccessConfig::NAME,
     WorkflowConfig::NAME,
     "vars",
     "tenants",
     "agent_pools",
     "skill_mapping",
+    "teams",
     "resources",
     "source",
     "trigger",
@@ -58,6 +63,8 @@ pub(super) fn read(
     let scheduler = reading.section(take(SchedulerConfig::NAME), &variables);
     let limits = reading.section(take(LimitsConfig::NAME), &variables);
     let retention = reading.section(take(RetentionConfig::NAME), &variables);
+    let reports = reading.section(take(ReportsConfig::NAME), &variables);
+    let sessions = reading.section(take(SessionsConfig::NAME), &variables);
     let access = reading.section(take(AccessConfig::NAME), &variables);
     let workflow = reading.section(take(WorkflowConfig::NAME), &variables);
     let vars: BTreeMap<String, Spanned<String>> =
@@ -66,6 +73,7 @@ pub(super) fn read(
     let pools = reading.named("agent_pools", take("agent_pools"), name::plain);
     let skills: BTreeMap<String, Spanned<Vec<Spanned<String>>>> =
         reading.values("skill_mapping", take("skill_mapping"), name::free);
+    let teams: BTreeMap<String, Vec<Member>> = reading.values("teams", take("teams"), name::plain);
     let resources = reading.named("resources", take("resources"), name::resource);
     let sources: Vec<Spanned<SourceConfig>> = reading.list("source", take("source"));
     let triggers: Vec<Spanned<RuleConfig>> = reading.list("trigger", take("trigger"));
@@ -100,10 +108,13 @@ pub(super) fn read(
         scheduler,
         limits,
         retention,
+        reports,
+        sessions,
         access,
         tenants,
         pools,
         skills: skills.into_iter().map(|(name, pools)| (name, bare(pools))).collect(),
+        teams,
         workflow,
         vars: vars.into_iter().map(|(name, value)| (name, value.into_inner())).collect(),
         resources,
@@ -135,6 +146,10 @@ fn check_variable(variable: &Variable, errors: &mut Vec<ConfigError>) {
         "tenants" | "agent_pools" | "resources" => errors.push(
             ConfigError::new(origin, &variable.section, "a variable cannot set what has a name")
                 .hint(format!("write `[{}.NAME]` in the file", variable.section)),
+        ),
+        "teams" => errors.push(
+            ConfigError::new(origin, "teams", "a variable cannot set what has a name")
+                .hint("write `[teams]` in the file"),
         ),
         "skill_mapping" => errors.push(
             ConfigError::new(origin, "skill_mapping", "a variable cannot set what has a name")

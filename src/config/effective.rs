@@ -11,13 +11,14 @@ use super::{Config, Origin, keys};
 
 impl Config {
     /// The sections in which this differs from what it was, but for those about events and callers: sources,
-    /// triggers and `[access]`.
+    /// triggers, teams and `[access]`.
     pub fn sections_changed_since(&self, before: &Self) -> Vec<String> {
         let table = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
         let (now, before) = (table(self), table(before));
         let names: BTreeSet<_> = now.keys().chain(before.keys()).collect();
-        let others =
-            names.into_iter().filter(|name| !["source", "access"].contains(&name.as_str()));
+        let others = names
+            .into_iter()
+            .filter(|name| !["source", "access", "teams"].contains(&name.as_str()));
         others
             .filter(|name| now.get(*name) != before.get(*name))
             .map(|name| format!("[{name}]"))
@@ -36,6 +37,7 @@ impl Config {
         self.section(&mut text, &self.scheduler);
         self.section(&mut text, &self.limits);
         self.section(&mut text, &self.retention);
+        self.section(&mut text, &self.reports);
         self.section(&mut text, &self.access);
         self.named(&mut text, "tenants", &self.tenants);
         self.named(&mut text, "agent_pools", &self.pools);
@@ -44,6 +46,14 @@ impl Config {
             for (skill, pools) in &self.skills {
                 let pools = toml::Value::from(pools.clone());
                 let _ = writeln!(text, "{} = {pools}", key(skill));
+            }
+            text.push('\n');
+        }
+        if !self.teams.is_empty() {
+            text.push_str("[teams]\n");
+            for (team, members) in &self.teams {
+                let members = toml::Value::try_from(members).unwrap_or(toml::Value::Array(vec![]));
+                let _ = writeln!(text, "{} = {members}", key(team));
             }
             text.push('\n');
         }

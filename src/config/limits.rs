@@ -24,6 +24,10 @@ pub struct LimitsConfig {
     /// `api_body_bytes_max`: the longest body of an API call, in bytes. Default 2097152 (2 MiB).
     #[serde(deserialize_with = "number::count")]
     pub api_body_bytes_max: usize,
+    /// `causation_depth_max`: how long a chain of events may be that work causes itself, as by `caused_by` of an event of
+    /// the API; a longer one starts nothing. Default 5.
+    #[serde(deserialize_with = "number::count")]
+    pub causation_depth_max: u32,
     /// `batch_items_max`: items of one batch call. Default 1000.
     #[serde(deserialize_with = "number::count")]
     pub batch_items_max: usize,
@@ -54,6 +58,10 @@ pub struct LimitsConfig {
     /// `runners_max`: registered runners. Default 100000.
     #[serde(deserialize_with = "number::count")]
     pub runners_max: usize,
+    /// `schedule_missed_max`: times that a schedule with `missed = "all"` makes good at most; older ones are passed
+    /// over. Default 100.
+    #[serde(deserialize_with = "number::count")]
+    pub schedule_missed_max: usize,
     /// `list_items_max`: items of one page of a list. Default 500.
     #[serde(deserialize_with = "number::count")]
     pub list_items_max: usize,
@@ -80,6 +88,7 @@ impl Default for LimitsConfig {
             body_inline_bytes_max: 65_536,
             hook_bytes_in_flight_max: 268_435_456,
             api_body_bytes_max: 2_097_152,
+            causation_depth_max: 5,
             batch_items_max: 1_000,
             queue_jobs_max: 1_000_000,
             workload_jobs_max: 1_000,
@@ -89,6 +98,7 @@ impl Default for LimitsConfig {
             control_queue_max: 10_000,
             intake_queue_max: 10_000,
             runners_max: 100_000,
+            schedule_missed_max: 100,
             list_items_max: 500,
             log_bytes_max: 67_108_864,
             stream_records_max: 10_000,

@@ -19,6 +19,8 @@ mod effective;
 mod entry;
 mod error;
 mod executor;
+mod forge;
+mod guard;
 mod hints;
 mod instances;
 mod keys;
@@ -33,6 +35,7 @@ mod pool;
 mod provisioner;
 mod reach;
 mod references;
+mod report;
 mod repository_workflows;
 mod resource;
 mod retention;
@@ -43,6 +46,7 @@ mod schema;
 mod secret;
 mod section;
 mod server;
+mod sessions;
 mod source;
 mod tenant;
 mod unit;
@@ -65,6 +69,7 @@ pub use executor::{
     LambdaCredentialsConfig, LambdaExecutorConfig, LambdaInvocation, MountConfig, PullConfig,
     RegistryAuthConfig,
 };
+pub use forge::ForgeConfig;
 pub use instances::InstancesConfig;
 pub use kubernetes::KubernetesConfig;
 pub use limits::LimitsConfig;
@@ -72,6 +77,7 @@ pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
 pub use pool::{Distances, PoolConfig};
 pub use provisioner::{HttpProvisionerConfig, ProcessConfig, ProvisionerConfig};
+pub use report::{CommentsOn, ReportsConfig, SourceReportConfig};
 pub use repository_workflows::RepositoryWorkflowsConfig;
 pub use resource::ResourceConfig;
 pub use retention::RetentionConfig;
@@ -80,12 +86,14 @@ pub use scheduler::SchedulerConfig;
 pub use schema::schema;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
+pub use sessions::SessionsConfig;
 pub use source::{EncodingName, HeaderText, Pointer, SourceConfig, SourceMapConfig, ToleranceS};
 pub use tenant::TenantConfig;
 pub use warm::WarmConfig;
 pub use weights::WeightsConfig;
 pub use workflow::{OutsideValues, WorkflowConfig};
 
+use crate::model::Member;
 use crate::trigger::RuleConfig;
 
 /// The name of the file that is read when none is named.
@@ -106,6 +114,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[retention]`: how long what is over is kept.
     pub retention: RetentionConfig,
+    /// `[reports]`: how others outside are told.
+    pub reports: ReportsConfig,
+    /// `[sessions]`: conversations with agents.
+    pub sessions: SessionsConfig,
     /// `[access]`: who may call the API.
     pub access: AccessConfig,
     /// `[tenants.NAME]`: who shares the runners; `default` is one also when it is not here.
@@ -116,6 +128,9 @@ pub struct Config {
     /// `[skill_mapping]`: of each skill the pools whose runners have it, the preferred one first.
     #[serde(rename = "skill_mapping")]
     pub skills: BTreeMap<String, Vec<String>>,
+    /// `[teams]`: lists of accounts, for `allow` of triggers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub teams: BTreeMap<String, Vec<Member>>,
     /// `[workflow]`: how workflow files are read.
     pub workflow: WorkflowConfig,
     /// `[vars]`: what expressions of workflow files read as `vars.NAME`.

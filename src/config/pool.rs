@@ -20,6 +20,9 @@ pub struct PoolConfig {
     /// `tenant`: the only tenant whose jobs its runners take. Default none: all tenants share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// `accepts_untrusted`: whether its runners take jobs that strangers caused, as by a pull request from a fork. Such
+    /// jobs get no secrets; they still run on these machines. Default true.
+    pub accepts_untrusted: bool,
     /// `scheduling_policy`: what is next for a runner. Default: that of `[scheduler]`.
     #[serde(
         deserialize_with = "policy::optional_scheduling",
@@ -72,6 +75,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             tenant: None,
+            accepts_untrusted: true,
             scheduling_policy: None,
             selection_policy: None,
             jobs_max: None,

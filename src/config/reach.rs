@@ -91,7 +91,8 @@ impl Config {
         // Events of the API are what their senders call them.
         let Some(kind) = source.map(|source| source.kind) else { return Vec::new() };
         let mut found = Vec::new();
-        for (event, _) in &rule.on.0 {
+        // Times come from no source.
+        for (event, _) in rule.on.0.iter().filter(|(event, _)| event != "schedule") {
             if never_sends(kind, event) {
                 found.push(format!("a source of the kind `{kind}` sends no event `{event}`"));
             } else if kind == Provider::Github

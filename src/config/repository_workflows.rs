@@ -2,21 +2,23 @@
 
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use super::secret::SecretRef;
 use super::{executor, number};
+use crate::trigger::AllowConfig;
 use crate::webhook::Provider;
 
 /// How the forge of a source is asked for the workflow files of its repositories.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryWorkflowsConfig {
     /// `api_url`: where the forge's API is, as `https://HOST/api/v1` of Gitea and Forgejo, which must say it. Default
     /// `https://api.github.com` and `https://gitlab.com/api/v4`.
     #[serde(default, deserialize_with = "url", skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
-    /// `token`: who may read the repositories: `{ env = "NAME" }` or `{ file = "path" }`. Default none: public
-    /// repositories alone.
+    /// `token`: who may read the repositories: `{ env = "NAME" }` or `{ file = "path" }`. Default that of `forge`, or none:
+    /// public repositories alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
     /// `folder`: where in a repository the files are. Default `.github/workflows`, of Gitea and Forgejo
@@ -33,6 +35,9 @@ pub struct RepositoryWorkflowsConfig {
     /// can be replayed. Default 86400000 (1 day).
     #[serde(default = "one_day", deserialize_with = "number::millis")]
     pub give_up_after_ms: i64,
+    /// `allow`: who may start these files, as `allow` of a trigger. Default everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Spanned<AllowConfig>>,
 }
 
 fn ten_seconds() -> i64 {
@@ -51,16 +56,6 @@ impl RepositoryWorkflowsConfig {
         matches!(kind, Provider::Github | Provider::Gitea | Provider::Forgejo | Provider::Gitlab)
     }
 
-    /// Where the API is; `None` where that is not said and no public one is meant.
-    pub fn api_url(&self, kind: Provider) -> Option<&str> {
-        let public = match kind {
-            Provider::Github => Some("https://api.github.com"),
-            Provider::Gitlab => Some("https://gitlab.com/api/v4"),
-            _ => None,
-        };
-        self.api_url.as_deref().or(public)
-    }
-
     /// Where in a repository the files are.
     pub fn folder(&self, kind: Provider) -> &str {
         let usual = match kind {
@@ -72,7 +67,7 @@ impl RepositoryWorkflowsConfig {
     }
 }
 
-fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(super) fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let url = String::deserialize(from)?;
     match executor::is_url_of_http(&url) {
         true => Ok(Some(url)),
@@ -117,7 +112,7 @@ mod tests {
             let config = read(kind, "").unwrap_or_else(|error| panic!("{error}"));
             let source = &config.sources[0];
             let workflows = source.workflows.as_ref().unwrap().get_ref();
-            assert_eq!(workflows.api_url(source.kind), Some(api_url));
+            assert_eq!(source.workflows_api_url(), Some(api_url));
             assert_eq!(workflows.folder(source.kind), folder);
             assert_eq!((workflows.files_max, workflows.give_up_after_ms), (50, 86_400_000));
         }

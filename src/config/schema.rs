@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use super::section::Section;
 use super::{
     AccessConfig, DatabaseConfig, ExecutorConfig, InstancesConfig, LimitsConfig, PoolConfig,
-    ProvisionerConfig, ResourceConfig, RetentionConfig, RouteConfig, SchedulerConfig, ServerConfig,
-    SourceConfig, TenantConfig, WorkflowConfig,
+    ProvisionerConfig, ReportsConfig, ResourceConfig, RetentionConfig, RouteConfig,
+    SchedulerConfig, ServerConfig, SessionsConfig, SourceConfig, TenantConfig, WorkflowConfig,
 };
 use crate::trigger::RuleConfig;
 use probe::{Asked, Step, ask};
@@ -32,17 +32,21 @@ pub fn schema() -> Value {
     section::<SchedulerConfig>(&mut sections);
     section::<LimitsConfig>(&mut sections);
     section::<RetentionConfig>(&mut sections);
+    section::<ReportsConfig>(&mut sections);
+    section::<SessionsConfig>(&mut sections);
     section::<AccessConfig>(&mut sections);
     section::<WorkflowConfig>(&mut sections);
     let named = |of: Value| json!({ "type": "object", "additionalProperties": of });
     let list = |of: Value| json!({ "type": "array", "items": of });
     let pools = json!({ "type": "array", "items": { "type": "string" } });
+    let member = json!({ "type": ["integer", "string"] });
     let mut trigger = table::<RuleConfig>();
     trigger["properties"]["on"] = on();
     for (name, schema) in [
         ("tenants", named(table::<TenantConfig>())),
         ("agent_pools", named(table::<PoolConfig>())),
         ("skill_mapping", named(pools)),
+        ("teams", named(list(member))),
         ("vars", named(json!({ "type": "string" }))),
         ("resources", named(table::<ResourceConfig>())),
         ("source", list(table::<SourceConfig>())),
@@ -156,13 +160,15 @@ fn choice<T: DeserializeOwned>(path: &mut Vec<Step>, variants: &'static [&'stati
     }
 }
 
-/// GitHub's `on`, which reads itself: a name, names, or names with filters.
+/// GitHub's `on`, which reads itself: a name, names, or names with filters; times under `schedule`.
 fn on() -> Value {
+    let times =
+        json!({ "type": "array", "items": of::<crate::trigger::TimeConfig>(&mut Vec::new()) });
     let filter = of::<crate::trigger::EventFilter>(&mut Vec::new());
     json!({ "anyOf": [
         { "type": "string" },
         { "type": "array", "items": { "type": "string" } },
-        { "type": "object", "additionalProperties": filter },
+        { "type": "object", "properties": { "schedule": times }, "additionalProperties": filter },
     ] })
 }
 

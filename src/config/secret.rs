@@ -83,6 +83,15 @@ pub struct Secrets {
     /// What is shown to forges whose repositories are read, by the names of the sources; a source without any is not
     /// in it.
     pub repositories: BTreeMap<String, Secret>,
+    /// What is shown to forges that are told, by the names of the sources.
+    pub report_tokens: BTreeMap<String, Secret>,
+    /// Private keys of Apps, by the names of the sources.
+    pub report_keys: BTreeMap<String, Secret>,
+    /// By which callbacks are signed.
+    pub callback: Option<Secret>,
+    /// What is shown to forges that are asked for permissions, by the names of the sources; a source without any is not
+    /// in it.
+    pub forges: BTreeMap<String, Secret>,
     /// What executors show their backends, by their names; one without any is not in it.
     pub executors: BTreeMap<String, Secret>,
     /// What provisioners show their backends, by their names; one without any is not in it.
@@ -131,6 +140,25 @@ impl Config {
             let token = token.and_then(|token| loading.one(&key, token));
             repositories.extend(token.map(|token| (source.name.clone(), token)));
         }
+        let (mut report_tokens, mut report_keys) = (BTreeMap::new(), BTreeMap::new());
+        for source in &self.sources {
+            let Some(report) = source.report.as_ref().map(toml::Spanned::get_ref) else { continue };
+            let key = |what: &str| format!("source.{}.report.{what}", source.name);
+            let token = report.token(source).and_then(|it| loading.one(&key("token"), it));
+            report_tokens.extend(token.map(|token| (source.name.clone(), token)));
+            let private = report.private_key.as_ref();
+            let private = private.and_then(|it| loading.one(&key("private_key"), it));
+            report_keys.extend(private.map(|private| (source.name.clone(), private)));
+        }
+        let callback = self.reports.callback_secret.as_ref();
+        let callback = callback.and_then(|it| loading.one("reports.callback_secret", it));
+        let mut forges = BTreeMap::new();
+        for source in &self.sources {
+            let token = source.forge.as_ref().and_then(|it| it.get_ref().token.as_ref());
+            let key = format!("source.{}.forge.token", source.name);
+            let token = token.and_then(|token| loading.one(&key, token));
+            forges.extend(token.map(|token| (source.name.clone(), token)));
+        }
         let mut executors = BTreeMap::new();
         for executor in &self.executors {
             let key = format!("executor.{}.auth", executor.name);
@@ -152,6 +180,10 @@ impl Config {
             sources,
             backfills,
             repositories,
+            report_tokens,
+            report_keys,
+            callback,
+            forges,
             executors,
             provisioners,
             warnings,

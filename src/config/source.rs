@@ -6,14 +6,17 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::backfill::BackfillConfig;
+use super::forge::ForgeConfig;
+use super::report::{self, SourceReportConfig};
 use super::repository_workflows::RepositoryWorkflowsConfig;
 use super::secret::{self, SecretRef};
 use super::section::Reading;
 use super::{ConfigError, name};
+use crate::model::Member;
 use crate::webhook::{Encoding, FieldMap, Provider, Reader, Scheme, SignatureRule};
 
 /// One `[[source]]`: what is posted to `/hooks/{name}`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     /// `name`: the last part of its address; letters, digits, `-` and `_`. No default.
@@ -35,6 +38,9 @@ pub struct SourceConfig {
     /// none.
     #[serde(default)]
     pub trusted_bots: Vec<String>,
+    /// `own_identity`: accounts of our own, by number or login: their events start nothing. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_identity: Vec<Member>,
     /// `tenant`: whose deliveries these are, and whose work they start where a trigger does not
     /// say. Default `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,10 +49,17 @@ pub struct SourceConfig {
     /// `github`. Default not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Spanned<BackfillConfig>>,
+    /// `forge`: how its forge is asked what somebody may do. Of the kinds `github`, `gitea`, `forgejo` and `gitlab`.
+    /// Default as `workflows` says, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Spanned<ForgeConfig>>,
     /// `workflows`: how the workflow files of the repositories themselves are read. Of the kinds `github`,
     /// `gitea`, `forgejo` and `gitlab`. Default not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflows: Option<Spanned<RepositoryWorkflowsConfig>>,
+    /// `report`: what the forge is told of the work that its events start. Of the same kinds. Default nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Spanned<SourceReportConfig>>,
     /// `scheme`: how deliveries are signed, where the kind has several ways: `gitlab` (a secret
     /// token, the default) or `gitlab_signing` (a signing token) of the kind `gitlab`.
     #[serde(
@@ -306,10 +319,22 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
             "GitHub alone keeps a list of deliveries that can be asked for again",
         ),
         (
+            "forge",
+            source.forge.as_ref().map(Spanned::span),
+            RepositoryWorkflowsConfig::is_for(kind),
+            "forges are GitHub, Gitea, Forgejo and GitLab",
+        ),
+        (
             "workflows",
             source.workflows.as_ref().map(Spanned::span),
             RepositoryWorkflowsConfig::is_for(kind),
             "files are read from repositories at GitHub, Gitea, Forgejo and GitLab",
+        ),
+        (
+            "report",
+            source.report.as_ref().map(Spanned::span),
+            RepositoryWorkflowsConfig::is_for(kind),
+            "reports are for GitHub, Gitea, Forgejo and GitLab",
         ),
     ];
     for (key, span, fits, why) in keys {
@@ -319,19 +344,29 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
         let place = reading.file.place(at);
         reading.errors.push(ConfigError::at(place, format!("source.{key}"), message));
     }
-    if let Some(workflows) = &source.workflows
-        && RepositoryWorkflowsConfig::is_for(kind)
-        && workflows.get_ref().api_url(kind).is_none()
+    if let Some(report) = source.report.as_ref().filter(|_| RepositoryWorkflowsConfig::is_for(kind))
     {
-        let place = reading.file.place(workflows.span().start);
+        report::check(source, report.span().start, reading);
+    }
+    let workflows = source.workflows.as_ref().filter(|_| source.workflows_api_url().is_none());
+    let forge = source.forge.as_ref().filter(|_| source.forge_api_url().is_none());
+    let unsaid = [
+        ("workflows", workflows.map(Spanned::span)),
+        ("forge", forge.map(Spanned::span).filter(|_| workflows.is_none())),
+    ];
+    for (key, span) in unsaid {
+        let Some(at) = start(span).filter(|_| RepositoryWorkflowsConfig::is_for(kind)) else {
+            continue;
+        };
+        let place = reading.file.place(at);
         let message = format!("where the API of the source `{}` is must be said", source.name);
-        let error = ConfigError::at(place, "source.workflows.api_url", message);
+        let error = ConfigError::at(place, format!("source.{key}.api_url"), message);
         reading.errors.push(error.hint("write `api_url = \"https://HOST/api/v1\"`"));
     }
 }
 
-/// Origins that every server has: events by the API and runs by hand.
-pub(super) const BUILT_IN: [&str; 2] = ["api", "cli"];
+/// Origins that every server has: events by the API, runs by hand, and its own clock.
+pub(super) const BUILT_IN: [&str; 3] = ["api", "cli", "schedule"];
 
 /// It becomes part of an address, a metric's label and a key of the database.
 fn own_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

@@ -264,29 +264,29 @@ count = 3
 [skills]
 "#;
     insta::assert_snapshot!(refusal(text), @"
-    d.toml:3:1: `tenants.acme.max_running`: unknown key, allowed: weight, running_max, queued_max, starts_per_minute_max, cpu_cores_max, memory_gb_max, gpu_max, critical_running_max, max_wait_policy
+    d.toml:3:1: `tenants.acme.max_running`: unknown key, allowed: weight, running_max, queued_max, starts_per_minute_max, cpu_cores_max, memory_gb_max, gpu_max, critical_running_max, max_wait_policy, sessions_per_day_max, session_cost_micros_per_day_max
       hint: write `running_max`
-    d.toml:4:1: `tenants.acme.aging`: unknown key, allowed: weight, running_max, queued_max, starts_per_minute_max, cpu_cores_max, memory_gb_max, gpu_max, critical_running_max, max_wait_policy
+    d.toml:4:1: `tenants.acme.aging`: unknown key, allowed: weight, running_max, queued_max, starts_per_minute_max, cpu_cores_max, memory_gb_max, gpu_max, critical_running_max, max_wait_policy, sessions_per_day_max, session_cost_micros_per_day_max
       hint: `aging` belongs in [scheduler]
-    d.toml:6:1: `agent_pools.a.max_jobs`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
+    d.toml:6:1: `agent_pools.a.max_jobs`: unknown key, allowed: tenant, accepts_untrusted, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
       hint: write `jobs_max`
-    d.toml:7:1: `agent_pools.a.strategy`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
+    d.toml:7:1: `agent_pools.a.strategy`: unknown key, allowed: tenant, accepts_untrusted, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
       hint: write `scheduling_policy` (what is next) or `selection_policy` (who gets it)
     d.toml:9:1: `resources.r.count`: unknown key, allowed: units
       hint: write `units`
-    d.toml:10:2: `pools`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:10:2: `pools`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[agent_pools.NAME]`
-    d.toml:11:2: `quotas`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:11:2: `quotas`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write the limits in `[tenants.NAME]`
-    d.toml:12:2: `tokens`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:12:2: `tokens`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[[access.token]]`, once for each
-    d.toml:13:2: `skills`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:13:2: `skills`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[skill_mapping]`
     ");
     insta::assert_snapshot!(refusal("[tenants]\nacme = 3\n[agent_pools]\nx.y.z = 1"), @"
     d.toml:2:8: `tenants.acme`: expected a table, found integer
       hint: write `[tenants.acme]` on a line of its own
-    d.toml:4:3: `agent_pools.x.y`: unknown key, allowed: tenant, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
+    d.toml:4:3: `agent_pools.x.y`: unknown key, allowed: tenant, accepts_untrusted, scheduling_policy, selection_policy, jobs_max, reserve_resources, balance_hold_ms, health_min_percent, health_cool_off_ms, distances, weights, cost_per_hour, warm
     ");
 }
 

@@ -46,6 +46,14 @@ pub struct TenantConfig {
     /// `admit` says so in the answer, `warn` also in the job's history, `refuse` refuses what cannot
     /// be met. Default `admit`.
     pub max_wait_policy: MaxWaitPolicy,
+    /// `sessions_per_day_max`: sessions of agents that are started in a day (UTC); further ones are
+    /// refused. Default none.
+    #[serde(deserialize_with = "number::optional_count", skip_serializing_if = "Option::is_none")]
+    pub sessions_per_day_max: Option<u64>,
+    /// `session_cost_micros_per_day_max`: what its agents may cost in a day (UTC), in millionths of a
+    /// unit of money, as they tell; then sessions end and further messages are refused. Default none.
+    #[serde(deserialize_with = "number::optional_count", skip_serializing_if = "Option::is_none")]
+    pub session_cost_micros_per_day_max: Option<u64>,
 }
 
 impl Default for TenantConfig {
@@ -60,6 +68,8 @@ impl Default for TenantConfig {
             gpu_max: None,
             critical_running_max: None,
             max_wait_policy: MaxWaitPolicy::Admit,
+            sessions_per_day_max: None,
+            session_cost_micros_per_day_max: None,
         }
     }
 }

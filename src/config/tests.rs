@@ -67,6 +67,7 @@ fn an_empty_file_has_every_default() {
     body_inline_bytes_max = 65536
     hook_bytes_in_flight_max = 268435456
     api_body_bytes_max = 2097152
+    causation_depth_max = 5
     batch_items_max = 1000
     queue_jobs_max = 1000000
     workload_jobs_max = 1000
@@ -76,6 +77,7 @@ fn an_empty_file_has_every_default() {
     control_queue_max = 10000
     intake_queue_max = 10000
     runners_max = 100000
+    schedule_missed_max = 100
     list_items_max = 500
     log_bytes_max = 67108864
     stream_records_max = 10000
@@ -93,6 +95,16 @@ fn an_empty_file_has_every_default() {
     prune_interval_ms = 60000
     prune_rows_max = 1000
 
+    [reports]
+    private_addresses = false
+    timeout_ms = 10000
+    backoff_ms = 2000
+    backoff_max_ms = 600000
+    tries_max = 30
+    give_up_after_ms = 86400000
+    refresh_ms = 60000
+    at_once_max = 8
+
     [access]
     admin_tokens = []
     runner_tokens = []
@@ -108,7 +120,7 @@ fn an_unknown_key_is_answered_with_the_allowed_ones_and_a_hint() {
       hint: write `admin_tokens = [{ env = "NAME" }]` in [access]
     "#);
     insta::assert_snapshot!(refusal("[sources]\nx = 1\n[scheduler]\nconcurrency = 3"), @"
-    d.toml:1:2: `sources`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    d.toml:1:2: `sources`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[[source]]`, once for each
     d.toml:4:1: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
@@ -214,7 +226,7 @@ fn a_wrong_variable_is_named_as_such() {
     insta::assert_snapshot!(read("", &environment).expect_err("wrong"), @r#"
     environment variable DISPATCHYARD_SOURCE__NAME: `source`: a list cannot be set by a variable
       hint: write `[[source]]` in the file
-    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, instances, scheduler, limits, retention, access, workflow, vars, tenants, agent_pools, skill_mapping, resources, source, trigger, executor, provisioner, route
+    environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[scheduler]`
     environment variable DISPATCHYARD_SCHEDULER__CONCURRENCY: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
@@ -265,13 +277,13 @@ fn names_are_unique_and_triggers_name_sources_that_exist() {
     let trigger =
         "[[trigger]]\nname = \"t\"\nsource = \"b\"\non = \"push\"\nworkflow = \"w.yml\"\n";
     insta::assert_snapshot!(refusal(&format!("{source}{source}")), @"d.toml:4:1: `source.name`: a second source has the name `a`");
-    insta::assert_snapshot!(refusal(&format!("{source}{trigger}{trigger}")), @r#"
+    insta::assert_snapshot!(refusal(&format!("{source}{trigger}{trigger}")), @"
     d.toml:4:1: `trigger.source`: the trigger `t` names the source `b`
-      hint: sources are a, api, cli
+      hint: sources are a, api, cli, schedule
     d.toml:9:1: `trigger.source`: the trigger `t` names the source `b`
-      hint: sources are a, api, cli
+      hint: sources are a, api, cli, schedule
     d.toml:10:8: `trigger.name`: a second trigger has the name `t`
-    "#);
+    ");
     insta::assert_snapshot!(refusal("[[source]]\nname = \"api\"\ninsecure = true\n"), @"d.toml:2:1: `source.name`: the name `api` is taken by a built-in source");
 }
 

@@ -76,9 +76,15 @@ impl Scheduler {
         let foreign = |pool: &PoolId| {
             self.pool_settings(*pool).tenant_id.is_some_and(|owner| owner != tenant)
         };
-        let pool = needs.pools().find(foreign)?;
-        let name = self.settings.catalogue.pool_name(pool);
-        Some(format!("pool `{name}` belongs to another tenant"))
+        let name = |pool| self.settings.catalogue.pool_name(pool);
+        if let Some(pool) = needs.pools().find(foreign) {
+            return Some(format!("pool `{}` belongs to another tenant", name(pool)));
+        }
+        let is_closed = |pool: PoolId| needs.trusted_pools.contains(&pool);
+        needs.pools().all(is_closed).then(|| {
+            let pools: Vec<_> = needs.pools().map(|pool| format!("`{}`", name(pool))).collect();
+            format!("it is not trusted, and {} takes only trusted work", pools.join(", "))
+        })
     }
 
     /// A job is given to a runner: compares its wait with what was asked, and with what was said.

@@ -44,6 +44,8 @@ impl Scheduler {
                 self.ask_group(now, member);
             } else if !self.agenda.limits.is_empty() {
                 self.open_limits(now);
+            } else if let Some((id, state)) = self.sessions.ended_work.pop_front() {
+                self.session_work_ended(now, id, state);
             } else if !self.agenda.waits.is_empty() {
                 self.break_wait_cycle(now);
             } else {

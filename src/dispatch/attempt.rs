@@ -111,12 +111,13 @@ impl Scheduler {
         let job_id = self.checked(lease)?;
         self.touch(now, lease.runner_id);
         self.begin(now, job_id);
-        let job = &self.jobs[&job_id].row;
+        let workload_id = self.jobs[&job_id].row.workload_id;
+        self.session_started(lease, workload_id);
         Ok(Reply::Started {
             job_id,
-            workload_id: job.workload_id,
-            run: self.workloads[&job.workload_id].row.run,
-            attempt: job.attempt,
+            workload_id,
+            run: self.workloads[&workload_id].row.run,
+            attempt: self.jobs[&job_id].row.attempt,
         })
     }
 

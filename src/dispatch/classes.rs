@@ -66,10 +66,12 @@ impl Scheduler {
     }
 
     /// Takes a class into memory, unless it is there: new, loaded, or of a retried job.
-    pub(super) fn add_class(&mut self, id: ClassId, requirements: RunnerRequirements) {
+    pub(super) fn add_class(&mut self, id: ClassId, mut requirements: RunnerRequirements) {
         if self.index.requirements(id).is_some() {
             return;
         }
+        // By the configuration of now, whenever the class was made.
+        self.close_pools(&mut requirements);
         self.classes.jobs.entry(id).or_default();
         let runners = self.runners.iter().map(|(slot, runner)| (slot, &*runner.row));
         self.index.add_class(id, requirements.clone(), runners);

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::executors::{Absence, ExecutorState};
 use super::forecast::Outlook;
+use super::held::HeldAnswer;
 use super::prune::Prune;
+use super::sessions::SessionCommand;
 use crate::model::{
-    Archived, Decision, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority, JobResult,
-    JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, Pause, PauseScope, Plan, PlannedJob,
-    PlannedWorkload, PoolId, PrunedRows, RequeueReason, Runner, RunnerCapabilities, RunnerId,
-    TriggerVerdict, UniqueKey, Workload, WorkloadId, WorkloadState,
+    About, Archived, Decision, Delivery, DeliveryId, DeliveryState, Job, JobId, JobPriority,
+    JobResult, JobStateKind, KeyScope, LeaseRef, LeaseToken, Nonce, OutboxId, OutboxTold, Pause,
+    PauseScope, Plan, PlannedJob, PlannedWorkload, PoolId, PrunedRows, RequeueReason, Runner,
+    RunnerCapabilities, RunnerId, ScheduleMark, SessionId, TriggerVerdict, UniqueKey, Workload,
+    WorkloadId, WorkloadState,
 };
 use crate::runner::{FinishedRun, PollId};
 
@@ -19,6 +22,10 @@ use crate::runner::{FinishedRun, PollId};
 pub enum Command {
     /// A delivery was verified and evaluated.
     Deliver(Box<Deliver>),
+    /// A time of a schedule has come, or is passed over.
+    Fire(Box<Fire>),
+    /// Schedules that are in no configuration any more.
+    ForgetSchedules(Vec<Box<str>>),
     /// A workload without an event.
     Submit {
         /// What is to be.
@@ -240,6 +247,12 @@ pub enum Command {
     },
     /// Forgets rows that are old, but for those that something live refers to.
     Prune(Box<Prune>),
+    /// What became of trying to tell others something.
+    OutboxTold(Box<OutboxTold>),
+    /// Tries again to tell others what was given up.
+    RetryOutbox(Vec<OutboxId>),
+    /// Somebody approves or denies a delivery that is held.
+    AnswerHeld(Box<HeldAnswer>),
     /// Says what becomes of a job that was told as undecided. A second time it is refused, and changes
     /// nothing.
     Decide {
@@ -250,6 +263,8 @@ pub enum Command {
         /// What becomes of it.
         decision: Decision,
     },
+    /// Something about a session of an agent.
+    Session(SessionCommand),
 }
 
 /// How workloads ended that are in memory no more: facts that go with a command, because only the
@@ -270,6 +285,26 @@ pub struct Deliver {
     /// Its row is there already, accepted by an instance that does not lead: only what became of it is
     /// written.
     pub adopted: bool,
+    /// What its event is about: it takes the place of older ones that wait for approval.
+    pub about: Option<About>,
+}
+
+impl Deliver {
+    /// Its key, with what that stands for.
+    fn unique_key(&self) -> Option<(UniqueKey, Box<str>)> {
+        self.key.clone().map(|key| (key, self.delivery.id.to_string().into_boxed_str()))
+    }
+}
+
+/// How far a schedule is handled from now on, and what a time of it starts.
+#[derive(Clone, Debug)]
+pub struct Fire {
+    /// The row; it gets the delivery's id here.
+    pub mark: ScheduleMark,
+    /// How far it was handled when this was decided; `None` when it had no row.
+    pub after_ms: Option<i64>,
+    /// The delivery that the time becomes, with its key; `None` when times are passed over.
+    pub deliver: Option<Box<Deliver>>,
 }
 
 /// A runner says hello.
@@ -336,14 +371,16 @@ impl Command {
     /// that is known only afterwards).
     pub fn unique_key(&self) -> Option<(UniqueKey, Box<str>)> {
         match self {
-            Self::Deliver(deliver) => deliver
-                .key
-                .clone()
-                .map(|key| (key, deliver.delivery.id.to_string().into_boxed_str())),
+            Self::Fire(fire) => fire.deliver.as_ref().and_then(|it| it.unique_key()),
+            Self::Deliver(deliver) => deliver.unique_key(),
             Self::Submit { idempotency_key: Some(key), .. }
             | Self::Join { idempotency_key: Some(key), .. } => {
                 Some((UniqueKey { scope: KeyScope::Submission, key: key.clone() }, "".into()))
             }
+            Self::Session(
+                SessionCommand::Open { idempotency_key: Some(key), .. }
+                | SessionCommand::Say { idempotency_key: Some(key), .. },
+            ) => Some((UniqueKey { scope: KeyScope::Submission, key: key.clone() }, "".into())),
             _ => None,
         }
     }
@@ -351,7 +388,15 @@ impl Command {
     /// Whether it brings new work: such commands have their own channel, so that a flood of them
     /// never stands before a completion.
     pub fn is_intake(&self) -> bool {
-        matches!(self, Self::Deliver(_) | Self::Submit { .. } | Self::Join { .. })
+        use SessionCommand::{Open, Say};
+        matches!(
+            self,
+            Self::Deliver(_)
+                | Self::Fire(_)
+                | Self::Submit { .. }
+                | Self::Join { .. }
+                | Self::Session(Open { .. } | Say { .. })
+        )
     }
 }
 
@@ -371,6 +416,8 @@ pub enum Reply {
         /// What is expected of jobs with `max_wait` or a deadline.
         outlooks: Vec<(WorkloadId, Outlook)>,
     },
+    /// How far schedules are handled is stored.
+    Kept,
     /// The workload is stored.
     Submitted {
         /// It, or the first one with its key.
@@ -414,6 +461,24 @@ pub enum Reply {
         run: u32,
         /// This try.
         attempt: u32,
+    },
+    /// What was asked about a session is done.
+    Session {
+        /// Which.
+        session_id: SessionId,
+        /// The number of the message that this led to; with a repeated key the first one's.
+        sequence: i64,
+        /// Whether it is a new one.
+        made: bool,
+        /// Whether its key was used before: nothing was done now.
+        duplicate: bool,
+    },
+    /// What an agent said is stored.
+    Told {
+        /// Up to this message of the lease.
+        heard: i64,
+        /// The session has ended: nothing more is heard.
+        ended: bool,
     },
     /// What became of the leases.
     Heartbeat {
@@ -477,6 +542,9 @@ pub enum Refusal {
     /// No such live workload.
     #[error("no workload {0} is waiting or running")]
     UnknownWorkload(WorkloadId),
+    /// No such live session.
+    #[error("no session {0} is live")]
+    UnknownSession(SessionId),
     /// The state does not allow it.
     #[error("{0}")]
     WrongState(Arc<str>),

@@ -2,7 +2,8 @@
 
 use super::scheduler::Scheduler;
 use crate::model::{
-    Change, EndReason, JobId, JobState, JobStateKind, Now, Record, RecordName, WorkloadId,
+    Change, EndReason, JobId, JobState, JobStateKind, Now, Record, RecordName, ReportPhase,
+    WorkloadId, WorkloadState,
 };
 use crate::queue::NeedEnd;
 
@@ -55,7 +56,11 @@ impl Scheduler {
             workload.state = state;
             workload.ended_at_ms = ended.then_some(now.wall_ms);
         });
+        if state == WorkloadState::Running {
+            self.report(now, id, ReportPhase::Started);
+        }
         if ended {
+            self.report(now, id, ReportPhase::Ended);
             let row = &self.workloads[&id].row;
             let record = Record {
                 workload_id: Some(id),
@@ -66,6 +71,9 @@ impl Scheduler {
             self.record(record);
             self.workload_leaves_group(id);
             self.archive(id);
+            if self.sessions.of_workload(id).is_some() {
+                self.sessions.ended_work.push_back((id, state));
+            }
             if let Some(end) = NeedEnd::of_workload(state) {
                 self.agenda.workloads.push_back((id, end));
             }

@@ -11,13 +11,13 @@ use super::needs::{Ends, needed};
 use super::scheduler::Scheduler;
 use crate::model::{
     Change, DeliveryId, DeliveryState, Edge, Job, JobId, JobState, JobStateKind, KeyScope, Now,
-    PlanError, PlannedJob, PlannedWorkload, Rare, Record, RecordName, TenantId, UniqueKey,
-    Workload, WorkloadId, WorkloadState,
+    PlanError, PlannedJob, PlannedWorkload, Rare, Record, RecordName, ReportPhase, TenantId,
+    UniqueKey, Workload, WorkloadId, WorkloadState,
 };
 use crate::queue::Member;
 
 /// Of each planned workload what each of its jobs needs, as places in its list of jobs.
-type Places = Vec<Vec<Vec<usize>>>;
+pub(super) type Places = Vec<Vec<Vec<usize>>>;
 
 /// The limit of different requirements, by its key in the configuration.
 pub(super) const CLASSES_MAX: &str = "classes_max";
@@ -29,7 +29,7 @@ impl Scheduler {
         deliver: Deliver,
         verdict: Verdict,
     ) -> Result<Reply, Refusal> {
-        let Deliver { mut delivery, mut plan, ended, adopted, .. } = deliver;
+        let Deliver { mut delivery, mut plan, ended, adopted, about, .. } = deliver;
         if let Verdict::Duplicate(first) = verdict {
             let delivery_id = first.parse::<DeliveryId>().map_err(|_| {
                 Refusal::Invalid(format!("the key of this delivery stands for `{first}`").into())
@@ -44,6 +44,7 @@ impl Scheduler {
             });
         }
         // What cannot be started is stored all the same: the delivery was accepted.
+        let limits = std::mem::take(&mut plan.limits);
         let (workloads, (needs, ends)) = match self.check_plan(&mut plan.workloads, &ended) {
             Ok(checked) => (plan.workloads, checked),
             Err(refusal) => {
@@ -53,6 +54,7 @@ impl Scheduler {
             }
         };
         let (mut answered, mut started, mut refused) = (FxHashSet::default(), 0, None);
+        let mut stopped = None;
         let mut outlooks = Vec::new();
         for (workload, needs) in workloads.into_iter().zip(needs) {
             let trigger = workload.trigger.clone();
@@ -62,15 +64,24 @@ impl Scheduler {
                 answered.insert(at);
                 verdict
             });
+            let bound = limits.get(&trigger);
+            if let Some(why) = self.stopped(now, &trigger, bound) {
+                if let Some(verdict) = verdict {
+                    verdict.why = format!("{}; not started: {why}", verdict.why);
+                }
+                stopped = Some(format!("trigger `{trigger}`: {why}"));
+                continue;
+            }
             // Where others are started the delivery has done what it could, and says so.
-            match self.look_ahead(now, &Coming::of(&workload, &needs)) {
-                Ok(outlook) => {
+            match self.begin_work(now, workload, &needs, &ends, delivery.id) {
+                Ok((id, outlook)) => {
                     started += 1;
-                    let delivery_id = Some(delivery.id);
-                    let id = self.create(now, workload, &needs, &ends, &outlook, delivery_id);
-                    outlooks.extend(outlook.told().into_iter().map(|outlook| (id, outlook)));
+                    if let Some(id) = id {
+                        outlooks.extend(outlook.told().into_iter().map(|outlook| (id, outlook)));
+                    }
+                    self.note_start(now, &trigger, bound);
                     if let Some(verdict) = verdict {
-                        verdict.workload_id = Some(id);
+                        verdict.workload_id = id;
                     }
                 }
                 Err(refusal) => {
@@ -86,6 +97,13 @@ impl Scheduler {
             delivery.state = DeliveryState::Failed;
             delivery.reason = Some(refusal.to_string().into());
         }
+        if let Some(why) =
+            stopped.filter(|_| started == 0 && delivery.state == DeliveryState::Dispatched)
+        {
+            delivery.state = DeliveryState::Ignored;
+            delivery.reason = Some(why.into());
+        }
+        self.hold_delivery(now, &mut delivery, about);
         // That it is taken up once more, to be planned, is no news.
         if !(adopted && delivery.state == DeliveryState::Planning) {
             self.record(Record {
@@ -107,6 +125,24 @@ impl Scheduler {
             false => Change::DeliveryInserted(delivery),
         });
         Ok(reply)
+    }
+
+    /// Makes a checked workload, or has the session that it names go on; with what is expected of it.
+    fn begin_work(
+        &mut self,
+        now: Now,
+        workload: PlannedWorkload,
+        needs: &[Vec<usize>],
+        ends: &Ends,
+        delivery_id: DeliveryId,
+    ) -> Result<(Option<WorkloadId>, Outlooks), Refusal> {
+        if workload.session.is_some() {
+            let opened = self.open_or_join(now, workload, needs, ends, Some(delivery_id))?;
+            return Ok((opened.workload_id, Outlooks::default()));
+        }
+        let outlook = self.look_ahead(now, &Coming::of(&workload, needs))?;
+        let id = self.create(now, workload, needs, ends, &outlook, Some(delivery_id));
+        Ok((Some(id), outlook))
     }
 
     pub(super) fn submit(
@@ -138,16 +174,25 @@ impl Scheduler {
     }
 
     /// Checks everything that can be wrong with new work, before anything is made of it.
-    fn check_plan(
+    pub(super) fn check_plan(
+        &mut self,
+        workloads: &mut [PlannedWorkload],
+        ended: &Ended,
+    ) -> Result<(Places, Ends), Refusal> {
+        for workload in &mut *workloads {
+            let PlannedWorkload { kind, name, tenant_id, jobs, .. } = workload;
+            self.route(*tenant_id, *kind, name, jobs);
+        }
+        self.check_plan_as_routed(workloads, ended)
+    }
+
+    /// The same of work that was sent on its way before.
+    pub(super) fn check_plan_as_routed(
         &mut self,
         workloads: &mut [PlannedWorkload],
         ended: &Ended,
     ) -> Result<(Places, Ends), Refusal> {
         let invalid = |error: PlanError| Refusal::Invalid(error.to_string().into());
-        for workload in &mut *workloads {
-            let PlannedWorkload { kind, name, tenant_id, jobs, .. } = workload;
-            self.route(*tenant_id, *kind, name, jobs);
-        }
         self.check_rows(workloads.iter().map(|it| 1 + 2 * it.jobs.len()).sum())?;
         let mut needs = Vec::with_capacity(workloads.len());
         for workload in &mut *workloads {
@@ -189,7 +234,7 @@ impl Scheduler {
     }
 
     /// Makes a workload whose plan was checked; `needs` are places in its list of jobs.
-    fn create(
+    pub(super) fn create(
         &mut self,
         now: Now,
         mut planned: PlannedWorkload,
@@ -209,7 +254,7 @@ impl Scheduler {
             tenant_id: planned.tenant_id,
             delivery_id,
             trigger: self.names.share(&planned.trigger),
-            session_key: planned.session_key.map(Into::into),
+            session_key: planned.session.and_then(|session| session.key).map(Into::into),
             terms: planned.terms.boxed(),
             open: planned.open,
             in_group: false,
@@ -232,6 +277,7 @@ impl Scheduler {
         self.add_jobs(now, workload_id, planned.jobs, needs, ends, now.wall_ms);
         self.keep_promises(now, outlooks, JobId(first));
         self.agenda.asking.push_back(Member::workload(workload_id));
+        self.report(now, workload_id, ReportPhase::Made);
         workload_id
     }
 

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::live::{LiveJob, LiveWorkload};
 use super::scheduler::Scheduler;
+use super::sessions::Sessions;
 use super::settings::Settings;
 use crate::model::{
-    Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope, PoolId, Runner,
-    RunnerId, Snapshot, Workload, WorkloadId,
+    Approval, DeliveryId, Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope,
+    PoolId, Runner, RunnerId, ScheduleMark, Session, SessionDay, SessionId, Snapshot, TenantId,
+    Workload, WorkloadId,
 };
 use crate::queue::{GroupKey, Member, ParallelKey};
 
@@ -26,6 +28,10 @@ pub struct Durable {
     pub runners: BTreeMap<RunnerId, Runner>,
     /// What is paused.
     pub pauses: BTreeMap<PauseScope, Pause>,
+    /// Deliveries that wait for an approval.
+    pub held: BTreeMap<DeliveryId, Approval>,
+    /// How far each schedule is handled.
+    pub schedules: BTreeMap<Box<str>, ScheduleMark>,
     /// Units of resources, which are part of the jobs, as the scheduler indexes them.
     pub units: BTreeMap<(Box<str>, u32), JobId>,
     /// Live leases, which are part of the jobs, as the scheduler indexes them.
@@ -39,6 +45,12 @@ pub struct Durable {
     pub unended: BTreeMap<JobId, usize>,
     /// Of each group who is in and who waits, in order: the same.
     pub groups: BTreeMap<GroupKey, (Vec<Member>, Vec<Member>)>,
+    /// Live sessions.
+    pub sessions: BTreeMap<SessionId, Session>,
+    /// What tenants spent on sessions.
+    pub session_days: BTreeMap<TenantId, SessionDay>,
+    /// Which workloads carry sessions out, which follows from their rows.
+    pub session_works: BTreeMap<WorkloadId, SessionId>,
     /// Of each limit how many jobs runners have and which are offered: the same.
     pub parallel: BTreeMap<ParallelKey, (usize, Vec<JobId>)>,
 }
@@ -47,12 +59,27 @@ impl Scheduler {
     /// Builds a scheduler from the rows. Every lease, and every runner's silence, gets one full
     /// term from `now`, because nobody could be heard of meanwhile.
     pub fn load(snapshot: Snapshot, settings: Settings, now: Now) -> Self {
-        let Snapshot { epoch, marks, classes, workloads, jobs, edges, runners, pauses, soft } =
-            snapshot;
+        let Snapshot {
+            epoch,
+            marks,
+            classes,
+            workloads,
+            jobs,
+            edges,
+            runners,
+            pauses,
+            held,
+            schedules,
+            sessions,
+            session_days,
+            soft,
+        } = snapshot;
         let mut scheduler = Self::empty(settings, epoch);
         scheduler.marks = marks;
         scheduler.soft_flushed_ms = now.mono_ms;
         scheduler.pauses = pauses.into_iter().map(|it| (it.scope.clone(), it)).collect();
+        held.into_iter().for_each(|(id, approval)| scheduler.held.insert(id, approval));
+        scheduler.schedules = schedules.into_iter().map(|it| (it.name.clone(), it)).collect();
         for row in runners {
             let id = row.id;
             scheduler.out.credentials.push((id, Some(row.token_hash.clone())));
@@ -84,6 +111,8 @@ impl Scheduler {
         for (job, needs) in needs {
             scheduler.load_needs(job, needs);
         }
+        scheduler.sessions = Sessions::load(sessions, session_days);
+        scheduler.load_sessions();
         scheduler.load_groups();
         let mut ids: Vec<_> = scheduler.jobs.keys().collect();
         ids.sort_unstable();
@@ -219,12 +248,17 @@ impl Scheduler {
                 .map(|(_, it)| (it.row.id, Runner::clone(&it.row)))
                 .collect(),
             pauses: self.pauses.clone(),
+            held: self.held.rows().clone(),
+            schedules: self.schedules.clone(),
             units: self.held_units(),
             leases: self.leases.owners().map(lease).collect(),
             runs: self.runs.places().collect(),
             undecided: self.undecided.clone(),
             unended: unended.filter(|(_, unended)| *unended > 0).collect(),
             groups: self.groups.keys().map(group).collect(),
+            sessions: self.sessions.iter().map(|row| (row.id, row.clone())).collect(),
+            session_days: self.sessions.days().clone(),
+            session_works: self.sessions.works().clone(),
             parallel: self.parallel.view(),
         }
     }

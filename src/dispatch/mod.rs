@@ -14,12 +14,15 @@
 //! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
 //! are what people ask for, `registration` is about runners that come and go, `warm` about those that the server starts, `scale` about how many there should be, `fleet` about polls and heartbeats, `settle` matches, `tick`
 //! lets time pass, `prune` forgets, `load` is the fourth law, `explain` answers why, `summary` for all at once,
+//! `outbox` is what others outside are told,
 //! `give_back` is what comes back unfinished, `executors` has those that go away, `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
+//! `sessions` are the conversations with agents that outlive jobs,
 //! `unschedulable` marks jobs that nobody could take.
 
 mod admission;
 mod advise;
 mod agenda;
+mod apply;
 mod attempt;
 mod cancel;
 mod choose;
@@ -39,6 +42,7 @@ mod forecast;
 mod give_back;
 mod group;
 mod heads;
+mod held;
 mod holdings;
 mod id_map;
 mod intake;
@@ -49,6 +53,7 @@ mod live;
 mod load;
 mod matching;
 mod needs;
+mod outbox;
 mod output;
 mod parallel;
 mod planted;
@@ -62,10 +67,13 @@ mod retry;
 mod route;
 mod runs;
 mod scale;
+mod schedule;
 mod scheduler;
+mod sessions;
 mod settings;
 mod settle;
 mod soft;
+mod starts;
 mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -77,7 +85,9 @@ mod wait_graph;
 mod warm;
 
 pub use advise::{Advice, Excerpt, Found, Suggestion};
-pub use command::{Command, Deliver, Ended, HeldLease, Poll, Refusal, Register, Reply, Verdict};
+pub use command::{
+    Command, Deliver, Ended, Fire, HeldLease, Poll, Refusal, Register, Reply, Verdict,
+};
 pub use executors::{Absence, ExecutorState, HeldJob};
 pub use experience::LearnedSnapshot;
 pub use explain::Explanation;
@@ -86,6 +96,7 @@ pub use fit::{Can, Fit, RunnerFit};
 pub use forecast::{
     Forecast, Outlook, Percentiles, PredictionScore, Promise, Scored, Timing, Unforeseen,
 };
+pub use held::HeldAnswer;
 pub use holdings::{GroupSnapshot, ResourceSnapshot};
 pub use leases::LeaseOwner;
 pub use load::Durable;
@@ -97,6 +108,7 @@ pub use prune::{GoneRunners, Prune};
 pub use reason::{Reason, Seen};
 pub use scale::PoolScale;
 pub use scheduler::Scheduler;
+pub use sessions::{SessionCommand, SessionPulse, SessionSettings, Told};
 pub use settings::{
     MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
     Weights,

@@ -1,6 +1,6 @@
 //! What a batch of commands leaves to be done by the driver.
 
-use crate::dispatch::{LeaseOwner, Promise, Scored};
+use crate::dispatch::{LeaseOwner, Promise, Scored, SessionPulse};
 use crate::model::{AssignedJob, Change, JobId, LeaseToken, Marks, Measure, Record, RunnerId};
 use crate::runner::PollId;
 
@@ -27,6 +27,10 @@ pub struct Output {
     /// Blocked jobs that wait for a [`crate::dispatch::Command::Decide`] from now on. Each is told once, and
     /// after a load again.
     pub undecided: Vec<JobId>,
+    /// Whether something is to be told to others outside that was not before.
+    pub outbox: bool,
+    /// Live sessions of which something changed, and those that ended.
+    pub sessions: Vec<SessionPulse>,
     /// What was said about new jobs, for figures.
     pub promises: Vec<Promise>,
     /// What was said and could be compared with what happened, for figures.

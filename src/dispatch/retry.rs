@@ -8,7 +8,7 @@ use super::scheduler::Scheduler;
 use super::wait_graph::Node;
 use crate::model::{
     Archived, AttemptOutcome, Change, Job, JobId, JobResult, JobState, JobStateKind, Now, Record,
-    RecordName, RequeueReason, Workload, WorkloadId, WorkloadState,
+    RecordName, ReportPhase, RequeueReason, Workload, WorkloadId, WorkloadState,
 };
 use crate::queue::Member;
 
@@ -70,6 +70,10 @@ impl Scheduler {
             let text = format!("workload {id} completed: there is nothing to retry");
             return Err(Refusal::WrongState(text.into()));
         }
+        if archived.workload.session_key.is_some() {
+            let text = format!("workload {id} is of a session: say something in that instead");
+            return Err(Refusal::WrongState(text.into()));
+        }
         let reopened = || archived.jobs.iter().filter(|job| is_reopened(job));
         let needed =
             reopened().flat_map(|job| job.needs_workloads().iter().map(|id| (&*job.name, *id)));
@@ -124,6 +128,7 @@ impl Scheduler {
             ..Record::new(RecordName::WorkloadRetried, now.wall_ms)
         };
         self.record(record);
+        self.report(now, id, ReportPhase::Made);
     }
 
     /// Brings one job of a retried workload back into memory. Of the jobs that it needs some

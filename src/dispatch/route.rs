@@ -1,8 +1,11 @@
-//! Sends new jobs on their way, before anything is made of them: what the routes say of their names.
+//! Sends new jobs on their way, before anything is made of them: what the routes say of their names, and which pools are
+//! closed to work that is not trusted.
 
 use super::scheduler::Scheduler;
 use crate::executor::router::{Namespace, SEPARATOR};
-use crate::model::{Job, Measure, PlannedJob, TenantId, Workload, WorkloadKind};
+use crate::model::{
+    Job, Measure, PlannedJob, RunnerRequirements, TenantId, TrustLevel, Workload, WorkloadKind,
+};
 
 impl Scheduler {
     /// A job's name, as routes see it.
@@ -13,7 +16,35 @@ impl Scheduler {
         Namespace::new(tenant, workload.kind.as_str(), more, &workload.name, &job.name)
     }
 
+    /// What the routes say of new jobs, and whether they are trusted.
     pub(super) fn route(
+        &mut self,
+        tenant_id: TenantId,
+        kind: WorkloadKind,
+        workload: &str,
+        jobs: &mut [PlannedJob],
+    ) {
+        for job in &mut *jobs {
+            job.requirements.untrusted = job.spec.trust.level != TrustLevel::Trusted;
+        }
+        self.send(tenant_id, kind, workload, jobs);
+        for job in jobs {
+            self.close_pools(&mut job.requirements);
+        }
+    }
+
+    /// Which pools are closed to work that is not trusted.
+    pub(super) fn close_pools(&self, needs: &mut RunnerRequirements) {
+        needs.trusted_pools = match needs.untrusted {
+            true => {
+                let pools = self.settings.pools.iter();
+                pools.filter(|(_, pool)| !pool.accepts_untrusted).map(|(id, _)| *id).collect()
+            }
+            false => Vec::new(),
+        };
+    }
+
+    fn send(
         &mut self,
         tenant_id: TenantId,
         kind: WorkloadKind,

@@ -6,9 +6,9 @@ use rustc_hash::FxHashMap;
 
 use super::agenda::Agenda;
 use super::classes::Classes;
-use super::command::{Command, Refusal, Reply, Verdict};
 use super::executors::Trouble;
 use super::forecast::PredictionScore;
+use super::held::Held;
 use super::id_map::IdMap;
 use super::lanes::TriggerGate;
 use super::leases::Leases;
@@ -17,12 +17,14 @@ use super::output::Output;
 use super::policies::PoolPolicies;
 use super::prune::Forgotten;
 use super::runs::Runs;
+use super::sessions::Sessions;
 use super::settings::{PoolSettings, Settings};
+use super::starts::Starts;
 use super::unschedulable::Unschedulable;
 use super::warm::FleetTrouble;
 use crate::model::{
-    Change, ClassId, Entropy, Job, JobId, JobState, JobStateKind, Marks, Names, Now, Pause,
-    PauseScope, PoolId, Record, RecordName, RunnerCapabilities, RunnerId, TenantId, Workload,
+    Change, ClassId, Job, JobId, JobState, JobStateKind, Marks, Names, Now, Pause, PauseScope,
+    PoolId, Record, RecordName, RunnerCapabilities, RunnerId, ScheduleMark, TenantId, Workload,
     WorkloadId,
 };
 use crate::queue::{
@@ -61,6 +63,10 @@ pub struct Scheduler {
     pub(super) resources: ResourceGate,
     pub(super) holds: HoldGate,
     pub(super) pauses: BTreeMap<PauseScope, Pause>,
+    pub(super) held: Held,
+    /// How far each schedule is handled, by its name.
+    pub(super) schedules: BTreeMap<Box<str>, ScheduleMark>,
+    pub(super) starts: Starts,
     pub(super) paused_triggers: TriggerGate,
     pub(super) shares: Shares,
     pub(super) policies: PoolPolicies,
@@ -89,6 +95,8 @@ pub struct Scheduler {
     /// How many runs were known when run times were last written.
     pub(super) run_times_saved: u64,
     pub(super) index: CapabilityIndex,
+    /// Live sessions of agents.
+    pub(super) sessions: Sessions,
     /// Executors that are away.
     pub(super) trouble: Trouble,
     /// Fleets that cannot start runners.
@@ -149,6 +157,9 @@ impl Scheduler {
             resources: ResourceGate::default(),
             holds: HoldGate::default(),
             pauses: BTreeMap::new(),
+            held: Held::default(),
+            schedules: BTreeMap::new(),
+            starts: Starts::default(),
             paused_triggers: TriggerGate::default(),
             shares,
             policies,
@@ -167,6 +178,7 @@ impl Scheduler {
             run_times,
             run_times_saved: 0,
             index: CapabilityIndex::default(),
+            sessions: Sessions::default(),
             trouble: Trouble::new(),
             fleet_trouble: FleetTrouble::new(),
             fleet_offers: BTreeMap::new(),
@@ -183,87 +195,6 @@ impl Scheduler {
             dirty_workloads: Vec::new(),
             out: Output::default(),
         }
-    }
-
-    /// Decides one command.
-    ///
-    /// # Errors
-    ///
-    /// A [`Refusal`]; the command then changed nothing but what the runner is known to be alive.
-    pub fn apply(
-        &mut self,
-        now: Now,
-        command: Command,
-        verdict: Verdict,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Reply, Refusal> {
-        let reply = match command {
-            Command::Deliver(deliver) => self.deliver(now, *deliver, verdict),
-            Command::Submit { workload, idempotency_key, ended } => {
-                self.submit(now, *workload, idempotency_key, &ended, verdict)
-            }
-            Command::Join { workload_id, jobs, idempotency_key, ended } => {
-                self.join(now, workload_id, jobs, idempotency_key, &ended, verdict)
-            }
-            Command::Close { workload_id, author } => self.close(now, workload_id, &author),
-            Command::Register(register) => self.register(now, *register),
-            Command::Poll(poll) => self.poll(now, *poll, false),
-            Command::Stream(poll) => self.poll(now, *poll, true),
-            Command::PollGone(poll_id) => self.poll_gone(now, poll_id),
-            Command::Undelivered(tokens) => self.undelivered(now, &tokens),
-            Command::Start(lease) => self.start(now, lease),
-            Command::Heartbeat { runner_id, leases, capabilities, current_jobs } => {
-                self.heartbeat(now, runner_id, &leases, capabilities, current_jobs)
-            }
-            Command::Complete { lease, result } => self.complete(now, lease, *result, entropy),
-            Command::Refer { lease, external_ref } => self.refer(now, lease, external_ref),
-            Command::Release { lease, reason, why } => {
-                self.release(now, lease, reason, why.as_deref())
-            }
-            Command::Tried { lease, what } => self.tried(now, lease, &what),
-            Command::OrderRunner { fleet, token_hash } => {
-                self.order_runner(now, &fleet, token_hash)
-            }
-            Command::RetireRunner { runner_id, why, dead } => {
-                self.retire_runner(now, runner_id, &why, dead)
-            }
-            Command::RunnerGone(runner_id) => self.runner_gone(now, runner_id),
-            Command::FleetStands { fleet, trouble } => Ok(self.fleet_stands(now, &fleet, trouble)),
-            Command::ExecutorStands { executor, state } => {
-                self.executor_stands(now, &executor, state)
-            }
-            Command::PatchRunner { runner_id, capabilities, cordoned, draining, author } => {
-                self.patch_runner(now, runner_id, capabilities, cordoned, draining, author)
-            }
-            Command::PatchPool { pool_id, cordoned, draining, author } => {
-                self.patch_pool(now, pool_id, cordoned, draining, &author)
-            }
-            Command::Deregister(runner_id) => self.deregister(now, runner_id),
-            Command::CancelJob { job_id, author, reason } => {
-                self.cancel_job(now, job_id, &author, &reason)
-            }
-            Command::CancelWorkload { workload_id, author, reason } => {
-                self.cancel_workload(now, workload_id, &author, &reason)
-            }
-            Command::Requeue { job_id, avoid_runner, author, reason } => {
-                self.requeue(now, job_id, avoid_runner, &author, &reason)
-            }
-            Command::Retry { workload_id, archived, ended, author } => {
-                self.retry(now, workload_id, archived, &ended, author)
-            }
-            Command::Prioritise { job_id, priority, author } => {
-                self.prioritise(now, job_id, priority, author)
-            }
-            Command::MoveToFront { job_id, author } => self.move_to_front(now, job_id, author),
-            Command::Pause(pause) => self.set_pause(now, pause),
-            Command::Resume { scope, author } => self.lift_pause(now, scope, author),
-            Command::TrainModel { runs, author } => Ok(self.train_model(now, runs, author)),
-            Command::ResetModel { author } => Ok(self.reset_model(now, author)),
-            Command::Prune(prune) => self.prune(now, *prune),
-            Command::Decide { job_id, run, decision } => self.decide(now, job_id, run, decision),
-        };
-        self.drain(now);
-        reply
     }
 
     /// The epoch in which this scheduler decides.
@@ -286,6 +217,7 @@ impl Scheduler {
                 self.out.changes.push(Change::WorkloadUpdated(workload.row.clone()));
             }
         }
+        self.take_sessions();
         self.out.marks = self.marks;
         std::mem::take(&mut self.out)
     }
@@ -349,6 +281,7 @@ impl Scheduler {
         if let Some(workload) = self.workloads.get_mut(&workload_id) {
             workload.moved(counted.0, counted.1);
         }
+        self.session_job_moved(workload_id);
     }
 
     /// A job waits from now on, gated or not.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::planted::Planted;
+use super::sessions::SessionSettings;
 use crate::executor::router::Router;
 use crate::model::{Catalogue, PoolId, TenantId};
 use crate::queue::SchedulingPolicies;
@@ -93,6 +94,8 @@ pub struct Settings {
     pub installation: Box<str>,
     /// Names, and the units of resources.
     pub catalogue: Catalogue,
+    /// Limits of sessions.
+    pub sessions: SessionSettings,
     /// A fault that a test planted.
     #[doc(hidden)]
     pub planted: Option<Planted>,
@@ -119,6 +122,10 @@ pub struct TenantSettings {
     pub critical_running_max: Option<u64>,
     /// What a submission gets that asks for a start which cannot be met.
     pub max_wait_policy: MaxWaitPolicy,
+    /// Sessions of agents that are started in a day (UTC).
+    pub sessions_per_day_max: Option<u64>,
+    /// What its agents may cost in a day (UTC), in millionths of a unit of money.
+    pub session_cost_micros_per_day_max: Option<u64>,
 }
 
 /// What becomes of a submission whose `max_wait` or `deadline` cannot be met.
@@ -146,6 +153,8 @@ impl Default for TenantSettings {
             gpu_max: None,
             critical_running_max: None,
             max_wait_policy: MaxWaitPolicy::Admit,
+            sessions_per_day_max: None,
+            session_cost_micros_per_day_max: None,
         }
     }
 }
@@ -155,6 +164,8 @@ impl Default for TenantSettings {
 pub struct PoolSettings {
     /// The only tenant whose jobs its runners take; `None` for all.
     pub tenant_id: Option<TenantId>,
+    /// Whether its runners take jobs that are not trusted.
+    pub accepts_untrusted: bool,
     /// What is next: the key of a [`crate::queue::SchedulingPolicy`].
     pub scheduling_policy: Box<str>,
     /// Who gets it: the key of a [`crate::runner::SelectionPolicy`].
@@ -183,6 +194,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             tenant_id: None,
+            accepts_untrusted: true,
             scheduling_policy: "priority".into(),
             selection_policy: "least_loaded".into(),
             jobs_max: None,
@@ -234,6 +246,7 @@ impl Default for Settings {
             fleets: Fleets::new(),
             installation: "".into(),
             catalogue: Catalogue::default(),
+            sessions: SessionSettings::default(),
             planted: None,
         }
     }

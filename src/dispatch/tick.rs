@@ -22,6 +22,7 @@ impl Scheduler {
             self.drain(now);
         }
         self.end_overdue(now);
+        self.end_overdue_sessions(now);
         self.raise_due(now);
         self.mark_unschedulable(now);
         while let Some(timer) = self.leases.pop_due(now.mono_ms) {
@@ -67,7 +68,9 @@ impl Scheduler {
         let hold = self.holds.next_due_ms().map(|at_ms| at_ms - now.mono_ms);
         let marks = self.marks_due_ms().map(|at_ms| at_ms.saturating_sub(now.mono_ms));
         let raise = self.raises.first().map(|(at_ms, _)| *at_ms);
-        let wall = [self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms(), raise];
+        let session = self.sessions.next_due_ms();
+        let wall =
+            [self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms(), raise, session];
         let wall = wall.into_iter().flatten().map(|at_ms| (at_ms - now.wall_ms).min(wall_look_ms));
         mono.into_iter().chain(hold).chain(marks).chain(wall).min().map(|ms| ms.max(0))
     }

@@ -3,8 +3,8 @@
 use super::forecast::PredictionScore;
 use super::scheduler::Scheduler;
 use crate::model::{
-    ClassId, Job, JobId, JobPriority, JobStateKind, Now, PoolId, QueuedJob, Runner, RunnerId,
-    RunnerState,
+    ClassId, Job, JobId, JobPriority, JobStateKind, Now, Pause, PauseScope, PoolId, QueuedJob,
+    Runner, RunnerId, RunnerState,
 };
 use crate::queue::QueueMetrics;
 use crate::runner::{BusyTime, LiveRunner};
@@ -28,6 +28,8 @@ pub struct StatusSnapshot {
     pub unschedulable_jobs: u64,
     /// How often what was said about jobs came true, since that was last lost.
     pub predictions: PredictionScore,
+    /// The pause of everything, if there is one.
+    pub paused: Option<Pause>,
 }
 
 /// How much of a pool is there and used.
@@ -86,6 +88,7 @@ impl Scheduler {
             pools,
             unschedulable_jobs: self.unschedulable.len() as u64,
             predictions: self.score,
+            paused: self.pauses.get(&PauseScope::Everything).cloned(),
         }
     }
 

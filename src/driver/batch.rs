@@ -132,7 +132,7 @@ mod tests {
             name: "w".into(),
             trigger: String::new(),
             tenant_id: TenantId::DEFAULT,
-            session_key: None,
+            session: None,
             terms: Default::default(),
             open: false,
             jobs: Vec::new(),

@@ -110,7 +110,14 @@ impl Driver {
 /// A delivery that our own code fails on is stored as failed, to be replayed once that is mended.
 /// Whether the command was one.
 fn as_failed(command: &mut Command, why: &str) -> bool {
-    let Command::Deliver(deliver) = command else { return false };
+    let deliver = match command {
+        Command::Deliver(deliver) => deliver,
+        Command::Fire(fire) => match &mut fire.deliver {
+            Some(deliver) => deliver,
+            None => return false,
+        },
+        _ => return false,
+    };
     if deliver.delivery.state == DeliveryState::Failed {
         return false;
     }

@@ -15,6 +15,7 @@
 //!      |
 //!      v
 //!   views.rs    what is published after each commit: leases, credentials, records, state;
+//!   sessions.rs   how far the messages of live sessions go
 //!   undecided.rs  and jobs that somebody is to decide about
 //! ```
 //!
@@ -34,6 +35,7 @@ mod flight;
 mod handle;
 mod run;
 mod seat;
+mod sessions;
 mod speak;
 mod term;
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod work;
 pub use batch::{Envelope, Limits};
 pub use handle::{CommandError, Handle};
 pub use run::{DriverOptions, Probe, spawn};
+pub use sessions::SessionBoard;
 pub use term::Term;
 pub use undecided::Undecided;
 pub use views::{Cursor, RecordStream, ServerState, Standing, Streamed, Views};

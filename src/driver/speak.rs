@@ -25,6 +25,10 @@ impl Driver {
         tell_forecasts(&self.options.metrics, &output);
         self.views.apply_credentials(output.credentials, output.invitations);
         self.views.undecided.add(&output.undecided);
+        if output.outbox {
+            self.views.outbox.notify_one();
+        }
+        self.views.sessions.apply(&output.sessions);
         self.views.records.push(output.records);
         for (mut envelope, reply) in envelopes.into_iter().zip(replies) {
             match (&envelope.command, envelope.poll.take()) {

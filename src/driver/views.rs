@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
 use super::credentials::{Credentials, Hashes};
+use super::sessions::SessionBoard;
 use super::undecided::Undecided;
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
 use crate::model::{LeaseRef, LeaseToken, Nonce, Now, Record, RunnerId};
@@ -69,8 +70,12 @@ pub struct Views {
     invitations: RwLock<Credentials>,
     /// What happened.
     pub records: RecordStream,
+    /// Live sessions.
+    pub sessions: SessionBoard,
     /// Jobs that wait for a decision from outside.
     pub undecided: Undecided,
+    /// Rung when something is to be told to others outside.
+    pub outbox: Notify,
 }
 
 impl Views {
@@ -88,7 +93,9 @@ impl Views {
             credentials: RwLock::default(),
             invitations: RwLock::default(),
             records: RecordStream::new(records_max),
+            sessions: SessionBoard::default(),
             undecided: Undecided::default(),
+            outbox: Notify::new(),
         }
     }
 
@@ -174,6 +181,7 @@ impl Views {
             *hashes.write().unwrap_or_else(|broken| broken.into_inner()) = Credentials::default();
         }
         self.undecided.clear();
+        self.sessions.clear();
         self.epoch.store(0, Ordering::Release);
         self.set_state(ServerState::Standby);
     }
@@ -229,6 +237,7 @@ impl Views {
         *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) = known;
         *self.invitations.write().unwrap_or_else(|broken| broken.into_inner()) = invited;
         self.records.begin_epoch(epoch);
+        self.sessions.begin_epoch(&loaded.sessions);
         self.epoch.store(epoch, Ordering::Release);
         // Whoever is told is told of this epoch.
         self.undecided.begin_epoch(&loaded.undecided);

@@ -7,6 +7,8 @@
 //! Pure: no clock, no socket, no provider's payload. What is deliberately absent: how a payload
 //! becomes an event (`webhook`), and what an event starts (`trigger`, `intake`).
 
+mod about;
+pub mod clock;
 pub mod github;
 pub mod inputs;
 mod kind;
@@ -73,4 +75,11 @@ pub struct Event {
     /// How far work started by it may be trusted.
     #[serde(default)]
     pub trust: Trust,
+    /// How many events stand before it that work caused: 0 for one that came from outside.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub causation_depth: u32,
+}
+
+fn is_zero(depth: &u32) -> bool {
+    *depth == 0
 }

@@ -39,6 +39,8 @@ pub struct OwnEvent {
     pub inputs: Map<String, Value>,
     /// How far the caller is trusted; the caller's token decides, not the event.
     pub trust: Trust,
+    /// How many events stand before it that work caused.
+    pub causation_depth: u32,
 }
 
 /// What is wrong with an event of one's own.
@@ -95,6 +97,7 @@ impl OwnEvent {
             label: None,
             inputs: inputs::from_map(self.inputs)?,
             trust: self.trust,
+            causation_depth: self.causation_depth,
         })
     }
 }

@@ -19,7 +19,9 @@ use crate::dispatch::Command;
 use crate::driver::Handle;
 use crate::event::github;
 use crate::log::{JobLogs, LogError};
-use crate::model::{AttemptOutcome, LeaseRef, github_of_run, needs_context};
+use crate::model::{
+    AttemptOutcome, JobWork, LeaseRef, SessionMessage, Untrusted, github_of_run, needs_context,
+};
 use crate::store::{JobContext, Store, StoreError};
 
 /// Why a job's context cannot be had.
@@ -42,7 +44,17 @@ pub(crate) fn wire_context(
     run: u32,
     attempt: u32,
 ) -> Result<wire::JobContext, serde_json::Error> {
-    let JobContext { job, workload, mut spec, event, body_bytes, needs, ended_needs } = context;
+    let JobContext { job, workload, mut spec, event, body_bytes, needs, .. } = context;
+    let JobContext { session, ended_needs, .. } = context;
+    let session = session.map(|(session, messages)| wire::SessionContext {
+        id: session.id,
+        idle_ms: session.limits.idle_ms,
+        delivered: session.delivered,
+        messages: messages.into_iter().map(agent_message).collect(),
+    });
+    if let (JobWork::Agent { prompt, .. }, Some(session)) = (&mut spec.work, &session) {
+        *prompt = prompt_of(&session.messages);
+    }
     if let Some(known) = &mut spec.workflow {
         github::complete(&mut known.contexts, event.as_deref(), &workload.name);
         let github = github_of_run(known.contexts.get("github"), &workload, run, &known.key);
@@ -62,7 +74,25 @@ pub(crate) fn wire_context(
         needs: needs.into_iter().map(|(name, outputs)| (name.into(), outputs)).collect(),
         traceparent: spec.traceparent,
         workflow: spec.workflow,
+        session,
     })
+}
+
+/// A message of a session, as its agent is told it.
+pub(crate) fn agent_message(message: SessionMessage) -> wire::AgentMessage {
+    wire::AgentMessage {
+        seq: message.sequence,
+        kind: message.kind,
+        author: message.author.into(),
+        text: message.text.as_data().to_owned(),
+        reference: message.reference.map(Into::into),
+    }
+}
+
+/// The same of several, for an agent that is asked once: a blank line parts them.
+fn prompt_of(messages: &[wire::AgentMessage]) -> Untrusted {
+    let texts: Vec<&str> = messages.iter().map(|message| message.text.as_str()).collect();
+    Untrusted::new(texts.join("\n\n"))
 }
 
 /// One attempt's side of the server. A clone is of the same attempt.

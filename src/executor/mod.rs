@@ -27,7 +27,7 @@ mod kubernetes;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod metrics;
-mod outbound;
+pub mod outbound;
 mod process;
 mod provisioner;
 pub mod router;
@@ -41,8 +41,8 @@ pub use container::{
     ContainerExecutor, ContainerOptions, ContainerProvisioner, ContainerSetupError,
     ContainerTemplate, DaemonAddress, Mount, Pull, RegistryAuth,
 };
-pub(crate) use context::wire_context;
 pub use context::{ContextError, TaskContext};
+pub(crate) use context::{agent_message, wire_context};
 pub use dispatcher::{Dispatcher, ExecutorRouter};
 pub use event::{DispatchError, ExecutionResult, ExecutionStatus, TaskReadyEvent};
 pub use function::FunctionExecutor;

@@ -10,6 +10,7 @@
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::address::{repository_url, shown};
 use super::http::{ForgeError, read, read_json};
 use super::{FILE_BYTES_MAX, ForgeKind, Repositories};
 
@@ -88,41 +89,9 @@ pub(super) fn commit(id: &str) -> Result<String, ForgeError> {
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
 impl Repositories {
-    /// An address below a repository's, of parts each of which is escaped.
     fn url(&self, repository: &str, parts: &[&str]) -> Result<Url, ForgeError> {
-        let is_part =
-            |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
-        let names: Vec<_> = repository.split('/').collect();
-        let is_path = match self.options.kind {
-            ForgeKind::Gitlab => names.len() >= 2,
-            ForgeKind::Github | ForgeKind::Gitea => names.len() == 2,
-        };
-        if !is_path || !names.iter().chain(parts).all(|part| is_part(part)) {
-            let text = format!(
-                "{:?} of {:?} cannot be asked for",
-                shown(&parts.join("/")),
-                shown(repository)
-            );
-            return Err(ForgeError::NotUsable(text));
-        }
-        let mut url = self.options.api_url.clone();
-        match url.path_segments_mut() {
-            Ok(mut path) => {
-                path.pop_if_empty();
-                match self.options.kind {
-                    ForgeKind::Gitlab => path.push("projects").push(repository),
-                    ForgeKind::Github | ForgeKind::Gitea => path.push("repos").extend(names),
-                };
-                path.extend(parts);
-            }
-            Err(()) => return Err(ForgeError::Client("`api_url` cannot have a path".to_owned())),
-        }
-        Ok(url)
+        repository_url(self.options.kind, &self.options.api_url, repository, parts)
     }
 
     /// The name of the default branch.

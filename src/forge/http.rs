@@ -127,6 +127,11 @@ impl ForgeClient {
         self.client.post(url)
     }
 
+    /// The same, to change something.
+    pub fn patch(&self, url: Url) -> RequestBuilder {
+        self.client.patch(url)
+    }
+
     /// Sends a request; the answer, which is a good one.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! What is asked of forges over their APIs: the workflow files of a repository at one commit.
+//! What is asked of forges over their APIs: the workflow files of a repository at one commit, and what an account may
+//! do with a repository ([`Permissions`]).
 //!
 //! ```text
 //! commit, branch or default branch -> commit (one call) -> cached? -> list of the folder -> each file
@@ -11,9 +12,11 @@
 //! What is deliberately absent: when it is asked and asked again (`api::planning`), what the files mean (`workflow`,
 //! `intake`), and what forges are told.
 
+mod address;
 mod cache;
 mod calls;
 pub mod http;
+mod permission;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -22,10 +25,14 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Url;
 
+pub use address::repository_url;
+
 use crate::webhook::Secret;
 use cache::{Cache, Key};
 use calls::Entry;
 use http::{ForgeClient, ForgeError, Speech};
+
+pub use permission::{PermissionOptions, Permissions};
 
 /// Headers that GitHub wants: <https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api>.
 pub const GITHUB_HEADERS: [(&str, &str); 2] =
@@ -106,27 +113,36 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
+/// A client that speaks as such a forge wants it.
+fn client(
+    kind: ForgeKind,
+    token: Option<&Secret>,
+    timeout: Duration,
+    hint: fn(u16) -> &'static str,
+) -> Result<ForgeClient, ForgeError> {
+    // https://docs.gitea.com/development/api-usage#authentication
+    // https://docs.gitlab.com/api/rest/authentication/#personalprojectgroup-access-tokens
+    let (headers, scheme): (&[_], &[u8]) = match kind {
+        ForgeKind::Github => (&GITHUB_HEADERS, b"Bearer "),
+        ForgeKind::Gitea => (&[], b"token "),
+        ForgeKind::Gitlab => (&[], b"Bearer "),
+    };
+    ForgeClient::new(&Speech {
+        headers: headers.to_vec(),
+        authorization: token.map(|token| [scheme, token.bytes()].concat()),
+        timeout,
+        hint,
+        follows: true,
+    })
+}
+
 impl Repositories {
     /// For such a source. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ForgeError::Client`].
     pub fn new(options: RepositoryOptions) -> Result<Self, ForgeError> {
-        // https://docs.gitea.com/development/api-usage#authentication
-        // https://docs.gitlab.com/api/rest/authentication/#personalprojectgroup-access-tokens
-        let (headers, scheme): (&[_], &[u8]) = match options.kind {
-            ForgeKind::Github => (&GITHUB_HEADERS, b"Bearer "),
-            ForgeKind::Gitea => (&[], b"token "),
-            ForgeKind::Gitlab => (&[], b"Bearer "),
-        };
-        let token = options.token.as_ref();
-        let client = ForgeClient::new(&Speech {
-            headers: headers.to_vec(),
-            authorization: token.map(|token| [scheme, token.bytes()].concat()),
-            timeout: options.timeout,
-            hint,
-            follows: true,
-        })?;
+        let client = client(options.kind, options.token.as_ref(), options.timeout, hint)?;
         Ok(Self { client, options, cache: Mutex::default(), turns: Mutex::default() })
     }
 

@@ -1,21 +1,26 @@
 //! What an event starts, and why each trigger wanted it or not.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::ask::{Ask, Level, Planned};
-use crate::event::Event;
+use crate::event::{Event, clock};
 use crate::model::{
-    Catalogue, JobWork, Plan, PlanError, PlannedWorkload, TermsFault, TriggerVerdict, WorkloadKind,
+    Catalogue, JobWork, Plan, PlanError, PlannedSession, PlannedWorkload, TermsFault,
+    TriggerVerdict, Untrusted, WorkloadKind,
 };
-use crate::trigger::Overrides;
+use crate::trigger::{
+    AgentStart, Allow, Call, Overrides, Said, SessionStart, Standing, Start, Template, is_account,
+    origin, subject_key,
+};
 use crate::workflow::{self, Values};
 
 use super::repository::Unusable;
 use super::rules::{Rule, known};
-use super::{Lookup, RepositoryFiles, Rules};
+use super::{Needs, RepositoryFiles, Rules, needs};
 
 /// What becomes of an event, with every trigger's reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,9 +36,6 @@ pub struct Evaluation {
 }
 
 /// What becomes of an event.
-///
-/// Another one joins here when something can produce it: `Held { until_ms, why }`, when somebody must
-/// approve first. Until then it would be a variant that nobody can test.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Outcome {
@@ -44,7 +46,9 @@ pub enum Outcome {
     /// Something was to be started and cannot be: its workflow cannot be planned for this event.
     Failed(String),
     /// It cannot be said before this is looked up; then the event is evaluated again. No trigger was asked.
-    Needs(Lookup),
+    Needs(Needs),
+    /// Somebody must approve first: who caused it, what it is about, and why. All that it starts waits for that.
+    Held(String),
 }
 
 /// Why a workflow cannot be started by hand.
@@ -80,6 +84,10 @@ pub struct Arrival<'a> {
     pub payload: Option<&'a dyn Fn() -> Option<Json>>,
     /// The workflow files of its repository, where these had to be looked up.
     pub facts: Facts<'a>,
+    /// What the forge said of its sender, where it had to be asked.
+    pub standing: Option<&'a Standing>,
+    /// Who approved what it starts.
+    pub approved_by: Option<&'a str>,
 }
 
 /// What was looked up.
@@ -96,31 +104,52 @@ pub enum Facts<'a> {
 
 /// Decides what `event` starts.
 pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluation {
+    let at_once = |outcome| Evaluation { verdicts: Vec::new(), outcome, left_out: None };
+    if let Some(why) = of_our_own(event, rules) {
+        return at_once(Outcome::Ignored(why));
+    }
+    let mut missing = Needs::of(event, rules);
+    missing.files.take_if(|_| !matches!(arrival.facts, Facts::None));
+    missing.account.take_if(|_| arrival.standing.is_some());
+    if !missing.is_nothing() {
+        return at_once(Outcome::Needs(missing));
+    }
     let files = match arrival.facts {
         Facts::Files(files) => Some(files),
-        Facts::LeftOut => None,
-        Facts::None => match needed(event, rules) {
-            Some(lookup) => {
-                return Evaluation {
-                    verdicts: Vec::new(),
-                    outcome: Outcome::Needs(lookup),
-                    left_out: None,
-                };
-            }
-            None => None,
-        },
+        Facts::LeftOut | Facts::None => None,
     };
+    let standing = arrival.standing.cloned().unwrap_or_else(|| needs::unasked(event, rules));
+    let of_files = rules.sources.get(&event.source).and_then(|source| source.allow.as_ref());
     let mut plan = Plan::default();
-    let mut verdicts = Vec::with_capacity(rules.rules.len());
-    let mut failed = None;
+    // A time is that of one trigger, and the others are not asked.
+    let tick = clock::read(event).map(|tick| tick.trigger);
+    let mut verdicts = Vec::with_capacity(if tick.is_some() { 1 } else { rules.rules.len() });
+    let (mut failed, mut held) = (None, None);
     let payload = Payload::new(arrival);
     let own = files.iter().flat_map(|files| files.rules.rules.iter().map(|it| (it, &files.rules)));
-    for (rule, rules) in rules.rules.iter().map(|rule| (rule, rules)).chain(own) {
+    let own = own.map(|(rule, rules)| (rule, rules, of_files));
+    // Nobody causes a time but who wrote the trigger.
+    let all = rules.rules.iter().map(|rule| {
+        let allow = rule.trigger.allow.as_ref().filter(|_| tick.is_none());
+        (rule, rules, allow)
+    });
+    let all = all.chain(own);
+    let is_asked = |rule: &Rule| tick.is_none_or(|it| it == rule.trigger.name);
+    for (rule, rules, allow) in all.filter(|(rule, ..)| is_asked(rule)) {
         let verdict = rule.trigger.decide(event);
         let (mut matched, mut why) = (verdict.matched, verdict.why.into_owned());
+        let mut waits = false;
+        if let Some(allow) = allow.filter(|_| matched) {
+            (matched, waits, why) = allowed(allow, event, &standing, arrival.approved_by, &why);
+        }
         if matched {
             match start(rule, event, rules, arrival, &payload) {
-                Ok(workload) => plan.workloads.push(workload),
+                Ok(workload) => {
+                    let limits = rule.trigger.limits.of(event);
+                    plan.limits.extend(limits.map(|limits| (workload.trigger.clone(), limits)));
+                    plan.workloads.push(workload);
+                    held = held.or(waits.then_some(rule.trigger.name.as_str()));
+                }
                 Err(fault) => {
                     matched = false;
                     why = format!(
@@ -134,6 +163,9 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
         let (trigger, workload_id) = (rule.trigger.name.clone(), None);
         verdicts.push(TriggerVerdict { trigger, matched, why, workload_id });
     }
+    if let Some(report) = rules.sources.get(&event.source).and_then(|it| it.report.as_ref()) {
+        plan.workloads.iter_mut().for_each(|workload| report.add_to(workload, event));
+    }
     for Unusable { path, why, is_wrong } in files.iter().flat_map(|files| &files.others) {
         if *is_wrong {
             failed.get_or_insert_with(|| format!("{path}: {why}"));
@@ -143,11 +175,56 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
     }
     let left_out = failed.clone().filter(|_| !plan.workloads.is_empty());
     let outcome = match (plan.workloads.is_empty(), failed) {
-        (false, _) => Outcome::Plan(plan),
+        (false, _) => match held {
+            Some(trigger) => Outcome::Held(needs::held(event, trigger)),
+            None => Outcome::Plan(plan),
+        },
         (true, Some(why)) => Outcome::Failed(why),
-        (true, None) => Outcome::Ignored(ignored(&verdicts, files)),
+        (true, None) => Outcome::Ignored(match tick.filter(|_| verdicts.is_empty()) {
+            Some(trigger) => format!("the trigger `{trigger}` whose time it was is there no more"),
+            None => ignored(&verdicts, files),
+        }),
     };
     Evaluation { verdicts, outcome, left_out }
+}
+
+/// Whether the sender may start what a trigger wants, whether that waits for an approval, and what decided.
+fn allowed(
+    allow: &Allow,
+    event: &Event,
+    standing: &Standing,
+    approved_by: Option<&str>,
+    why: &str,
+) -> (bool, bool, String) {
+    let clause = match allow.judge(event, standing) {
+        Said::Yes(clause) => clause,
+        Said::No(clause) => return (false, false, format!("it wants the event ({why}); {clause}")),
+        Said::Ask => {
+            let clause = "what its sender may do was not asked of the forge";
+            return (false, false, format!("it wants the event ({why}); {clause}"));
+        }
+    };
+    match (allow.wants_approval(event), approved_by) {
+        (false, _) => (true, false, format!("{why}; {clause}")),
+        (true, Some(by)) => (true, false, format!("{why}; {clause}; approved by {by}")),
+        (true, None) => (true, true, format!("{why}; {clause}; waits for approval")),
+    }
+}
+
+/// Why an event starts nothing whoever wants it: we caused it ourselves.
+fn of_our_own(event: &Event, rules: &Rules) -> Option<String> {
+    let source = rules.sources.get(&event.source);
+    let is_own = |actor| source.is_some_and(|it| it.own.iter().any(|own| is_account(own, actor)));
+    if event.actor.as_ref().is_some_and(is_own) {
+        let name = &event.source;
+        return Some(format!(
+            "its sender is an account of our own (`own_identity` of the source `{name}`), which starts nothing"
+        ));
+    }
+    let (depth, max) = (event.causation_depth, rules.causation_depth_max);
+    (depth > max).then(|| {
+        format!("{depth} events that work caused stand before it: `causation_depth_max` is {max}")
+    })
 }
 
 /// Why nothing is started.
@@ -159,11 +236,6 @@ fn ignored(verdicts: &[TriggerVerdict], files: Option<&RepositoryFiles>) -> Stri
         many => Some(format!("none of {} triggers wants it", many.len())),
     };
     asked.into_iter().chain(none).collect::<Vec<_>>().join("; ")
-}
-
-/// What must be looked up of an event before it can be decided.
-fn needed(event: &Event, rules: &Rules) -> Option<Lookup> {
-    rules.repositories.contains_key(&event.source).then(|| Lookup::of(event)).flatten()
 }
 
 /// A delivery's body, read once at most.
@@ -227,7 +299,7 @@ pub fn run_by_hand(
     workload.check(rules.defaults.workload_jobs_max).map_err(wrong)?;
     workload.check_deadlines(arrival.at_ms).map_err(wrong)?;
     mark(&mut workload, event, arrival.traceparent);
-    Ok(Plan { workloads: vec![workload] })
+    Ok(Plan { workloads: vec![workload], ..Plan::default() })
 }
 
 /// A rule's workload with what the event adds to it.
@@ -252,7 +324,11 @@ fn start(
         workload.check(jobs_max).map_err(|error| error.to_string())?;
     }
     mark(&mut workload, event, arrival.traceparent);
-    if let Some(template) = &rule.prompt {
+    if let (Some(template), Start::Agent(AgentStart { session: Some(session), .. })) =
+        (&rule.prompt, &rule.trigger.start)
+    {
+        workload.session = Some(Box::new(joined(session, template, event, &rule.trigger.name)?));
+    } else if let Some(template) = &rule.prompt {
         debug_assert_eq!(workload.kind, WorkloadKind::Agent);
         for job in &mut workload.jobs {
             if let JobWork::Agent { prompt, .. } = &mut Arc::make_mut(&mut job.spec).work {
@@ -261,6 +337,34 @@ fn start(
         }
     }
     Ok(workload)
+}
+
+/// The session that an event starts or joins. What people wrote is said as it is; before it an agent that is
+/// new hears the trigger's prompt.
+///
+/// # Errors
+///
+/// The event has no session.
+fn joined(
+    session: &SessionStart,
+    prompt: &Template,
+    event: &Event,
+    trigger: &str,
+) -> Result<PlannedSession, String> {
+    let call = session.call(event).map_err(Cow::into_owned)?;
+    let (opening, message) = match call {
+        Call::Prompt => (None, prompt.fill(event)),
+        Call::Words(words) => (Some(prompt.fill(event)), Untrusted::new(words)),
+    };
+    let author = event.actor.as_ref().map_or(event.source.as_str(), |actor| actor.login.as_str());
+    Ok(PlannedSession {
+        key: subject_key(event).map(Into::into),
+        author: author.into(),
+        opening,
+        message,
+        origin: origin(event, trigger).into(),
+        limits: None,
+    })
 }
 
 /// Plans a file whose expressions look at the event.

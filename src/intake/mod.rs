@@ -7,13 +7,19 @@
 //! Where the files of the event's own repository count too, they are a fact that somebody else must look up first:
 //! the outcome then [names it](Outcome::Needs), and the event is evaluated again with what was found.
 //!
-//! Not here yet: other facts (live permissions) and holding an event back until somebody approves; see [`Outcome`] for
-//! where they join.
+//! Who may start what ([`crate::trigger::Allow`]) is asked of each trigger that wants the event. What the sender may do at
+//! the forge is such a fact too; and where somebody must approve first, the event is [held](Outcome::Held) until
+//! [`Arrival::approved_by`] says who did.
 
 mod evaluate;
+mod needs;
+mod report;
 mod repository;
 mod rules;
+mod times;
 
 pub use evaluate::{Arrival, Evaluation, Facts, Outcome, RunByHandError, evaluate, run_by_hand};
+pub use needs::{Account, Needs, SourceRules};
+pub use report::SourceReport;
 pub use repository::{Commit, Lookup, RepositoryFiles};
 pub use rules::Rules;

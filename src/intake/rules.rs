@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::SourceRules;
 use crate::ask::Planned;
 use crate::model::{
     Catalogue, JobSpec, JobWork, PlanError, PlannedJob, PlannedWorkload, TenantId, TermsFault,
     Trust, Untrusted, WorkloadKind,
 };
 use crate::trigger::{AgentStart, Overrides, RuleConfig, RuleError, Start, Template, Trigger};
-use crate::workflow::{self, Defaults};
+use crate::workflow::{self, Defaults, FileOn};
 
 /// The checked rules of one configuration.
 #[derive(Clone, Debug)]
@@ -23,8 +24,10 @@ pub struct Rules {
     pub(super) defaults: Defaults,
     /// What names in asks stand for.
     pub(super) catalogue: Arc<Catalogue>,
-    /// Sources whose repositories have workflow files of their own, each with the folder of these.
-    pub(super) repositories: BTreeMap<String, String>,
+    /// What is said of sources.
+    pub(super) sources: BTreeMap<String, SourceRules>,
+    /// How long a chain of events may be that work causes itself.
+    pub(super) causation_depth_max: u32,
 }
 
 /// One trigger with what it starts.
@@ -63,7 +66,7 @@ impl Rules {
                 let message = "another trigger has this name".to_owned();
                 faults.push(fault(name, span.clone(), message, "give each its own"));
             }
-            match Trigger::compile(config) {
+            match Trigger::compile(config, &catalogue.teams) {
                 Err(found) => faults.extend(found),
                 Ok(trigger) => {
                     let place = config.overrides_span();
@@ -75,18 +78,27 @@ impl Rules {
             }
         }
         if faults.is_empty() {
-            let repositories = BTreeMap::new();
-            Ok(Self { rules, workflows, defaults, catalogue, repositories })
+            Ok(Self {
+                rules,
+                workflows,
+                defaults,
+                catalogue,
+                sources: BTreeMap::new(),
+                causation_depth_max: u32::MAX,
+            })
         } else {
             Err(faults)
         }
     }
 
-    /// The same, where events of these sources also start the workflow files of their repositories: each source with
-    /// the folder of these.
+    /// The same, with what is said of sources, and how long a chain of events may be that work causes itself.
     #[must_use]
-    pub fn with_repositories(self, repositories: BTreeMap<String, String>) -> Self {
-        Self { repositories, ..self }
+    pub fn with_sources(
+        self,
+        sources: BTreeMap<String, SourceRules>,
+        causation_depth_max: u32,
+    ) -> Self {
+        Self { sources, causation_depth_max, ..self }
     }
 
     /// No trigger and no file, with the same names and defaults.
@@ -96,14 +108,15 @@ impl Rules {
             workflows: BTreeMap::new(),
             defaults: self.defaults,
             catalogue: Arc::clone(&self.catalogue),
-            repositories: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            causation_depth_max: self.causation_depth_max,
         }
     }
 
     /// Whether a trigger's name is that of a file of some repository.
     pub fn is_of_repository(&self, trigger: &str) -> bool {
-        let mut folders = self.repositories.values();
-        folders.any(|folder| trigger.strip_prefix(&**folder).is_some_and(|it| it.starts_with('/')))
+        let mut folders = self.sources.values().filter_map(|it| it.folder.as_deref());
+        folders.any(|folder| trigger.strip_prefix(folder).is_some_and(|it| it.starts_with('/')))
     }
 
     /// The names of the workflows that can be started.
@@ -218,7 +231,7 @@ fn with_on_of_file(
     let mut config = config.clone();
     let file = config.workflow.as_ref().and_then(|name| workflows.get(name.get_ref()));
     if let Some(on) = file.and_then(|file| file.on.as_ref()).filter(|_| config.on.is_empty()) {
-        config.on = on.events.clone();
+        config.on = on.with_times();
     }
     config
 }
@@ -234,9 +247,12 @@ fn own_triggers(
     let named = |name: &str| triggers.iter().any(|it| it.name.get_ref() == name);
     let mut own = Vec::new();
     for (name, file) in workflows.iter().filter(|(name, _)| !started(name)) {
-        let Some(on) = file.on.as_ref().filter(|on| !on.events.is_empty()) else { continue };
+        let Some(on) = file.on.as_ref().map(FileOn::with_times) else { continue };
+        if on.is_empty() {
+            continue;
+        }
         let trigger = if named(name) { format!("{name}.on") } else { name.clone() };
-        own.push(RuleConfig::of_file(trigger, name.clone(), on.events.clone()));
+        own.push(RuleConfig::of_file(trigger, name.clone(), on));
     }
     own
 }
@@ -286,7 +302,7 @@ fn plan_agent(
         name: agent.profile.clone(),
         trigger: trigger.to_owned(),
         tenant_id: TenantId::DEFAULT,
-        session_key: None,
+        session: None,
         terms: ask.workload_terms(),
         open: false,
         jobs: vec![job],
@@ -330,12 +346,12 @@ name = 'b'
 on = 'push'
 agent = { profile = 'x', prompt = '{{ nothing }}' }
 ";
-        insta::assert_snapshot!(refused(config, Defaults::default()), @"
+        insta::assert_snapshot!(refused(config, Defaults::default()), @r#"
         trigger `a`: no workflow `bild`; known are build
         trigger `a`: another trigger has this name; give each its own
-        trigger `a`: event `schedule` never comes; schedules are not supported yet
+        trigger `a`: on.schedule has no times; write them: on = { schedule = [{ cron = "30 2 * * 1-5", zone = "Europe/Berlin" }] }
         trigger `b`: agent.prompt: unknown placeholder `{{ nothing }}`; known are event.source, event.kind, event.action, event.repository, event.actor, event.number, event.url, event.title, event.body, event.ref, event.base_ref, event.head_ref, event.sha, event.label, event.labels
-        ");
+        "#);
         let errors = compiled(config, Defaults::default());
         let span = errors.unwrap_err()[0].span.clone().unwrap();
         assert_eq!(&config[span], "'bild'");

@@ -109,6 +109,7 @@ impl RunnerCapabilities {
             }
         };
         unless(needs.pools().any(|pool| pool == pool_id), || Mismatch::Pool);
+        unless(!needs.trusted_pools.contains(&pool_id), || Mismatch::TrustedOnly);
         unless(needs.executors.contains(&self.executor), || Mismatch::Executor);
         unless(!needs.requires_docker || self.docker_enabled, || Mismatch::Docker);
         for term in needs.labels.iter().filter(|term| !self.meets(term)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PoolId, TenantId};
+use super::{Member, PoolId, TenantId};
 
 /// Tenants, pools, skills, resources and routes by name, fixed when the server starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +19,8 @@ pub struct Catalogue {
     pub routes: Vec<Box<str>>,
     /// What expressions of workflow files read as `vars.NAME`.
     pub vars: serde_json::Map<String, serde_json::Value>,
+    /// Lists of accounts that conditions of triggers name.
+    pub teams: BTreeMap<Box<str>, Vec<Member>>,
 }
 
 impl Default for Catalogue {
@@ -30,6 +32,7 @@ impl Default for Catalogue {
             resources: BTreeMap::new(),
             routes: Vec::new(),
             vars: serde_json::Map::new(),
+            teams: BTreeMap::new(),
         }
     }
 }

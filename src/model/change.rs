@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Attempt, Class, Delivery, DeliveryId, Edge, Job, JobId, JobSpec, Pause, PauseScope, Record,
-    Runner, RunnerId, SoftState, Workload, WorkloadId,
+    Answered, Attempt, Class, Delivery, DeliveryId, Edge, Job, JobId, JobSpec, OutboxEntry,
+    OutboxId, OutboxTold, Pause, PauseScope, Record, Runner, RunnerId, ScheduleMark, Session,
+    SessionDay, SessionDelivered, SessionMessage, SoftState, Workload, WorkloadId,
 };
 
 /// One row to write. A batch's changes are applied in order, as one transaction; of several
@@ -15,6 +16,8 @@ pub enum Change {
     DeliveryInserted(Box<Delivery>),
     /// What became of a delivery that was accepted before: its state, its reason and its verdicts.
     DeliveryDecided(Box<Delivery>),
+    /// A held delivery was approved, denied, or replaced by a newer one.
+    DeliveryAnswered(Box<Answered>),
     /// New requirements.
     ClassInserted(Class),
     /// A new workload.
@@ -58,12 +61,32 @@ pub enum Change {
     Paused(Pause),
     /// A pause is lifted.
     Resumed(PauseScope),
+    /// How far a schedule is handled.
+    ScheduleKept(ScheduleMark),
+    /// A schedule is in no configuration any more.
+    ScheduleForgotten(Box<str>),
+    /// A new session.
+    SessionInserted(Box<Session>),
+    /// A session's row is now this.
+    SessionUpdated(Box<Session>),
+    /// A session has another message.
+    SessionSaid(Box<SessionMessage>),
+    /// Messages of a session reached its agent.
+    SessionDelivered(SessionDelivered),
+    /// What a tenant spent on sessions today.
+    SessionSpent(SessionDay),
     /// What may be lost is kept all the same: written now and then, never needed.
     SoftSaved(SoftState),
     /// Something happened.
     Recorded(Record),
     /// What a claimed key stands for, once that is known.
     KeyAnswered(UniqueKey, Box<str>),
+    /// Something is to be told to others.
+    OutboxAdded(Box<OutboxEntry>),
+    /// What became of trying to tell it.
+    OutboxTold(Box<OutboxTold>),
+    /// What was given up is tried again, from that time on (wall milliseconds).
+    OutboxRetried(Vec<OutboxId>, i64),
     /// Rows that are kept no longer.
     Pruned(Box<PrunedRows>),
 }
@@ -91,6 +114,8 @@ pub enum KeyScope {
     Delivery = 0,
     /// `Idempotency-Key` of submissions and joins; a join's begins with what it joins.
     Submission = 1,
+    /// Times of schedules: the schedule's name and the time.
+    Schedule = 2,
 }
 
 /// A key that may be used once; claimed before a command is applied, in the same transaction.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, TenantId, Trust, WorkloadId};
+use super::{Approval, DeliveryId, TenantId, Trust, WorkloadId};
 
 /// A delivery's row. What is large is shared: a delivery is kept by several until it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +42,8 @@ pub struct Delivery {
     pub event: Option<Arc<str>>,
     /// The trace that it is part of.
     pub traceparent: Option<Box<str>>,
+    /// What somebody must approve, or has approved; the scheduler says what when it is held.
+    pub approval: Option<Box<Approval>>,
     /// The body, byte for byte.
     pub body: Body,
 }

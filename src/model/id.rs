@@ -37,6 +37,10 @@ number_id!(
     WorkloadId
 );
 number_id!(
+    /// A session of an agent: the number of its first workload.
+    SessionId
+);
+number_id!(
     /// The unit that is queued and assigned.
     JobId
 );
@@ -55,6 +59,10 @@ number_id!(
 number_id!(
     /// Interned requirements of jobs.
     ClassId
+);
+number_id!(
+    /// Something to be told to others, numbered by the database.
+    OutboxId
 );
 
 impl PoolId {

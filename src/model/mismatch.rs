@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Mismatch {
     /// It belongs to another pool.
     Pool,
+    /// It belongs to a pool that takes only trusted work.
+    TrustedOnly,
     /// Its executor is none of those that the job may go to.
     Executor,
     /// It has no containers.
@@ -36,6 +38,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pool => f.write_str("belongs to another pool"),
+            Self::TrustedOnly => f.write_str("is of a pool that takes only trusted work"),
             Self::Executor => f.write_str("is of no executor that the job goes to"),
             Self::Docker => f.write_str("lacks docker_enabled"),
             Self::Label(label) => write!(f, "lacks label `{label}`"),

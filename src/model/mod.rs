@@ -8,6 +8,7 @@
 //! for field, which is why the fourth law (memory is an index over the rows) can be tested by
 //! plain comparison.
 
+mod approval;
 mod attempt;
 mod capabilities;
 mod catalogue;
@@ -19,43 +20,58 @@ mod job;
 mod job_state;
 mod lease;
 mod measure;
+mod member;
 mod mismatch;
 mod name;
 mod needs;
 mod now;
 mod nul;
+mod outbox;
 mod pause;
+mod permission;
 mod plan;
 mod priority;
 mod rare;
 mod record;
 mod requirements;
 mod runner;
+mod schedule;
+mod session;
 mod signal;
 mod snapshot;
 mod spec;
+mod start_limits;
 mod step_limits;
 mod terms;
 mod untrusted;
 mod workload;
 
+pub use approval::{About, Answered, Approval};
 pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
 pub use capabilities::RunnerCapabilities;
 pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
 pub use decision::{Decision, Facts, Status};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
-pub use id::{ClassId, DeliveryId, JobId, PoolId, RunnerId, TenantId, WorkloadId};
+pub use id::{
+    ClassId, DeliveryId, JobId, OutboxId, PoolId, RunnerId, SessionId, TenantId, WorkloadId,
+};
 pub use job::{Job, JobExtras, QueuedJob};
 pub use job_state::{EndReason, JobState, JobStateKind};
 pub use lease::{AssignedJob, HeldUnits, Lease, LeaseRef, LeaseToken, Nonce};
 pub use measure::{AssignmentOutcome, Measure, Promise};
+pub use member::Member;
 pub use mismatch::Mismatch;
 pub use name::{Name, Names};
 pub use needs::{EndedNeed, github_of_run, needs_context};
 pub use now::{Entropy, Now};
 pub use nul::{json_without_nul, without_nul};
+pub use outbox::{
+    OutboxEntry, OutboxPayload, OutboxProgress, OutboxRow, OutboxState, OutboxTarget, OutboxTold,
+    ReportOn, ReportPhase, ReportTo,
+};
 pub use pause::{Pause, PauseScope};
+pub use permission::Permission;
 pub use plan::{
     Company, Plan, PlanError, PlannedJob, PlannedWorkload, TermsFault, faults_of_jobs, find_cycle,
     sort_needs,
@@ -65,9 +81,15 @@ pub use rare::{Blank, Rare};
 pub use record::{Record, RecordName};
 pub use requirements::{Class, Preference, ResourceNeed, RunnerRequirements};
 pub use runner::{Runner, RunnerState, StartOrder};
+pub use schedule::ScheduleMark;
+pub use session::{
+    Direction, MessageKind, PlannedSession, Session, SessionDay, SessionDelivered, SessionLimits,
+    SessionMessage, SessionState, SessionTemplate, Spent,
+};
 pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
 pub use spec::{JobSpec, JobWork, RetryPolicy, Step, WorkflowJob};
+pub use start_limits::{StartLimit, StartLimits};
 pub use step_limits::{
     ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, SCRIPT_BYTES_MAX, SHORT_BYTES_MAX, STEPS_MAX,
 };

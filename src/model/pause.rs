@@ -30,3 +30,8 @@ pub struct Pause {
     /// Wall milliseconds.
     pub at_ms: i64,
 }
+
+impl Pause {
+    /// Who asked for the pause of a trigger that started too much.
+    pub const BREAKER: &str = "breaker";
+}

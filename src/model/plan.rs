@@ -2,12 +2,12 @@
 
 mod faults;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    JobPriority, JobSpec, JobTerms, RetryPolicy, RunIf, RunnerRequirements, TenantId, WorkloadKind,
-    WorkloadTerms,
+    JobPriority, JobSpec, JobTerms, PlannedSession, RetryPolicy, RunIf, RunnerRequirements,
+    StartLimits, TenantId, WorkloadKind, WorkloadTerms,
 };
 
 pub use faults::{Company, TermsFault, faults_of_jobs};
@@ -18,6 +18,8 @@ pub use faults::{Company, TermsFault, faults_of_jobs};
 pub struct Plan {
     /// What is started, in the order of the triggers.
     pub workloads: Vec<PlannedWorkload>,
+    /// How often triggers may start something, by their names; of the others there is no bound.
+    pub limits: BTreeMap<String, StartLimits>,
 }
 
 /// One workload to be.
@@ -31,8 +33,8 @@ pub struct PlannedWorkload {
     pub trigger: String,
     /// Who is charged.
     pub tenant_id: TenantId,
-    /// The session it belongs to, for agents.
-    pub session_key: Option<String>,
+    /// The session that it starts or joins, for agents.
+    pub session: Option<Box<PlannedSession>>,
     /// What it asks for as a whole.
     pub terms: WorkloadTerms,
     /// Whether jobs may join it later.
@@ -254,7 +256,7 @@ mod tests {
             name: "w".into(),
             trigger: String::new(),
             tenant_id: TenantId::DEFAULT,
-            session_key: None,
+            session: None,
             terms: Default::default(),
             open: false,
             jobs: jobs.iter().map(job).collect(),

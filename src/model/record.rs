@@ -149,6 +149,12 @@ record_names! {
     JobTried = 33, "job.tried", kept: true;
     /// What a job waited for is known, and it does not simply run; the detail says what was decided.
     JobDecided = 34, "job.decided", kept: true;
+    /// A delivery waits for somebody's approval; the detail says why.
+    DeliveryHeld = 35, "delivery.held", kept: false;
+    /// Somebody approved a held delivery; the detail is what, and at which commit.
+    DeliveryApproved = 36, "delivery.approved", kept: true;
+    /// Somebody denied a held delivery, or a newer one took its place; the detail says which.
+    DeliveryDenied = 37, "delivery.denied", kept: true;
 }
 
 impl RecordName {

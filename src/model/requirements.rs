@@ -45,6 +45,12 @@ pub struct RunnerRequirements {
     pub resources: Vec<ResourceNeed>,
     /// The executors that may carry it out, in order of fallback.
     pub executors: Vec<Box<str>>,
+    /// Whether what caused it is not trusted: pools that take only trusted work are closed to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untrusted: bool,
+    /// Of untrusted work the pools that are closed to it, by the present configuration: never stored.
+    #[serde(skip)]
+    pub trusted_pools: Vec<PoolId>,
 }
 
 impl RunnerRequirements {
@@ -122,6 +128,8 @@ impl Default for RunnerRequirements {
             preferred: Vec::new(),
             resources: Vec::new(),
             executors: vec![Self::RUNNERS.into()],
+            untrusted: false,
+            trusted_pools: Vec::new(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! All that the scheduler's memory is an index over: what a load reads.
 
-use super::{Class, Job, JobId, Pause, Runner, Workload, WorkloadId};
+use super::{
+    Approval, Class, DeliveryId, Job, JobId, Pause, Runner, ScheduleMark, Session, SessionDay,
+    Workload, WorkloadId,
+};
 
 /// The rows of all live workloads, read in one snapshot of the database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,6 +24,14 @@ pub struct Snapshot {
     pub runners: Vec<Runner>,
     /// What is paused.
     pub pauses: Vec<Pause>,
+    /// Deliveries that wait for somebody's approval.
+    pub held: Vec<(DeliveryId, Approval)>,
+    /// How far each schedule is handled.
+    pub schedules: Vec<ScheduleMark>,
+    /// Live sessions of agents.
+    pub sessions: Vec<Session>,
+    /// What tenants spent on sessions, on the last day on which they spent anything.
+    pub session_days: Vec<SessionDay>,
     /// What was kept of soft state.
     pub soft: Vec<SoftState>,
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::WorkloadId;
+use super::{ReportTo, WorkloadId};
 
 /// Terms of a job. Most jobs have none of them, so a row keeps them behind a pointer, or nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct WorkloadTerms {
     /// What people call this one run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Box<str>>,
+    /// Where it is reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<ReportTo>,
 }
 
 /// When a job runs, by how the jobs and workloads that it needs ended.

@@ -31,7 +31,8 @@ impl Kind {
             Self::Bodies => Self::Deliveries,
             Self::Deliveries => Self::Keys(KeyScope::Delivery),
             Self::Keys(KeyScope::Delivery) => Self::Keys(KeyScope::Submission),
-            Self::Keys(KeyScope::Submission) => Self::Records,
+            Self::Keys(KeyScope::Submission) => Self::Keys(KeyScope::Schedule),
+            Self::Keys(KeyScope::Schedule) => Self::Records,
             Self::Records => Self::Runners,
             Self::Runners | Self::Done => Self::Done,
         }
@@ -229,7 +230,7 @@ impl Walk {
 
     async fn keys(&mut self, store: &Store, scope: KeyScope) -> Result<(Batch, bool), StoreError> {
         let until_ms = match scope {
-            KeyScope::Delivery => self.cutoffs.dedupe_keys_ms,
+            KeyScope::Delivery | KeyScope::Schedule => self.cutoffs.dedupe_keys_ms,
             KeyScope::Submission => self.cutoffs.idempotency_keys_ms,
         };
         let (after, limit) = ((self.after_ms, &*self.after_key), self.page_rows());

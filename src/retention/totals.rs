@@ -66,7 +66,7 @@ impl Totals {
         self.deliveries += gone.deliveries.len() as u64;
         for key in &gone.keys {
             match key.scope {
-                KeyScope::Delivery => self.dedupe_keys += 1,
+                KeyScope::Delivery | KeyScope::Schedule => self.dedupe_keys += 1,
                 KeyScope::Submission => self.idempotency_keys += 1,
             }
         }

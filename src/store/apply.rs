@@ -4,6 +4,8 @@
 //! without snapshots would never see a reference to nothing: classes and deliveries, then
 //! workloads, then jobs with what they do and need, then history; what is forgotten comes last.
 
+use std::collections::HashSet;
+
 use super::bind::Bind;
 use super::bulk::Bulk;
 use super::connection::Connection;
@@ -13,8 +15,10 @@ use super::pipe::Pipe;
 use super::planted::Planted;
 use super::rows;
 use super::statement as sql;
-use super::write_set::{Spec, WriteSet};
-use crate::model::PrunedRows;
+use super::write_set::{Sessions, Spec, WriteSet};
+use crate::model::{
+    OutboxEntry, OutboxId, OutboxTold, PrunedRows, SessionDelivered, SessionMessage,
+};
 
 /// The statements over a hot table and its done table.
 struct Pair<R> {
@@ -94,6 +98,9 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
     let decided = &set.decided;
     to.send(&sql::DELIVERY_DECIDE, decided, |row, to| rows::delivery::bind_decided(row, to))
         .await?;
+    let answered = &set.answered;
+    to.send(&sql::DELIVERY_ANSWER, answered, |row, to| rows::delivery::bind_answered(row, to))
+        .await?;
     // Before the rows move: what was planned anew was live before the batch.
     let replanned: Vec<_> = set.replanned.into_values().collect();
     to.send(&sql::JOB_REPLAN, &replanned, |(job, _), to| rows::job::bind_replan(job, to)).await?;
@@ -115,6 +122,15 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
     to.send(&sql::PAUSE_DELETE, &set.lifted, |scope, to| rows::pause::bind_scope(scope, to))
         .await?;
     to.send(&sql::PAUSE_UPSERT, &paused, |row, to| rows::pause::bind(row, to)).await?;
+    to.send_any(&sql::SCHEDULE_DELETE, &set.forgotten, |name, to| {
+        to.text(*name);
+    })
+    .await?;
+    let marks: Vec<_> = set.schedules.into_values().flatten().collect();
+    to.send(&sql::SCHEDULE_UPSERT, &marks, |row, to| rows::schedule::bind(row, to)).await?;
+    write_sessions(to, set.sessions, &set.messages, &set.delivered).await?;
+    let days: Vec<_> = set.session_days.into_values().collect();
+    to.send(&sql::SESSION_DAY_UPSERT, &days, |row, to| rows::session::bind_day(row, to)).await?;
     let soft: Vec<_> = set.soft.into_values().collect();
     to.send(&sql::SOFT_STATE_UPSERT, &soft, |row, to| rows::pause::bind_soft(row, to)).await?;
     let records = &set.records;
@@ -124,8 +140,59 @@ async fn write(to: &Pipe, set: WriteSet<'_>) -> Result<(), StoreError> {
         to.int(key.scope as i64).text(&*key.key).text(*stands_for);
     })
     .await?;
+    outbox(to, &set.outbox, &set.told, &set.retold).await?;
     for rows in set.pruned {
         prune(to, rows).await?;
+    }
+    Ok(())
+}
+
+/// What is told to others. How many rows change nobody knows: a try may be told of an entry that is told already.
+async fn outbox(
+    to: &Pipe,
+    added: &[&OutboxEntry],
+    told: &[&OutboxTold],
+    retold: &[(OutboxId, i64)],
+) -> Result<(), StoreError> {
+    to.send(&sql::OUTBOX_INSERT, added, |row, to| rows::outbox::bind(row, to)).await?;
+    // Two tries of one entry in one batch are two updates, the second of what the first left.
+    let mut rest: Vec<&OutboxTold> = told.to_vec();
+    while !rest.is_empty() {
+        let mut seen = HashSet::new();
+        let (first, later) = rest.iter().partition(|told| seen.insert(told.id));
+        rest = later;
+        let first: Vec<&OutboxTold> = first;
+        to.send_any(&sql::OUTBOX_TELL, &first, |told, to| rows::outbox::bind_told(told, to))
+            .await?;
+    }
+    to.send_any(&sql::OUTBOX_RETRY, retold, |(id, at_ms), to| {
+        to.int(id.0).int(*at_ms);
+    })
+    .await
+}
+
+/// Sessions that end come first: another one may have the key of one of them.
+async fn write_sessions(
+    to: &Pipe,
+    sessions: Sessions<'_>,
+    messages: &[&SessionMessage],
+    delivered: &[SessionDelivered],
+) -> Result<(), StoreError> {
+    let updates: Vec<_> = sessions.updates.into_values().collect();
+    to.send(&sql::SESSION_UPDATE, &updates, |row, to| rows::session::bind_update(row, to)).await?;
+    let mut inserts: Vec<_> = sessions.inserts.into_values().collect();
+    inserts.sort_unstable_by_key(|session| session.id);
+    to.send(&sql::SESSION_INSERT, &inserts, |row, to| rows::session::bind(row, to)).await?;
+    to.send(&sql::SESSION_MESSAGE_INSERT, messages, |row, to| {
+        rows::session::bind_message(row, to);
+    })
+    .await?;
+    // One at a time, because two ranges may touch the same message.
+    for it in delivered {
+        to.send_any(&sql::SESSION_MESSAGE_DELIVER, std::slice::from_ref(it), |it, to| {
+            rows::session::bind_delivered(it, to);
+        })
+        .await?;
     }
     Ok(())
 }
@@ -136,6 +203,7 @@ async fn prune(to: &Pipe, rows: &PrunedRows) -> Result<(), StoreError> {
     let of_workloads = [
         &sql::ATTEMPT_PRUNE,
         &sql::RECORD_PRUNE_BY_WORKLOAD,
+        &sql::OUTBOX_PRUNE,
         &sql::EDGE_PRUNE,
         &sql::JOB_PRUNE,
         // The jobs of a workload are found by these.

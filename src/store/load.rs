@@ -53,6 +53,13 @@ pub(super) async fn snapshot(connection: &mut Connection) -> Result<Snapshot, St
         edges: connection.session().each(sql::EDGE_LOAD, rows::job::read_edge).await?,
         runners: connection.session().each(sql::RUNNER_LOAD, rows::runner::read).await?,
         pauses: connection.session().each(sql::PAUSE_LOAD, rows::pause::read).await?,
+        held: connection.session().each(sql::DELIVERY_HELD_LOAD, rows::delivery::read_held).await?,
+        schedules: connection.session().each(sql::SCHEDULE_LOAD, rows::schedule::read).await?,
+        sessions: connection.session().each(sql::SESSION_LOAD, rows::session::read).await?,
+        session_days: connection
+            .session()
+            .each(sql::SESSION_DAY_LOAD, rows::session::read_day)
+            .await?,
         soft: connection.session().each(sql::SOFT_STATE_LOAD, rows::pause::read_soft).await?,
     };
     connection.session().plain(COMMIT).await?;

@@ -98,7 +98,8 @@ impl Store {
         for table in tables(to).await? {
             copied += copy(&mut original, to, &table).await?;
         }
-        let next = "SELECT setval(pg_get_serial_sequence('record', 'seq'), max(seq)) FROM record";
+        let next = "SELECT setval(pg_get_serial_sequence('record', 'seq'), max(seq)) FROM record; \
+                    SELECT setval(pg_get_serial_sequence('outbox', 'id'), max(id)) FROM outbox";
         sqlx::raw_sql(next).execute(&mut *to).await.map_err(failed)?;
         for log in logs {
             copy_log(&mut connection, log).await?;

@@ -10,9 +10,18 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::moves::{Misstep, Tracks};
 use crate::model::{
-    Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, Pause, PauseScope, PrunedRows,
-    Record, Runner, RunnerId, SoftState, UniqueKey, Workload, WorkloadId,
+    Answered, Attempt, Change, Class, Delivery, Edge, Job, JobId, JobSpec, OutboxEntry, OutboxId,
+    OutboxTold, Pause, PauseScope, PrunedRows, Record, Runner, RunnerId, ScheduleMark, Session,
+    SessionDay, SessionDelivered, SessionId, SessionMessage, SoftState, TenantId, UniqueKey,
+    Workload, WorkloadId,
 };
+
+/// Sessions that a batch touches: those that it makes, and those that were there.
+#[derive(Default)]
+pub(super) struct Sessions<'a> {
+    pub(super) inserts: HashMap<SessionId, &'a Session>,
+    pub(super) updates: HashMap<SessionId, &'a Session>,
+}
 
 /// What a job does, with the ids that its row needs.
 pub(super) type Spec<'a> = (JobId, WorkloadId, &'a Arc<JobSpec>);
@@ -24,6 +33,8 @@ pub(super) struct WriteSet<'a> {
     pub(super) deliveries: Vec<&'a Delivery>,
     /// Accepted before, and decided now.
     pub(super) decided: Vec<&'a Delivery>,
+    /// Held before, and approved, denied or replaced now.
+    pub(super) answered: Vec<&'a Answered>,
     pub(super) workloads: Tracks<'a, Workload>,
     pub(super) jobs: Tracks<'a, Job>,
     pub(super) specs: Vec<Spec<'a>>,
@@ -36,12 +47,29 @@ pub(super) struct WriteSet<'a> {
     pub(super) pauses: HashMap<&'a PauseScope, Option<&'a Pause>>,
     /// Scopes whose pause the database had before.
     pub(super) lifted: Vec<&'a PauseScope>,
+    /// The last mark of each schedule that stays.
+    pub(super) schedules: HashMap<&'a str, Option<&'a ScheduleMark>>,
+    /// Schedules that were forgotten, whether the database had them or not.
+    pub(super) forgotten: Vec<&'a str>,
+    /// New sessions, and those that the database had before: the last row of each.
+    pub(super) sessions: Sessions<'a>,
+    pub(super) messages: Vec<&'a SessionMessage>,
+    /// Messages that reached their agents, after those that are new.
+    pub(super) delivered: Vec<SessionDelivered>,
+    /// The last day of each tenant.
+    pub(super) session_days: HashMap<TenantId, &'a SessionDay>,
     /// The last value of each key.
     pub(super) soft: HashMap<&'a str, &'a SoftState>,
     /// Only those that are kept.
     pub(super) records: Vec<&'a Record>,
     /// The last answer for each key.
     pub(super) answers: HashMap<&'a UniqueKey, &'a str>,
+    /// What is to be told to others.
+    pub(super) outbox: Vec<&'a OutboxEntry>,
+    /// What became of tries; of several of one entry the later ones in rounds of their own.
+    pub(super) told: Vec<&'a OutboxTold>,
+    /// Given up, and tried again from then on.
+    pub(super) retold: Vec<(OutboxId, i64)>,
     /// What is kept no longer.
     pub(super) pruned: Vec<&'a PrunedRows>,
 }
@@ -64,6 +92,7 @@ impl<'a> WriteSet<'a> {
         match change {
             Change::DeliveryInserted(delivery) => self.deliveries.push(delivery),
             Change::DeliveryDecided(delivery) => self.decided.push(delivery),
+            Change::DeliveryAnswered(answered) => self.answered.push(answered),
             Change::ClassInserted(class) => self.classes.push(class),
             Change::WorkloadInserted(workload) => {
                 let id = workload.id.0;
@@ -108,10 +137,30 @@ impl<'a> WriteSet<'a> {
                     self.lifted.push(scope);
                 }
             }
+            Change::ScheduleKept(mark) => drop(self.schedules.insert(&mark.name, Some(mark))),
+            Change::ScheduleForgotten(name) => {
+                self.schedules.insert(name, None);
+                self.forgotten.push(name);
+            }
+            Change::SessionInserted(session) => {
+                self.sessions.inserts.insert(session.id, session);
+            }
+            Change::SessionUpdated(session) => match self.sessions.inserts.get_mut(&session.id) {
+                Some(made) => *made = session,
+                None => drop(self.sessions.updates.insert(session.id, session)),
+            },
+            Change::SessionSaid(message) => self.messages.push(message),
+            Change::SessionDelivered(it) => self.delivered.push(*it),
+            Change::SessionSpent(day) => drop(self.session_days.insert(day.tenant_id, day)),
             Change::SoftSaved(soft) => drop(self.soft.insert(&soft.key, soft)),
             Change::Recorded(record) if record.name.is_kept() => self.records.push(record),
             Change::Recorded(_) => {}
             Change::KeyAnswered(key, stands_for) => drop(self.answers.insert(key, stands_for)),
+            Change::OutboxAdded(entry) => self.outbox.push(entry),
+            Change::OutboxTold(told) => self.told.push(told),
+            Change::OutboxRetried(ids, at_ms) => {
+                self.retold.extend(ids.iter().map(|id| (*id, *at_ms)));
+            }
             Change::Pruned(rows) => self.pruned.push(rows),
         }
         Ok(())

@@ -12,8 +12,8 @@ use super::label::{JobEndLabels, RequeueLabels};
 use super::queue::{AssignmentLabels, LateLabels, PoolLabels, PoolLevelLabels, RoutedLabels};
 use super::{Metrics, QueueMetrics};
 use crate::model::{
-    AssignmentOutcome, Catalogue, JobPriority, JobStateKind, Measure, PoolId, Promise, Record,
-    RecordName, RequeueReason, TenantId,
+    AssignmentOutcome, Catalogue, JobPriority, JobStateKind, Measure, Pause, PoolId, Promise,
+    Record, RecordName, RequeueReason, TenantId,
 };
 
 /// The counters and histograms of one pool.
@@ -111,6 +111,13 @@ impl Meter {
                 if let Some((_, counter)) = self.requeues.iter().find(|(reason, _)| of(*reason)) {
                     counter.inc();
                 }
+            }
+            RecordName::Paused if record.author.as_deref() == Some(Pause::BREAKER) => {
+                self.metrics.planning.tripped.inc();
+                tracing::error!(
+                    what = &*record.detail,
+                    "a trigger started too much and is stopped: `resume` it once that is mended"
+                );
             }
             _ => {}
         }

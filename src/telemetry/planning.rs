@@ -37,6 +37,8 @@ pub struct PlanningMetrics {
     oldest: Family<SourceLabels, FloatGauge>,
     /// `dispatchyard_lookups_total` by source and outcome.
     pub lookups: Family<LookupLabels, Counter>,
+    /// `dispatchyard_triggers_stopped_total`.
+    pub tripped: Counter,
 }
 
 impl PlanningMetrics {
@@ -45,6 +47,7 @@ impl PlanningMetrics {
             deliveries: Family::default(),
             oldest: Family::default(),
             lookups: Family::default(),
+            tripped: Counter::default(),
         };
         table.add(
             "planning_deliveries",
@@ -63,6 +66,12 @@ impl PlanningMetrics {
             &["source", "outcome"],
             "Times that a forge was asked for workflow files of a repository, or what is kept of them was; failed is tried again",
             metrics.lookups.clone(),
+        );
+        table.add(
+            "triggers_stopped",
+            &[],
+            "Times that a trigger was stopped by its breaker",
+            metrics.tripped.clone(),
         );
         metrics
     }

@@ -1,12 +1,16 @@
 //! A checked trigger, and its decision about one event.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::error::Faults;
 use super::select::shown;
 use super::start::check_labels;
-use super::{Filters, Overrides, RuleConfig, RuleError, Start, Verdict};
-use crate::event::{Event, EventKind};
+use super::{
+    AgentStart, Allow, Filters, Limits, Overrides, RuleConfig, RuleError, Start, Timed, Verdict,
+};
+use crate::event::{Event, EventKind, clock};
+use crate::model::Member;
 
 /// A checked trigger.
 #[derive(Clone, Debug)]
@@ -17,6 +21,12 @@ pub struct Trigger {
     pub start: Start,
     /// What it decides about the jobs it starts.
     pub overrides: Overrides,
+    /// Who may start it; `None` for everybody.
+    pub allow: Option<Allow>,
+    /// When it starts by itself.
+    pub times: Vec<Timed>,
+    /// How often it may start something.
+    pub limits: Limits,
     source: Option<String>,
     filters: Filters,
     /// In lower case; `None` for everybody.
@@ -26,12 +36,15 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Checks a configured trigger.
+    /// Checks a configured trigger; `teams` are the lists of accounts that it may name.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub fn compile(config: &RuleConfig) -> Result<Self, Vec<RuleError>> {
+    pub fn compile(
+        config: &RuleConfig,
+        teams: &BTreeMap<Box<str>, Vec<Member>>,
+    ) -> Result<Self, Vec<RuleError>> {
         let place = config.name.span();
         let mut faults = Faults { trigger: config.name.get_ref(), found: Vec::new() };
         if config.name.get_ref().trim().is_empty() {
@@ -41,6 +54,7 @@ impl Trigger {
             check_event_name(name, place.clone(), &mut faults);
         }
         let filters = Filters::read(&config.on, &place, &mut faults);
+        let times = Timed::read(config, &mut faults);
         let mut lower = |key, list: &Option<Vec<String>>| {
             let list = list.as_ref()?;
             if list.is_empty() {
@@ -55,11 +69,25 @@ impl Trigger {
         for fault in overrides.faults() {
             faults.add(config.overrides_span(), fault.to_string());
         }
+        let allow = config.allow.as_ref();
+        let allow = allow.and_then(|allow| Allow::compile(allow, teams, &mut faults));
+        let limits = Limits::compile(config, &mut faults);
         let start = Start::compile(config, &mut faults);
         match start {
             Some(start) if faults.found.is_empty() => {
                 let (name, source) = (config.name.get_ref().clone(), config.source.clone());
-                Ok(Self { name, start, overrides, source, filters, actors, labels })
+                Ok(Self {
+                    name,
+                    start,
+                    overrides,
+                    allow,
+                    times,
+                    limits,
+                    source,
+                    filters,
+                    actors,
+                    labels,
+                })
             }
             _ => Err(faults.found),
         }
@@ -72,13 +100,36 @@ impl Trigger {
 
     /// The clauses, cheapest first; the first that refuses decides.
     fn wants(&self, event: &Event) -> Result<Cow<'static, str>, Cow<'static, str>> {
+        // Nobody sent it, so there is nothing of a sender to look at.
+        if event.kind.as_str() == clock::KIND {
+            return self.wants_time(event);
+        }
         if let Some(source) = self.source.as_ref().filter(|it| **it != event.source) {
             return Err(format!("source {} is not `{source}`", shown(&event.source)).into());
         }
         let select = self.filters.of(event)?;
         self.wants_actor(event)?;
         self.wants_label(event)?;
-        select.wants(event).map_err(Cow::from)
+        let why = select.wants(event).map_err(Cow::from)?;
+        if let Start::Agent(AgentStart { session: Some(session), .. }) = &self.start {
+            session.call(event)?;
+        }
+        Ok(why)
+    }
+
+    /// A time is that of one trigger, and only the server's clock tells of it.
+    fn wants_time(&self, event: &Event) -> Result<Cow<'static, str>, Cow<'static, str>> {
+        let Some(tick) = clock::read(event) else {
+            return Err("only the server's own clock makes events of this kind".into());
+        };
+        if tick.trigger != self.name {
+            return Err(format!("it is the time of the trigger {}", shown(tick.trigger)).into());
+        }
+        if self.times.iter().any(|timed| timed.schedule.text() == tick.cron) {
+            Ok(format!("it is the time of `{}`", tick.cron).into())
+        } else {
+            Err("its times are others now".into())
+        }
     }
 
     fn wants_actor(&self, event: &Event) -> Result<(), Cow<'static, str>> {
@@ -119,7 +170,6 @@ fn contains(lower: &[String], name: &str) -> bool {
 /// Refuses event names that can never come.
 fn check_event_name(name: &str, place: std::ops::Range<usize>, faults: &mut Faults<'_>) {
     let hint = match EventKind::from(name.to_owned()).as_str() {
-        "schedule" => "schedules are not supported yet",
         "workflow_call" => "one workflow cannot call another yet",
         "pull_request_target" => {
             "GitHub sends `pull_request` to webhooks; workflows and prompts never come from the \

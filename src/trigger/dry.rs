@@ -141,6 +141,7 @@ impl From<TriedEvent> for Event {
             label: None,
             inputs: serde_json::Map::new(),
             trust: Trust::default(),
+            causation_depth: 0,
         }
     }
 }

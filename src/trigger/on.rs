@@ -11,6 +11,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::Spanned;
 
+use super::TimeConfig;
+
 /// Names of event kinds with their filters; no name twice.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct On(pub Vec<(String, EventFilter)>);
@@ -41,6 +43,9 @@ pub struct EventFilter {
     /// Files beside which at least one other must have changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths_ignore: Option<Vec<Spanned<String>>>,
+    /// Of `schedule`, which has no filters: its times.
+    #[serde(skip)]
+    pub times: Vec<TimeConfig>,
 }
 
 impl On {
@@ -54,7 +59,10 @@ impl Serialize for On {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, filter) in &self.0 {
-            map.serialize_entry(name, filter)?;
+            match filter.times.as_slice() {
+                [] => map.serialize_entry(name, filter)?,
+                times => map.serialize_entry(name, times)?,
+            }
         }
         map.end()
     }
@@ -92,8 +100,12 @@ impl<'de> Visitor<'de> for OnVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut filters: A) -> Result<On, A::Error> {
         let mut on = On::default();
-        while let Some(entry) = filters.next_entry()? {
-            on.0.push(entry);
+        while let Some(name) = filters.next_key::<String>()? {
+            let filter = match name.as_str() {
+                "schedule" => EventFilter { times: filters.next_value()?, ..Default::default() },
+                _ => filters.next_value()?,
+            };
+            on.0.push((name, filter));
         }
         Ok(on)
     }
@@ -118,6 +130,18 @@ mod tests {
         assert_eq!(names("on = 'push'"), ["push"]);
         assert_eq!(names("on = ['push', 'release']"), ["push", "release"]);
         assert_eq!(names("[on.push]\nbranches = ['main']\n[on.issues]"), ["issues", "push"]);
+    }
+
+    #[test]
+    fn times_stand_in_a_list_beside_other_events_and_can_be_written_again() {
+        let text = "[on.push]\n[[on.schedule]]\ncron = '30 2 * * 1-5'\nzone = 'Europe/Berlin'\n";
+        let on = toml::from_str::<Wrap>(text).unwrap().on;
+        assert_eq!(on.0[1].1.times[0].cron.get_ref(), "30 2 * * 1-5");
+        let written = serde_json::to_string(&on).unwrap();
+        insta::assert_snapshot!(written, @r#"{"push":{},"schedule":[{"cron":"30 2 * * 1-5","zone":"Europe/Berlin","syntax":"unix","missed":"skip","jitter_ms":0}]}"#);
+        let refused = toml::from_str::<Wrap>("[[on.schedule]]\ncron = '* * * * *'\ntz = 'UTC'");
+        insta::assert_snapshot!(refused.unwrap_err().message(), @"unknown field `tz`, expected one of `cron`, `zone`, `syntax`, `missed`, `jitter_ms`");
+        assert!(toml::from_str::<Wrap>("[on.schedule]\ncron = '* * * * *'").is_err());
     }
 
     #[test]

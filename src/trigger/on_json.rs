@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::github::{Documented, documented};
-use super::{EventFilter, On};
+use super::{EventFilter, On, TimeConfig};
 
 /// Names of filters, as [`EventFilter`] has them.
 const FILTERS: [&str; 7] =
@@ -76,13 +76,22 @@ fn filter(event: &str, value: &Value) -> Result<EventFilter, String> {
             let is_cron = |it: &Value| it.get("cron").is_some_and(Value::is_string);
             match times.iter().position(|it| !is_cron(it)) {
                 None if times.is_empty() => Err(format!("{place}: the list is empty")),
-                None => Ok(EventFilter::default()),
+                None => Ok(EventFilter {
+                    times: times.iter().filter_map(time).collect(),
+                    ..EventFilter::default()
+                }),
                 Some(at) => Err(format!("{place}[{at}]: it is not `cron:` with a text")),
             }
         }
         Value::Object(filters) if event != "schedule" => read(event, &place, filters),
         other => Err(format!("{place}: {} is not a map of filters", shape(other))),
     }
+}
+
+/// A time with its zone, which GitHub calls `timezone`.
+fn time(value: &Value) -> Option<TimeConfig> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(TimeConfig::of_file(text("cron")?, text("timezone")))
 }
 
 fn read(event: &str, place: &str, filters: &Map<String, Value>) -> Result<EventFilter, String> {

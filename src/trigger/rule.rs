@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{On, Overrides};
+use super::{AllowConfig, BreakerConfig, On, Overrides, RateConfig};
 use crate::ask::Ask;
 use crate::model::JobPriority;
 
@@ -40,6 +40,15 @@ pub struct RuleConfig {
     /// `labeled` and `unlabeled` the label that changed must be one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// Who may start it; everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Spanned<AllowConfig>>,
+    /// How often it starts something for one pull request, issue or ref; without bound when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateConfig>,
+    /// After how many starts it is stopped until an operator resumes it; never when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerConfig>,
     /// How urgent its jobs are, instead of what the workflow says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<JobPriority>,
@@ -70,6 +79,9 @@ impl RuleConfig {
             agent: None,
             actors: None,
             labels: None,
+            allow: None,
+            rate: None,
+            breaker: None,
             priority: None,
             timeout_minutes: None,
             max_retries: None,
@@ -110,6 +122,14 @@ pub struct AgentConfig {
     /// Labels that the runner must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs_on: Vec<String>,
+    /// `subject`: one conversation for each issue or pull request, which later events join. Without it each
+    /// event starts an agent of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Spanned<String>>,
+    /// The word by which comments and new issues call the agent in a session, `/agent` or `@name`; what
+    /// follows it is what the agent is told. Labels and assignments need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Spanned<String>>,
 }
 
 #[cfg(test)]
@@ -130,7 +150,7 @@ mod tests {
           |
         4 | workflows = \"ci\"
           | ^^^^^^^^^
-        unknown field `workflows`, expected one of `name`, `source`, `tenant`, `on`, `workflow`, `agent`, `actors`, `labels`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`, `dispatch`
+        unknown field `workflows`, expected one of `name`, `source`, `tenant`, `on`, `workflow`, `agent`, `actors`, `labels`, `allow`, `rate`, `breaker`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`, `dispatch`
         ");
     }
 

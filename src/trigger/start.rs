@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Faults;
-use super::{AgentConfig, RuleConfig, Template};
+use super::{AgentConfig, CallWord, RuleConfig, SessionStart, Template};
 
 /// The longest profile name or label, in bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -35,6 +35,8 @@ pub struct AgentStart {
     pub prompt: Template,
     /// Labels that the runner must have.
     pub runs_on: Vec<String>,
+    /// The conversation that it is part of.
+    pub session: Option<SessionStart>,
 }
 
 impl Start {
@@ -71,15 +73,47 @@ impl AgentStart {
     fn compile(config: &AgentConfig, faults: &mut Faults<'_>) -> Option<Self> {
         check_profile(&config.profile, faults);
         check_labels("agent.runs_on", &config.runs_on, config.profile.span(), faults);
+        let session = session(config, faults);
         match Template::compile(config.prompt.get_ref()) {
             Ok(prompt) => {
                 let profile = config.profile.get_ref().clone();
-                Some(Self { profile, prompt, runs_on: config.runs_on.clone() })
+                Some(Self { profile, prompt, runs_on: config.runs_on.clone(), session })
             }
             Err(error) => {
                 faults.add(config.prompt.span(), format!("agent.prompt: {error}"));
                 None
             }
+        }
+    }
+}
+
+/// The conversation that an agent's trigger means.
+fn session(config: &AgentConfig, faults: &mut Faults<'_>) -> Option<SessionStart> {
+    let command = config.command.as_ref().and_then(|word| {
+        CallWord::parse(word.get_ref())
+            .map_err(|why| faults.add(word.span(), format!("agent.command: {why}")))
+            .ok()
+    });
+    match (&config.session, &config.command) {
+        (None, None) => None,
+        (None, Some(word)) => {
+            let hint = "add `session = \"subject\"`";
+            faults.add_with_hint(
+                word.span(),
+                "agent.command is of a session, and there is none",
+                hint,
+            );
+            None
+        }
+        (Some(by), _) if by.get_ref() == "subject" => Some(SessionStart { command }),
+        (Some(by), _) => {
+            let message = format!("agent.session `{}` is not known", by.get_ref());
+            faults.add_with_hint(
+                by.span(),
+                message,
+                "`subject`: one for each issue or pull request",
+            );
+            None
         }
     }
 }

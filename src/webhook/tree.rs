@@ -96,6 +96,7 @@ pub(super) fn kind(name: &str) -> EventKind {
 /// An event of which nothing is known but its kind; not trusted.
 pub(super) fn blank(source: &str, kind: EventKind) -> Event {
     Event {
+        causation_depth: 0,
         source: source.to_owned(),
         kind,
         action: None,

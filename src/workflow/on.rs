@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::read::{Fields, Reader};
 use super::yaml::{Node, Value, json};
-use crate::trigger::{EventFilter, Filters, On};
+use crate::trigger::{EventFilter, Filters, On, TimeConfig};
 
 /// The most inputs; GitHub's limit.
 const INPUTS_MAX: usize = 25;
@@ -16,8 +16,8 @@ const INPUTS_MAX: usize = 25;
 pub struct FileOn {
     /// Events with their filters, those that no delivery brings left out.
     pub events: On,
-    /// Times, as cron expressions with their zones.
-    pub schedules: Vec<(String, Option<String>)>,
+    /// Times. In a file of a repository they start nothing: its other events say at which commit it is.
+    pub schedules: Vec<TimeConfig>,
     /// Whether it is meant to be started by hand.
     pub by_hand: bool,
     /// Inputs of `workflow_dispatch`, by their names.
@@ -84,16 +84,23 @@ impl FileOn {
             );
             reader.hint("leave it out, and look at `github.event.workflow_run.name` in the `if` of the jobs");
         }
+        let schedules = on.0.iter().find(|(name, _)| name == "schedule");
+        let schedules = schedules.map(|(_, filter)| filter.times.clone()).unwrap_or_default();
         let by_hand = on.0.iter().any(|(name, _)| name == "workflow_dispatch");
         let inputs = find(&node, ".workflow_dispatch.inputs");
         let inputs =
             inputs.map(|node| read_inputs(node.clone(), "on.workflow_dispatch.inputs", reader));
-        Some(Self {
-            events: events(on),
-            schedules: schedules(&written),
-            by_hand,
-            inputs: inputs.unwrap_or_default(),
-        })
+        Some(Self { events: events(on), schedules, by_hand, inputs: inputs.unwrap_or_default() })
+    }
+
+    /// What starts the file where its times count: its events and these.
+    pub fn with_times(&self) -> On {
+        let mut on = self.events.clone();
+        if !self.schedules.is_empty() {
+            let times = self.schedules.clone();
+            on.0.push(("schedule".to_owned(), EventFilter { times, ..EventFilter::default() }));
+        }
+        on
     }
 
     /// The context `inputs` of a start by hand: what was given, what the file says else, each of its kind.
@@ -175,13 +182,6 @@ fn events(on: On) -> On {
         }
     }
     On(events)
-}
-
-fn schedules(on: &Json) -> Vec<(String, Option<String>)> {
-    let times = on.get("schedule").and_then(Json::as_array);
-    let text = |time: &Json, key: &str| time.get(key).and_then(Json::as_str).map(str::to_owned);
-    let time = |time: &Json| Some((text(time, "cron")?, text(time, "timezone")));
-    times.into_iter().flatten().filter_map(time).collect()
 }
 
 /// The node at a path like `.push.paths[1]`.

@@ -121,7 +121,7 @@ pub(super) fn draft(
         name: file.name.clone(),
         trigger: trigger.to_owned(),
         tenant_id: TenantId::DEFAULT,
-        session_key: None,
+        session: None,
         terms,
         open: false,
         jobs,

@@ -44,12 +44,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("backfill", &["webhook", "store", "clock", "forge"]),
     // Between the scheduler, which says when, and the workflow room, which says what.
     ("planning", &["event", "webhook", "dispatch", "driver", "store", "clock"]),
+    ("report", &[
+        "webhook", "forge", "dispatch", "driver", "store", "clock", "telemetry",
+        // By whom callbacks may reach where, and how they are signed.
+        "executor",
+    ]),
     ("retention", &["dispatch", "store", "driver", "log", "clock", "telemetry", "config"]),
     ("api::wire", &["ask"]),
     ("api", &[
         "ask", "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "executor::router", "store", "driver", "log", "clock", "telemetry", "config",
-        "retention", "backfill", "forge",
+        "retention", "backfill", "forge", "report",
     ]),
     ("agent_runner", &["api::wire", "expression", "clock"]),
     // `serve`, `dev` and `runner` start what the two rooms before it are made of.
@@ -62,7 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("app", &[
         "event", "trigger", "workflow", "webhook", "intake", "queue", "runner", "dispatch",
         "executor", "store", "driver", "log", "clock", "telemetry", "config", "retention", "backfill", "forge",
-        "api", "planning", "expression",
+        "api", "planning", "report", "expression",
     ]),
     ("main", &["cli", "clock", "telemetry"]),
 ];
@@ -129,7 +134,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("axum", &["api", "app"]),
-    ("reqwest", &["agent_runner", "cli", "app", "api", "executor", "backfill", "forge"]),
+    ("reqwest", &["agent_runner", "cli", "app", "api", "executor", "backfill", "forge", "report"]),
     ("clap", &["cli", "main"]),
 ];
 

@@ -454,7 +454,7 @@ fn workload(name: &str, jobs: &[&str]) -> PlannedWorkload {
         name: name.into(),
         trigger: "test".into(),
         tenant_id: TenantId::DEFAULT,
-        session_key: None,
+        session: None,
         terms: Default::default(),
         open: false,
         jobs: (0..jobs.len()).map(planned).collect(),
@@ -484,17 +484,20 @@ fn delivery(number: u64) -> Command {
         headers: "{}".into(),
         event: Some("{}".into()),
         traceparent: None,
+        approval: None,
         body: Body::Inline(vec![b'x'; 6_000].into()),
     };
     let key =
         UniqueKey { scope: KeyScope::Delivery, key: format!("github:delivery-{number}").into() };
-    let plan = Plan { workloads: vec![workload(&format!("once-delivered-{number}"), &["x"])] };
+    let workloads = vec![workload(&format!("once-delivered-{number}"), &["x"])];
+    let plan = Plan { workloads, ..Plan::default() };
     Command::Deliver(Box::new(Deliver {
         delivery,
         plan,
         key: Some(key),
         ended: Vec::new(),
         adopted: false,
+        about: None,
     }))
 }
 

@@ -57,7 +57,7 @@ async fn submit(server: &Server, api: &Api, jobs: Vec<PlannedJob>) -> (WorkloadI
         name: "ci".to_owned(),
         trigger: String::new(),
         tenant_id: TenantId::DEFAULT,
-        session_key: None,
+        session: None,
         terms: Default::default(),
         open: false,
         jobs,

@@ -23,6 +23,9 @@ tenant = "acme"
 tenant = "globex"
 [resources.printer]
 units = 1
+[reports]
+callback_secret = { file = "callback-secret" }
+private_addresses = true
 [[source]]
 name = "acme-hook"
 tenant = "acme"
@@ -52,18 +55,21 @@ struct Things {
     job: i64,
     runner: RunnerId,
     lease: String,
+    outbox: i64,
+    session: i64,
 }
 
 /// How a route is asked: its path, and a body that it understands, so that only access decides.
 fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Value>) {
-    let Things { delivery, workload, job: job_id, runner, lease } = things;
+    let Things { delivery, workload, job: job_id, runner, lease, outbox, session } = things;
     let nonce = "0000000000000001";
     let (path, body) = match (route.method.as_str(), route.path) {
         (
             "GET",
             path @ ("/status" | "/instances" | "/queue" | "/advice" | "/explain" | "/report"
             | "/stream" | "/deliveries" | "/workloads" | "/jobs" | "/runners" | "/pauses"
-            | "/resources" | "/groups" | "/model" | "/routes" | "/executors" | "/pools"),
+            | "/schedules" | "/resources" | "/groups" | "/model" | "/routes" | "/executors"
+            | "/pools" | "/outbox" | "/sessions"),
         ) => (path.to_owned(), None),
         (
             "GET",
@@ -75,6 +81,22 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("GET", "/workloads/{id}") => (fill(route, workload), None),
         ("GET", "/jobs/{id}" | "/jobs/{id}/explain" | "/jobs/{id}/logs" | "/jobs/{id}/records") => {
             (fill(route, job_id), None)
+        }
+        ("GET", "/sessions/{id}" | "/sessions/{id}/events") => (fill(route, session), None),
+        ("POST", "/sessions") => {
+            let body = json!({ "agent": "fixer", "message": format!("{whose} asks") });
+            ("/sessions".into(), Some(body))
+        }
+        ("POST", "/sessions/{id}/messages") => {
+            (fill(route, session), Some(json!({ "message": "hello" })))
+        }
+        ("POST", "/sessions/{id}/cancel") => (fill(route, session), Some(json!({}))),
+        ("POST", "/sessions/{id}/approvals/{n}") => {
+            (format!("/sessions/{session}/approvals/1"), Some(json!({ "approve": true })))
+        }
+        ("GET", "/leases/{token}/messages") => (fill(route, lease), None),
+        ("POST", "/leases/{token}/messages") => {
+            (fill(route, lease), Some(json!({ "nonce": nonce, "first": 1 })))
         }
         ("GET", "/runners/{id}") => (fill(route, runner), None),
         ("GET", "/resources/{name}") => (fill(route, &"printer"), None),
@@ -96,6 +118,9 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         }
         ("GET", "/routes/try") => (format!("/routes/try?name={whose}::workflow::a::b"), None),
         ("POST", "/match") => (route.path.into(), Some(json!({ "labels": ["x"] }))),
+        ("POST", "/deliveries/{id}/approve" | "/deliveries/{id}/deny") => {
+            (fill(route, delivery), Some(json!({})))
+        }
         ("POST", "/deliveries/{id}/replay") => (fill(route, delivery), Some(json!({}))),
         ("POST", "/workloads/{id}/cancel" | "/workloads/{id}/retry" | "/workloads/{id}/close") => {
             (fill(route, workload), Some(json!({})))
@@ -106,6 +131,7 @@ fn request(route: &Listed, things: &Things, whose: &str) -> (String, Option<Valu
         ("POST", "/jobs/{id}/priority") => {
             (fill(route, job_id), Some(json!({ "priority": "high" })))
         }
+        ("POST", "/outbox/{id}/retry") => (fill(route, outbox), None),
         ("POST", "/jobs/{id}/front") => (fill(route, job_id), None),
         ("POST", "/pauses") => {
             ("/pauses".into(), Some(json!({ "scope": "pool:acme-pool", "reason": "sweep" })))
@@ -220,7 +246,7 @@ fn expected(caller: &Caller, route: &Listed) -> Must {
 /// All that is kept, and how much has happened.
 async fn state(server: &Server, admin: &Api) -> String {
     let mut lists = vec![server.handle().views().records.end().to_string()];
-    for path in ["/deliveries", "/workloads", "/jobs", "/runners", "/pauses"] {
+    for path in ["/deliveries", "/workloads", "/sessions", "/jobs", "/runners", "/pauses"] {
         let mut list: Value = admin.get(&format!("{path}?limit=500")).await;
         for item in list["items"].as_array_mut().unwrap() {
             // What follows from time alone.
@@ -281,16 +307,24 @@ async fn things_of(server: &Server, tenant: &str, runner: &FakeRunner, lease: St
     let operator = server.api.with_token(token(&format!("{tenant}-operator")));
     let event = json!({ "kind": format!("{tenant}_event") });
     let delivery: Value = operator.done("/events", event).await;
-    let work = json!({ "name": format!("{tenant}-work"), "jobs": [job(&format!("{tenant}-job"))] });
+    let work = json!({
+        "name": format!("{tenant}-work"), "jobs": [job(&format!("{tenant}-job"))],
+        "callback_url": "http://127.0.0.1:9/nobody",
+    });
     let submitted: Value = operator.done("/workloads", work).await;
     let workload = submitted["workload_id"].as_i64().unwrap();
+    let told: Value = operator.get("/outbox").await;
     let detail: Value = operator.get(&format!("/workloads/{workload}")).await;
+    let session = json!({ "agent": "fixer", "message": format!("{tenant} asks") });
+    let session: Value = operator.done("/sessions", session).await;
     Things {
         delivery: delivery["delivery_id"].as_str().unwrap().parse().unwrap(),
         workload,
         job: detail["jobs"][0]["id"].as_i64().unwrap(),
         runner: runner.id,
         lease,
+        outbox: told["items"][0]["id"].as_i64().unwrap(),
+        session: session["session_id"].as_i64().unwrap(),
     }
 }
 
@@ -361,7 +395,7 @@ async fn ask(
     let mut status = response.status().as_u16();
     // A stream never ends; they have tests of their own.
     let text = match route.path {
-        "/stream" | "/runners/{id}/stream" => String::new(),
+        "/stream" | "/runners/{id}/stream" | "/sessions/{id}/events" => String::new(),
         _ => response.text().await.unwrap(),
     };
     // A batch is answered item by item.

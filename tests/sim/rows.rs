@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::talks::Talks;
 use dispatchyard::model::{
     Archived, Attempt, Change, Class, ClassId, Delivery, DeliveryId, Edge, Job, JobId, LeaseToken,
-    Marks, Pause, PauseScope, PrunedRows, Runner, RunnerId, Snapshot, SoftState, Workload,
-    WorkloadId,
+    Marks, Pause, PauseScope, PrunedRows, Runner, RunnerId, ScheduleMark, Snapshot, SoftState,
+    Workload, WorkloadId,
 };
 
 /// A delivery, as far as anybody asks.
@@ -40,11 +41,14 @@ pub(crate) struct Rows {
     pub(crate) edges: Vec<Edge>,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
     pub(crate) pauses: BTreeMap<PauseScope, Pause>,
+    pub(crate) schedules: BTreeMap<Box<str>, ScheduleMark>,
     pub(crate) soft: BTreeMap<Box<str>, SoftState>,
     pub(crate) attempts: BTreeMap<LeaseToken, Attempt>,
     /// Of each job that there is which jobs it needs; the same as the edges.
     pub(crate) needs: BTreeMap<JobId, Vec<JobId>>,
     pub(crate) deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    /// Sessions of agents.
+    pub(crate) talks: Talks,
     /// What was claimed by deliveries, and by which.
     pub(crate) keys: BTreeMap<Box<str>, DeliveryId>,
 }
@@ -62,11 +66,31 @@ impl Rows {
         let mut before = Before::default();
         self.marks = marks;
         for change in changes {
+            let Some(change) = self.talks.apply(change) else { continue };
             match change {
-                Change::DeliveryDecided(_) | Change::Recorded(_) | Change::KeyAnswered(..) => {}
+                Change::OutboxAdded(entry) => {
+                    let row =
+                        self.workloads.get(&entry.workload_id).expect("it is about a live one");
+                    let terms = row.terms.as_ref().expect("somebody wants to hear of it");
+                    assert!(terms.report.iter().any(|it| it.target == entry.target));
+                }
+                Change::OutboxTold(_) | Change::OutboxRetried(..) => {}
+                Change::DeliveryDecided(_)
+                | Change::DeliveryAnswered(_)
+                | Change::Recorded(_)
+                | Change::KeyAnswered(..) => {}
+                Change::SessionInserted(_)
+                | Change::SessionUpdated(_)
+                | Change::SessionSaid(_)
+                | Change::SessionDelivered(_)
+                | Change::SessionSpent(_) => {}
                 Change::DeliveryInserted(delivery) => self.add_delivery(&delivery),
                 Change::Pruned(rows) => self.forget(&rows),
                 Change::SoftSaved(soft) => drop(self.soft.insert(soft.key.clone(), soft)),
+                Change::ScheduleKept(mark) => {
+                    self.schedules.insert(mark.name.clone(), mark);
+                }
+                Change::ScheduleForgotten(name) => drop(self.schedules.remove(&name)),
                 Change::EdgeInserted(edge) => self.add_edge(edge),
                 Change::Paused(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),
                 Change::Resumed(scope) => assert!(self.pauses.remove(&scope).is_some()),
@@ -229,7 +253,11 @@ impl Rows {
             edges: self.edges.iter().filter(live).copied().collect(),
             runners: self.runners.values().cloned().collect(),
             pauses: self.pauses.values().cloned().collect(),
+            held: Vec::new(),
+            schedules: self.schedules.values().cloned().collect(),
             soft: self.soft.values().cloned().collect(),
+            sessions: self.talks.live.values().cloned().collect(),
+            session_days: self.talks.days.values().copied().collect(),
         }
     }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dispatchyard::model::{
-    GroupTerms, JobPriority, JobSpec, JobTerms, JobWork, MatrixTerms, PendingPolicy, Placement,
-    PlannedJob, PlannedWorkload, Preference, ResourceNeed, RetryPolicy, RunIf, RunnerCapabilities,
-    RunnerRequirements, Spread, Trust, WorkloadId, WorkloadKind, WorkloadTerms,
+    GroupTerms, JobPriority, JobSpec, JobTerms, JobWork, MatrixTerms, OutboxTarget, PendingPolicy,
+    Placement, PlannedJob, PlannedWorkload, Preference, ReportOn, ReportTo, ResourceNeed,
+    RetryPolicy, RunIf, RunnerCapabilities, RunnerRequirements, Spread, Trust, WorkloadId,
+    WorkloadKind, WorkloadTerms,
 };
 
 use crate::dice::Dice;
@@ -53,12 +54,18 @@ pub(crate) fn matrix(dice: &mut Dice) -> MatrixTerms {
 
 /// A workload with up to four jobs.
 pub(crate) fn workload(dice: &mut Dice, beside: Beside<'_>) -> PlannedWorkload {
-    let terms = WorkloadTerms {
+    let mut terms = WorkloadTerms {
         group: dice.once_in(6).then(|| group(dice)),
         max_parallel: dice.once_in(6).then_some(max_parallel(false) as u32),
         fail_fast: dice.once_in(6),
         title: None,
+        report: Vec::new(),
     };
+    if terms.fail_fast {
+        // Somebody is told of some of them.
+        let target = OutboxTarget::Callback { url: "https://x.test".into() };
+        terms.report.push(ReportTo { target, on: ReportOn::All });
+    }
     let open = beside.open;
     let own = terms.group.as_ref().map(|group| group.key.clone());
     let mut jobs = jobs(dice, 1, 4, beside);
@@ -71,7 +78,7 @@ pub(crate) fn workload(dice: &mut Dice, beside: Beside<'_>) -> PlannedWorkload {
         name: "w".into(),
         trigger: dice.pick(&TRIGGERS).to_owned(),
         tenant_id: dice.pick(&TENANTS),
-        session_key: None,
+        session: None,
         terms,
         open,
         jobs,
@@ -100,7 +107,7 @@ pub(crate) fn tangled() -> [PlannedWorkload; 2] {
         name: "w".into(),
         trigger: TRIGGERS[0].to_owned(),
         tenant_id: TENANTS[0],
-        session_key: None,
+        session: None,
         terms: WorkloadTerms { group: group(of_workload), ..WorkloadTerms::default() },
         open: false,
         jobs: vec![job("j0", &[], None), job("j1", &["j0"], group(of_job))],

@@ -76,7 +76,7 @@ impl Shop {
             name: "w".into(),
             trigger: String::new(),
             tenant_id,
-            session_key: None,
+            session: None,
             terms: Default::default(),
             open: false,
             jobs: vec![job],

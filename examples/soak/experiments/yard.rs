@@ -243,7 +243,7 @@ impl Yard {
             name: "soak".into(),
             trigger: String::new(),
             tenant_id: work.tenant_id,
-            session_key: None,
+            session: None,
             terms: Default::default(),
             open: false,
             jobs: vec![job],

@@ -48,6 +48,7 @@ use crate::model::{JobWork, Untrusted};
 use super::attempt_folder::AttemptFolder;
 use super::environment::{Variables, overlay};
 use super::pump::Pump;
+use super::session::{AgentProtocol, Talk};
 use super::shared::Shared;
 use super::spool::Spool;
 use super::table::Order;
@@ -208,8 +209,20 @@ impl<'a> Steps<'a> {
             );
             return self.failed((0, 1), error).await;
         };
+        let protocol = shared.options.agent_protocols.get(profile).copied().unwrap_or_default();
+        let talk = self.work.context.session.as_ref().map(|session| Talk {
+            protocol,
+            idle_ms: session.idle_ms,
+            delivered: session.delivered,
+            messages: session.messages.clone(),
+        });
+        let is_asked_once = talk.is_none() || protocol == AgentProtocol::Plain;
         let mut variables = self.base.clone();
         variables.extend(self.own.clone());
+        if let Some(session) = &self.work.context.session {
+            let id = session.id.to_string();
+            variables.insert("DISPATCHYARD_SESSION".to_owned(), id.into());
+        }
         variables.insert("DISPATCHYARD_AGENT_PROFILE".to_owned(), profile.into());
         let name = format!("agent {profile}");
         self.work.spool.line(&format!("##[step] {name}")).await;
@@ -221,8 +234,9 @@ impl<'a> Steps<'a> {
             variables,
             folder: self.work.folder.workspace(),
             timeout_ms: None,
-            stdin: Some(prompt),
+            stdin: is_asked_once.then_some(prompt),
             said: None,
+            talk,
         })
         .await
     }

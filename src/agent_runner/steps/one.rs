@@ -142,8 +142,18 @@ impl Steps<'_> {
         let name = name.to_owned();
         let timeout_ms = step.timeout_ms;
         let stdin = None;
-        let task =
-            Task { name, place, command, script, variables, folder, timeout_ms, stdin, said };
+        let task = Task {
+            name,
+            place,
+            command,
+            script,
+            variables,
+            folder,
+            timeout_ms,
+            stdin,
+            said,
+            talk: None,
+        };
         Ok((task, files))
     }
 

@@ -127,6 +127,9 @@ fn words(text: &str) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -135,7 +138,9 @@ mod tests {
     fn each_shell_has_its_command_and_an_unknown_one_is_told_with_a_list() {
         let folder = tempfile::tempdir().expect("tempdir");
         for name in ["python3", "perl", "pwsh"] {
-            std::fs::write(folder.path().join(name), "").expect("written");
+            let file = folder.path().join(name);
+            std::fs::write(&file, "").expect("written");
+            std::fs::set_permissions(file, Permissions::from_mode(0o755)).expect("allowed");
         }
         let runner = Shell::Bash("/bin/bash".into());
         let path = folder.path().as_os_str();

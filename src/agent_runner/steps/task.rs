@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
+use tokio::sync::oneshot;
 
+use crate::api::wire::HeldLease;
 use crate::model::Untrusted;
 
 use super::super::environment::Variables;
@@ -14,6 +16,7 @@ use super::super::leftovers;
 use super::super::process::{Group, Spawned};
 use super::super::procfs::Process;
 use super::super::pump::{Listeners, Pump};
+use super::super::session::{Talk, Talker};
 use super::super::table::{Order, ordered};
 use super::command_stream::CommandStream;
 use super::exit::{Exit, WorkEnd, judge, millis};
@@ -37,6 +40,8 @@ pub(super) struct Task<'t> {
     pub(super) stdin: Option<&'t Untrusted>,
     /// Who hears of workflow commands, where its output may have any.
     pub(super) said: Option<Arc<Said>>,
+    /// The conversation that it is one side of.
+    pub(super) talk: Option<Talk>,
 }
 
 impl Steps<'_> {
@@ -53,18 +58,37 @@ impl Steps<'_> {
         };
         let Spawned { group, output, stdin } = spawned;
         let commands = task.said.clone().map(|said| CommandStream::new(self.debug, said));
-        let listeners = Listeners { commands, tail: Arc::clone(&tail) };
+        let (shared, job) = (self.work.shared, self.work.job);
+        let held = HeldLease { lease: job.lease, nonce: job.nonce };
+        let talker = task.talk.clone();
+        let talker = talker.map(|talk| Talker::new(shared, held, self.orders.clone(), talk));
+        let (talker, ear) = talker.unzip();
+        let listeners = Listeners { commands, tail: Arc::clone(&tail), ear };
         self.pumps.push(Pump::start(output, Arc::clone(self.work.spool), listeners));
-        let prompt = stdin.zip(task.stdin).map(|(pipe, text)| feed(pipe, text.as_data()));
+        let (prompt, pen) = match task.stdin {
+            Some(text) => (stdin.map(|pipe| feed(pipe, text.as_data())), None),
+            None => (None, stdin),
+        };
         let number = group.id();
-        let ended = self.wait(group, &task.name, task.timeout_ms).await;
-        self.record(&leftovers::members(number).await);
-        if let Some(prompt) = prompt {
-            prompt.abort();
-        }
-        if let Some(pump) = self.pumps.last_mut() {
-            pump.settle().await;
-        }
+        let (tell_end, end) = oneshot::channel();
+        let talk = async {
+            if let Some(talker) = talker {
+                talker.run(pen, end).await;
+            }
+        };
+        let work = async {
+            let ended = self.wait(group, &task.name, task.timeout_ms).await;
+            self.record(&leftovers::members(number).await);
+            if let Some(prompt) = prompt {
+                prompt.abort();
+            }
+            if let Some(pump) = self.pumps.last_mut() {
+                pump.settle().await;
+            }
+            let _ = tell_end.send(matches!(ended, Ok(WorkEnd::Completed)));
+            ended
+        };
+        let (ended, ()) = tokio::join!(work, talk);
         let end = ended.unwrap_or_else(|error| {
             let error = format!("step `{}`: {error}", task.name);
             WorkEnd::Failed(Exit::default(), error)
@@ -102,7 +126,8 @@ impl Steps<'_> {
         command.args(task.command.arguments(&script));
         command.env_clear().envs(&task.variables).current_dir(&task.folder);
         self.work.shared.options.step_limits.apply(&mut command);
-        let spawned = Group::spawn(command, task.stdin.is_some())?;
+        let wants_stdin = task.stdin.is_some() || task.talk.is_some();
+        let spawned = Group::spawn(command, wants_stdin)?;
         // Without the record a later runner still finds the processes by their marker.
         self.record(Process::find(spawned.group.id()).as_slice());
         Ok(spawned)

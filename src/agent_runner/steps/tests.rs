@@ -20,6 +20,7 @@ pub(super) fn job_context(steps: Vec<Step>) -> JobContext {
         needs: BTreeMap::new(),
         traceparent: None,
         workflow: None,
+        session: None,
     }
 }
 

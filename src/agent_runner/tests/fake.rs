@@ -269,6 +269,7 @@ fn new_lease(number: i64, token: LeaseToken, work: JobWork) -> Lease {
             needs: BTreeMap::new(),
             traceparent: None,
             workflow: None,
+            session: None,
         },
         payload: Bytes::new(),
         assigned: false,

@@ -1,4 +1,5 @@
-//! Deliveries that wait for the workflow files of their repository: the leader fetches these, then decides them.
+//! Deliveries that wait for the workflow files of their repository, for what their sender may do, or that were approved:
+//! the leader looks up what is needed, then decides them.
 //!
 //! ```text
 //! planning (committed) -> read the repository -> count the attempt (committed) -> evaluate -> command -> commit
@@ -12,9 +13,9 @@
 
 mod desk;
 mod judge;
+mod lookup;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -26,16 +27,18 @@ use super::error::ApiError;
 use super::state::{AppState, Rulebook};
 use crate::clock::OsEntropy;
 use crate::event::Event;
-use crate::forge::http::ForgeError;
-use crate::forge::{At, Repositories};
-use crate::intake::{Arrival, Commit, Facts, Lookup, RepositoryFiles};
+use crate::intake::{Arrival, Facts, Needs};
 use crate::model::{DeliveryId, DeliveryState, Plan};
 use crate::store::{DeliveryDetail, StoreError};
 use crate::telemetry::LookupLabels;
+use crate::trigger::Standing;
 use crate::webhook::stored_json;
 pub use desk::Desk;
 use desk::{Trouble, Turn};
 use judge::{Judged, judge};
+pub(super) use lookup::LookedUp;
+use lookup::{Failure, look_up};
+pub use lookup::{SourceForge, SourceRepositories};
 
 /// How many rows are read at once.
 const PAGE_ROWS: u32 = 100;
@@ -47,14 +50,6 @@ const LOOK_AFTER: Duration = Duration::from_millis(5);
 const LOOK_SHARE: f64 = 4.0;
 /// The longest of these rests.
 const LOOK_AFTER_MAX: Duration = Duration::from_secs(5);
-
-/// The repositories of a source.
-pub struct SourceRepositories {
-    /// How they are read.
-    pub repositories: Repositories,
-    /// How long a delivery waits for a forge that is away, in milliseconds.
-    pub give_up_after_ms: i64,
-}
 
 /// Plans deliveries for as long as the server runs.
 pub async fn plan(state: AppState, stopping: CancellationToken) {
@@ -146,15 +141,15 @@ async fn work(state: AppState, turn: Turn, ids: Vec<DeliveryId>) {
             None => find(&state, &turn, &row).await,
         };
         match found {
-            Found::Content(content, files) => {
-                let decided = decided(&state, epoch, row, *content, files).await;
+            Found::Content(content, found) => {
+                let decided = decided(&state, epoch, row, *content, found).await;
                 if !decided {
                     return;
                 }
             }
             Found::Later(error) => {
                 if let Some(why) = too_late(&state, &row, &error)
-                    && !decided(&state, epoch, row, Content::Broken(why), None).await
+                    && !decided(&state, epoch, row, Content::Broken(why), LookedUp::default()).await
                 {
                     return;
                 }
@@ -167,30 +162,31 @@ async fn work(state: AppState, turn: Turn, ids: Vec<DeliveryId>) {
 /// What a lookup came to.
 enum Found {
     /// The delivery can be decided.
-    Content(Box<Content>, Option<Arc<RepositoryFiles>>),
+    Content(Box<Content>, LookedUp),
     /// It waits; why.
     Later(String),
 }
 
 async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
-    let broken = |why: String| Found::Content(Box::new(Content::Broken(why)), None);
+    let broken = |why: String| Found::Content(Box::new(Content::Broken(why)), LookedUp::default());
     let event = match event(row) {
         Ok(event) => event,
         Err(why) => return broken(why),
     };
     let rulebook = state.rulebook();
-    let of = rulebook.repositories.get(&turn.source);
-    let (Some(of), Some(lookup)) = (of, Lookup::of(&event)) else {
-        // The configuration wants it no more.
-        return Found::Content(Box::new(Content::Event(Box::new(event))), None);
-    };
+    let needs = Needs::of(&event, &rulebook.rules);
+    if needs.is_nothing() {
+        // It was approved, or the configuration wants nothing of it any more.
+        return Found::Content(Box::new(Content::Event(Box::new(event))), LookedUp::default());
+    }
     let outcome = |outcome| {
         let labels = LookupLabels::new(&*turn.source, outcome);
         state.metrics.planning.lookups.get_or_create(&labels).inc();
     };
-    match read(&of.repositories, &lookup, &rulebook).await {
-        Ok(files) => {
-            outcome("found");
+    match look_up(state, &rulebook, &event, &needs).await {
+        Ok(found) => {
+            let is_told = !matches!(found.standing, Some(Standing::Unknown(_)));
+            outcome(if is_told { "found" } else { "refused" });
             if let Some(Trouble { tries, .. }) = state.planning.is_well(turn) {
                 tracing::info!(
                     source = turn.source,
@@ -199,9 +195,9 @@ async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
                     "the forge answers again"
                 );
             }
-            Found::Content(Box::new(Content::Event(Box::new(event))), Some(files))
+            Found::Content(Box::new(Content::Event(Box::new(event))), found)
         }
-        Err(error) => {
+        Err(Failure { what, error }) => {
             let text = error.to_string();
             match judge(&error, state.clock.now()) {
                 Judged::Never => {
@@ -209,7 +205,7 @@ async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
                     tracing::warn!(delivery_id = %row.head.id, source = turn.source,
                         repository = turn.repository, error = text,
                         "a repository's workflow files cannot be read");
-                    broken(format!("{lookup} cannot be read: {text}"))
+                    broken(format!("{what} cannot be read: {text}"))
                 }
                 Judged::Later { whose, asked_ms } => {
                     outcome("failed");
@@ -223,7 +219,7 @@ async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
                         error = text,
                         tries = trouble.tries,
                         wait_ms = trouble.until_wall_ms - now.wall_ms,
-                        "a repository's workflow files are not there now: its deliveries wait"
+                        "a forge does not answer what was asked of a repository: its deliveries wait"
                     );
                     Found::Later(text)
                 }
@@ -232,33 +228,13 @@ async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
     }
 }
 
-/// Reads and compiles the files; what compiles them is off the threads that serve.
-async fn read(
-    repositories: &Repositories,
-    lookup: &Lookup,
-    rulebook: &Arc<Rulebook>,
-) -> Result<Arc<RepositoryFiles>, ForgeError> {
-    let at = match &lookup.at {
-        Commit::Id(id) => At::Commit(id),
-        Commit::Of(branch) => At::Branch(branch),
-        Commit::OfDefault => At::DefaultBranch,
-    };
-    let found = repositories.files(&lookup.repository, at).await?;
-    let (rulebook, folder) = (Arc::clone(rulebook), repositories.folder().to_owned());
-    let compiled = tokio::task::spawn_blocking(move || {
-        RepositoryFiles::compile(&rulebook.rules, &folder, &found.commit, &found.files)
-    });
-    let fault = |_| {
-        let text = "a fault in the server while they were read; replay it once that is mended";
-        ForgeError::NotUsable(text.to_owned())
-    };
-    compiled.await.map(Arc::new).map_err(fault)
-}
-
 /// Why a delivery is given up, if it has waited for too long.
 fn too_late(state: &AppState, row: &DeliveryDetail, error: &str) -> Option<String> {
     let rulebook = state.rulebook();
-    let max_ms = rulebook.repositories.get(&*row.head.source)?.give_up_after_ms;
+    let source = &*row.head.source;
+    let of_files = rulebook.repositories.get(source).map(|it| it.give_up_after_ms);
+    let of_forge = rulebook.forges.get(source).map(|it| it.give_up_after_ms);
+    let max_ms = of_files.into_iter().chain(of_forge).max()?;
     let waited_ms = state.clock.now().wall_ms - row.head.received_at_ms;
     let what = row.head.reason.as_deref().unwrap_or_default();
     (waited_ms >= max_ms).then(|| {
@@ -272,8 +248,9 @@ async fn decided(
     epoch: i64,
     mut row: DeliveryDetail,
     mut content: Content,
-    files: Option<Arc<RepositoryFiles>>,
+    found: LookedUp,
 ) -> bool {
+    let LookedUp { files, standing } = found;
     let id = row.head.id;
     row.head.attempts += 1;
     if files.is_some() {
@@ -298,16 +275,21 @@ async fn decided(
     let payload = || stored_json(body.as_deref()?);
     let whose = WhoseTriggers { tenant_id: row.head.tenant_id, limited_to: None };
     let traceparent = row.head.traceparent.clone();
+    let approved_by = row.head.approval.as_ref().and_then(|approval| approval.by.clone());
     let arrival = Arrival {
         at_ms: row.head.received_at_ms,
         traceparent: traceparent.as_deref(),
         payload: Some(&payload),
         facts: files.as_deref().map_or(Facts::LeftOut, Facts::Files),
+        standing: standing.as_ref(),
+        approved_by: approved_by.as_deref(),
     };
     let decision = decide(state, content, whose, arrival);
+    let about = decision.about;
     let mut deliver = again(row, decision.delivery_state, decision.reason.map(Into::into));
     deliver.delivery.verdicts = decision.verdicts;
     deliver.plan = decision.plan;
+    deliver.about = about;
     debug_assert!(
         deliver.delivery.state != DeliveryState::Failed || deliver.plan == Plan::default()
     );
@@ -317,25 +299,25 @@ async fn decided(
     true
 }
 
-/// The files of an event's repository, where the caller may reach some triggers alone: nobody could say later which, so
-/// it waits for them.
+/// All that an event needs, where the caller may reach some triggers alone: nobody could say later which, so it waits for
+/// that.
 ///
 /// # Errors
 ///
-/// [`ApiError::Elsewhere`] when they cannot be read now.
+/// [`ApiError::Elsewhere`] when it cannot be looked up now.
 pub(super) async fn at_once(
     state: &AppState,
     content: &Content,
     whose: WhoseTriggers,
-) -> Result<Option<Arc<RepositoryFiles>>, ApiError> {
-    let (Content::Event(event), Some(_)) = (content, whose.limited_to) else { return Ok(None) };
+) -> Result<LookedUp, ApiError> {
+    let (Content::Event(event), Some(_)) = (content, whose.limited_to) else {
+        return Ok(LookedUp::default());
+    };
     let rulebook = state.rulebook();
-    let of = rulebook.repositories.get(&event.source);
-    let (Some(of), Some(lookup)) = (of, Lookup::of(event)) else { return Ok(None) };
-    match read(&of.repositories, &lookup, &rulebook).await {
-        Ok(files) => Ok(Some(files)),
-        Err(error) => Err(ApiError::Elsewhere(format!("{lookup} cannot be read now: {error}"))),
-    }
+    let needs = Needs::of(event, &rulebook.rules);
+    look_up(state, &rulebook, event, &needs).await.map_err(|Failure { what, error }| {
+        ApiError::Elsewhere(format!("{what} cannot be read now: {error}"))
+    })
 }
 
 /// What people are told of a delivery that waits: its reason, and what went wrong last.

@@ -35,6 +35,9 @@ pub struct SubmitRequest {
     pub open: bool,
     /// Its jobs; all are made, or none.
     pub jobs: Vec<SubmitJob>,
+    /// Where its beginning and its end are posted to, signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
     /// What it asks for as a whole (`group`, `max_parallel`, `fail_fast`), and what its jobs ask
     /// for where they say nothing: the keys of [`Ask`] beside those above.
     #[serde(flatten, deserialize_with = "strict")]
@@ -165,6 +168,13 @@ pub struct EventRequest {
     /// Anything else, for the jobs.
     #[serde(default)]
     pub inputs: Map<String, Value>,
+    /// Where the beginnings and ends of what it starts are posted to, signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// The workload whose job sends it: it is no more trusted than that, and a chain of such events ends at
+    /// `causation_depth_max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caused_by: Option<WorkloadId>,
 }
 
 /// Starts a workflow of the server's folder by hand.

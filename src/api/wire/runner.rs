@@ -47,6 +47,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::SessionContext;
+
 use crate::model::{
     AttemptOutcome, HeldUnits, JobId, JobPriority, JobStateKind, JobWork, LeaseToken, Nonce,
     RequeueReason, RunnerCapabilities, RunnerId, Trust, WorkflowJob, WorkloadId, WorkloadKind,
@@ -241,6 +243,10 @@ pub struct JobContext {
     /// What a workflow file adds: with it `${{ }}` in the text of `work` and `env` is to be filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Box<WorkflowJob>>,
+    /// Of a job that carries out a session: what its agent is to be told first. The prompt says the same, for
+    /// whoever knows of no sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionContext>,
 }
 
 /// The runner is alive and still works on these.

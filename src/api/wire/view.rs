@@ -117,6 +117,9 @@ pub struct DeliveryView {
     pub reason: Option<String>,
     /// How far it is trusted.
     pub trust: Trust,
+    /// Of one that waits, or waited, for approval: what, and whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<super::ApprovalView>,
     /// The delivery that it repeats.
     pub replay_of: Option<DeliveryId>,
     /// Wall milliseconds.

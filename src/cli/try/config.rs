@@ -180,6 +180,7 @@ mod tests {
     #[test]
     fn triggers_that_start_something_else_are_told_with_both_reasons() {
         let delivery = DeliveryView {
+            approval: None,
             id: DeliveryId(uuid::Uuid::from_u128(7)),
             source: "github".to_owned(),
             external_id: None,

@@ -5,6 +5,7 @@
 //! answer, and the answers come from the functions that decide about deliveries.
 
 mod config;
+mod cron;
 mod event;
 mod lines;
 pub(super) mod matching;
@@ -19,6 +20,7 @@ use crate::executor::router;
 use crate::{expression, trigger, webhook};
 
 use config::TryConfigArgs;
+use cron::TryCronArgs;
 use event::TryEventArgs;
 use lines::Lines;
 use matching::MatchArgs;
@@ -40,6 +42,8 @@ pub enum TryVerb {
     Expression(Lines),
     /// Whether a request is accepted by a source with these secrets
     Signature(Lines),
+    /// What a time of a schedule means in words, and when it comes next
+    Cron(TryCronArgs),
     /// What a delivery says, and what it would start
     Event(TryEventArgs),
     /// The jobs that a workflow file becomes for an event, and what each `if` decided
@@ -63,6 +67,7 @@ pub(super) async fn run(
             let now_unix_s = console.now_ms().div_euclid(1_000);
             lines.answer(|line| webhook::dry::signature(line, now_unix_s), console)
         }
+        TryVerb::Cron(args) => cron::run(args, console),
         TryVerb::Event(args) => event::run(args, console),
         TryVerb::Workflow(args) => workflow::run(args, console),
         TryVerb::Config(args) => config::run(args, &global.client()?, console).await,

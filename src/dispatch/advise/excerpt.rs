@@ -94,7 +94,11 @@ impl Scheduler {
             jobs,
             runners: Vec::new(),
             pauses: self.pauses(),
+            // Nothing of them is played.
+            held: Vec::new(),
+            schedules: Vec::new(),
             soft: self.shares_and_health(now),
+            ..Snapshot::default()
         };
         let runners = || self.runners.iter().map(|(_, runner)| runner);
         let foreign = runners().filter(|runner| runner.foreign_jobs > 0);

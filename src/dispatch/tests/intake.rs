@@ -33,15 +33,17 @@ pub(crate) fn deliver(number: u128, workloads: Vec<PlannedWorkload>) -> Command 
         headers: "{}".into(),
         event: None,
         traceparent: None,
+        approval: None,
         body: Body::Inline(Bytes::from_static(b"{}")),
     };
     let key = Some(UniqueKey { scope: KeyScope::Delivery, key: "github guid".into() });
     Command::Deliver(Box::new(Deliver {
         delivery,
-        plan: Plan { workloads },
+        plan: Plan { workloads, ..Plan::default() },
         key,
         ended: Vec::new(),
         adopted: false,
+        about: None,
     }))
 }
 

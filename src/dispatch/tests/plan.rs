@@ -59,7 +59,7 @@ pub(crate) fn workload(jobs: Vec<PlannedJob>) -> PlannedWorkload {
         name: "build".into(),
         trigger: "on-push".into(),
         tenant_id: TenantId::DEFAULT,
-        session_key: None,
+        session: None,
         terms: Default::default(),
         open: false,
         jobs,

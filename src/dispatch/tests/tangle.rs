@@ -107,6 +107,7 @@ impl Tangle {
                     max_parallel: b.is_multiple_of(4).then_some(2),
                     fail_fast: b.is_multiple_of(5),
                     title: None,
+                    report: Vec::new(),
                 };
                 let jobs = self.jobs(a, b, &[], open);
                 let planned = PlannedWorkload { open, terms, ..workload(jobs) };

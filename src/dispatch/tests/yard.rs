@@ -10,8 +10,8 @@ use crate::dispatch::{
 use crate::model::{
     Archived, AssignedJob, Attempt, Change, Class, Decision, Edge, Entropy, Job, JobId, JobResult,
     JobState, JobStateKind, LeaseRef, LeaseToken, Measure, Now, PlannedJob, PlannedWorkload,
-    PoolId, Record, RunnerCapabilities, RunnerId, Snapshot, SoftState, TenantId, Workload,
-    WorkloadId,
+    PoolId, Record, RunnerCapabilities, RunnerId, Session, SessionDay, SessionId, SessionMessage,
+    SessionState, Snapshot, SoftState, TenantId, Workload, WorkloadId,
 };
 use crate::runner::PollId;
 
@@ -47,6 +47,11 @@ pub(crate) struct Yard {
     pub(crate) undecided: Vec<JobId>,
     /// Soft state, as it was last written.
     pub(crate) soft: Vec<SoftState>,
+    /// Live sessions.
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) session_days: BTreeMap<TenantId, SessionDay>,
+    /// All that was said in sessions.
+    pub(crate) messages: Vec<SessionMessage>,
     /// The changes of the last batch.
     pub(crate) changes: Vec<Change>,
     answers: BTreeMap<PollId, Answer>,
@@ -117,6 +122,9 @@ impl Yard {
             measures: Vec::new(),
             undecided: Vec::new(),
             soft: Vec::new(),
+            sessions: BTreeMap::new(),
+            session_days: BTreeMap::new(),
+            messages: Vec::new(),
             changes: Vec::new(),
             answers: BTreeMap::new(),
             entropy: Seeded(7),
@@ -190,6 +198,14 @@ impl Yard {
                 self.soft.push(soft);
             }
             Change::EdgeInserted(edge) => self.edges.push(edge),
+            Change::SessionInserted(row) | Change::SessionUpdated(row) => {
+                match row.state == SessionState::Ended {
+                    true => drop(self.sessions.remove(&row.id)),
+                    false => drop(self.sessions.insert(row.id, *row)),
+                }
+            }
+            Change::SessionSpent(day) => drop(self.session_days.insert(day.tenant_id, day)),
+            Change::SessionSaid(message) => self.messages.push(*message),
             Change::AttemptEnded(attempt) => self.attempts.push(*attempt),
             _ => {}
         }
@@ -464,6 +480,10 @@ impl Yard {
             edges: live.edges,
             runners: live.runners.into_values().collect(),
             pauses: live.pauses.into_values().collect(),
+            held: live.held.into_iter().collect(),
+            schedules: live.schedules.into_values().collect(),
+            sessions: self.sessions.values().cloned().collect(),
+            session_days: self.session_days.values().copied().collect(),
             soft: self.soft.clone(),
         };
         Scheduler::load(snapshot, self.settings.clone(), self.now)

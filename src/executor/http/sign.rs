@@ -30,7 +30,7 @@ impl SigningSecret {
     }
 
     /// The headers of a message that is sent at that time.
-    pub(super) fn headers(
+    pub fn headers(
         &self,
         id: &str,
         at_s: i64,

@@ -33,17 +33,21 @@ pub enum HttpSetupError {
 }
 
 /// Whom a client may call, and for how long.
-pub(super) struct Reach {
-    pub(super) connect_timeout: Duration,
+pub struct Reach {
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
     /// From the first byte sent to the last one read.
-    pub(super) timeout: Duration,
+    pub timeout: Duration,
     /// Whether addresses of private networks, and this machine's, may be called.
-    pub(super) private_addresses: bool,
+    pub private_addresses: bool,
 }
 
 impl Reach {
     /// A client for that URL: follows redirects of the same request to the same origin alone (307, 308), and knows no proxy.
-    pub(super) fn client(&self, url: &Url) -> Result<Client, HttpSetupError> {
+    ///
+    /// # Errors
+    /// [`HttpSetupError`]: an address in the URL must not be called.
+    pub fn client(&self, url: &Url) -> Result<Client, HttpSetupError> {
         // Idempotent: an error means that somebody installed a provider before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A name is looked at when it is resolved; an address in the URL itself is not resolved.

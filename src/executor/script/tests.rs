@@ -43,6 +43,7 @@ fn context(work: JobWork) -> JobContext {
         needs: BTreeMap::new(),
         traceparent: None,
         workflow: None,
+        session: None,
     }
 }
 

@@ -42,8 +42,14 @@ agent = { profile = 'reviewer', prompt = 'Review <{{ event.title }}>', runs_on =
 timeout_minutes = 15
 ";
 
-const ARRIVAL: Arrival<'_> =
-    Arrival { at_ms: 1_000, traceparent: Some("00-trace"), payload: None, facts: Facts::None };
+const ARRIVAL: Arrival<'_> = Arrival {
+    at_ms: 1_000,
+    traceparent: Some("00-trace"),
+    payload: None,
+    facts: Facts::None,
+    standing: None,
+    approved_by: None,
+};
 
 fn catalogue() -> Arc<Catalogue> {
     let resources = [("repo:acme/*".into(), 1)].into();

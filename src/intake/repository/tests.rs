@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::intake::evaluate::tests::{configs, workflows};
-use crate::intake::{Arrival, Evaluation, Facts, Outcome, evaluate};
+use crate::intake::{Arrival, Evaluation, Facts, Outcome, SourceRules, evaluate};
 use crate::model::Catalogue;
 use crate::workflow::Defaults;
 
@@ -32,7 +32,8 @@ fn rules(config: &str) -> Rules {
     let catalogue = Arc::new(Catalogue::default());
     let triggers = if config.is_empty() { Vec::new() } else { configs(config) };
     let rules = Rules::compile(&triggers, workflows(), Defaults::default(), catalogue).unwrap();
-    rules.with_repositories(BTreeMap::from([("github".to_owned(), FOLDER.to_owned())]))
+    let of_source = SourceRules { folder: Some(FOLDER.to_owned()), ..SourceRules::default() };
+    rules.with_sources(BTreeMap::from([("github".to_owned(), of_source)]), 5)
 }
 
 fn files(rules: &Rules, files: &[(&str, &str)]) -> RepositoryFiles {

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use super::attempt::{Outputs, outputs};
 use super::job::read_spec;
-use crate::model::{EndedNeed, Job, JobId, JobSpec, Workload};
+use super::reader::Reader;
+use crate::model::{EndedNeed, Job, JobId, JobSpec, Session, SessionMessage, Workload, WorkloadId};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::rows;
 use crate::store::statement as sql;
+
+/// The most messages that an agent is told with its start; the runner asks for the others.
+const FIRST_MESSAGES_MAX: i64 = 100;
 
 /// What a job starts with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +30,8 @@ pub struct JobContext {
     pub body_bytes: Option<u64>,
     /// The outputs of the jobs that it needs, by their names; one without outputs is empty.
     pub needs: BTreeMap<Box<str>, Outputs>,
+    /// Of a session's job: the session, and what its agent is not known to have dealt with, oldest first.
+    pub session: Option<(Session, Vec<SessionMessage>)>,
     /// The same jobs with how they ended, in the order of their ids.
     pub ended_needs: Vec<EndedNeed>,
 }
@@ -70,6 +76,10 @@ impl Store {
         needs.sort_unstable_by_key(|need| need.id);
         let ids: Vec<JobId> = needs.iter().map(|need| need.id).collect();
         let mut put_out = outputs(&mut reader, &ids).await?;
+        let session = match &workload.session_key {
+            Some(_) => session_of(&mut reader, workload.id).await?,
+            None => None,
+        };
         reader.end().await?;
 
         let delivery = delivery.as_ref().map(rows::delivery::read_detail).transpose()?;
@@ -89,8 +99,27 @@ impl Store {
             event: delivery.and_then(|delivery| delivery.event),
             job,
             workload,
+            session,
         }))
     }
+}
+
+/// The live session that a workload carries out, with what its agent is to be told first.
+async fn session_of(
+    reader: &mut Reader,
+    id: WorkloadId,
+) -> Result<Option<(Session, Vec<SessionMessage>)>, StoreError> {
+    let Some(row) = reader.first(sql::SESSION_OF_WORKLOAD, |to| to.int(id.0)).await? else {
+        return Ok(None);
+    };
+    let session = rows::session::read(&row)?;
+    let (after, up_to) = (session.delivered, session.said);
+    let messages = reader.all(sql::SESSION_MESSAGE_INBOUND, |to| {
+        to.int(session.id.0).int(after).int(up_to).int(FIRST_MESSAGES_MAX)
+    });
+    let messages = messages.await?;
+    let messages = messages.iter().map(rows::session::read_message).collect::<Result<_, _>>()?;
+    Ok(Some((session, messages)))
 }
 
 /// The error about a job whose other half is missing.

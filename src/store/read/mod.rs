@@ -4,22 +4,27 @@ mod attempt;
 mod context;
 mod delivery;
 mod job;
+mod outbox;
 mod prune;
 mod reader;
 mod record;
 mod report;
+mod session;
 mod tenant;
 mod workload;
 
 use crate::model::{
-    DeliveryId, DeliveryState, JobId, JobStateKind, TenantId, WorkloadId, WorkloadState,
+    DeliveryId, DeliveryState, JobId, JobStateKind, SessionId, SessionState, TenantId, WorkloadId,
+    WorkloadState,
 };
 
 pub use attempt::{EndedRun, Outputs, RanInRun};
 pub use context::JobContext;
+pub use outbox::OutboxExtent;
 pub use prune::{Extent, OldDelivery, OldKey, OldRecord, OldWorkload};
 pub use record::LastCommit;
 pub use report::{EndedAttempt, EndedJob, PlaceInTime};
+pub use session::MessagePage;
 pub use tenant::LevelUsage;
 
 pub(super) use reader::Readers;
@@ -48,6 +53,8 @@ pub struct Page<Id, State> {
 pub type DeliveryPage = Page<DeliveryId, DeliveryState>;
 /// A page of workloads.
 pub type WorkloadPage = Page<WorkloadId, WorkloadState>;
+/// A page of sessions.
+pub type SessionPage = Page<SessionId, SessionState>;
 /// A page of jobs.
 pub type JobPage = Page<JobId, JobStateKind>;
 

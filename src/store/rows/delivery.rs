@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Body, Delivery, DeliveryId, DeliveryState, TenantId, TriggerVerdict, Trust};
+use crate::model::{
+    Answered, Approval, Body, Delivery, DeliveryId, DeliveryState, TenantId, TriggerVerdict, Trust,
+};
 use crate::store::bind::Bind;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
@@ -39,6 +41,8 @@ pub struct DeliveryHead {
     pub received_at_ms: i64,
     /// The trace that it is part of.
     pub traceparent: Option<Box<str>>,
+    /// What somebody must approve, or has approved.
+    pub approval: Option<Box<Approval>>,
     /// The length of its body.
     pub body_bytes: u64,
 }
@@ -76,6 +80,7 @@ pub(in crate::store) fn bind(delivery: &Delivery, to: &mut Bind) {
         .int(i64::from(delivery.attempts))
         .int(delivery.received_at_ms)
         .text(delivery.traceparent.as_deref())
+        .opt_json(delivery.approval.as_ref())
         .int(delivery.body.len().cast_signed())
         .text(file)
         .text(&*delivery.headers)
@@ -89,7 +94,25 @@ pub(in crate::store) fn bind_decided(delivery: &Delivery, to: &mut Bind) {
         .int(delivery.state as i64)
         .text(delivery.reason.as_deref())
         .json(&delivery.verdicts)
-        .int(i64::from(delivery.attempts));
+        .int(i64::from(delivery.attempts))
+        .opt_json(delivery.approval.as_ref());
+}
+
+/// The values of `delivery_answer`.
+pub(in crate::store) fn bind_answered(answered: &Answered, to: &mut Bind) {
+    to.display(Some(answered.id))
+        .int(answered.state as i64)
+        .text(&*answered.reason)
+        .json(&answered.approval);
+}
+
+/// A row as `delivery_held_load` selects it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(in crate::store) fn read_held(row: &Row) -> Result<(DeliveryId, Approval), StoreError> {
+    let mut columns = Columns::new("delivery", row);
+    Ok((columns.parsed("id")?, columns.json("approval")?))
 }
 
 /// A row as `delivery_list` selects it.
@@ -154,6 +177,7 @@ fn head(columns: &mut Columns<'_>) -> Result<DeliveryHead, StoreError> {
         attempts: columns.count("attempts")?,
         received_at_ms: columns.int("received_at_ms")?,
         traceparent: columns.opt_text("traceparent")?,
+        approval: columns.opt_json("approval")?,
         body_bytes: columns.int("body_bytes")?.cast_unsigned(),
     })
 }

@@ -1,5 +1,5 @@
--- A page of workloads that ended up to some time, oldest first, with how many rows are theirs.
--- Safe: reads by index, bounded.
+-- A page of workloads that ended up to some time and of which everything was told that is to be, oldest first,
+-- with how many rows are theirs. Safe: reads by index, bounded.
 SELECT
     w.id, w.ended_at_ms,
     (SELECT count(*) FROM job_spec AS s WHERE s.workload_id = w.id) AS jobs,
@@ -13,5 +13,6 @@ SELECT
     (SELECT count(*) FROM record AS r WHERE r.workload_id = w.id) AS records
 FROM workload_done AS w
 WHERE (w.ended_at_ms, w.id) > ($1, $2) AND w.ended_at_ms <= $3
+    AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.workload_id = w.id AND o.state = 0)
 ORDER BY w.ended_at_ms, w.id
 LIMIT $4

@@ -223,6 +223,7 @@ pub(in crate::store) fn delivery(number: u128) -> Delivery {
         headers: "{}".into(),
         event: Some(r#"{"source":"github"}"#.into()),
         traceparent: None,
+        approval: None,
         body: Body::Inline(Bytes::from_static(b"\0raw\xff")),
     }
 }

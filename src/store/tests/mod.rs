@@ -9,12 +9,14 @@ pub(crate) mod fixture;
 mod logs;
 mod names;
 mod open;
+mod outbox;
 mod prune;
 mod reads;
 mod report;
 mod round_trip;
 #[path = "../../../tests/it/support/schema.rs"]
 pub(crate) mod schema;
+mod session;
 mod shared;
 mod statements;
 mod tenant;

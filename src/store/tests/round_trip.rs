@@ -2,8 +2,8 @@
 
 use super::fixture::{self, Opened, on_both};
 use crate::model::{
-    Change, Edge, EndReason, HeldUnits, Job, JobExtras, JobId, JobState, JobStateKind, Record,
-    RecordName, RunnerId, Workload, WorkloadId, WorkloadState,
+    Change, DeliveryId, Edge, EndReason, HeldUnits, Job, JobExtras, JobId, JobState, JobStateKind,
+    Record, RecordName, RunnerId, ScheduleMark, Workload, WorkloadId, WorkloadState,
 };
 use crate::store::Page;
 use crate::store::connection::Kind;
@@ -189,6 +189,30 @@ async fn a_large_batch_is_written_whole(on: Kind) {
     assert_eq!(opened.store.outputs_of(&ids).await.unwrap().len(), 650);
 }
 
+async fn marks_of_schedules_come_back_and_go(on: Kind) {
+    let mut opened = Opened::new(on).await;
+    let begun = ScheduleMark::begin("nightly#1", "unix UTC @daily", 5);
+    let fired = ScheduleMark {
+        handled_ms: 9,
+        fired_ms: Some(9),
+        delivery_id: Some(DeliveryId(uuid::Uuid::from_u128(3))),
+        passed: 2,
+        note: "2 times passed over".into(),
+        noted_at_ms: 8,
+        ..begun.clone()
+    };
+    let other = ScheduleMark::begin("weekly#1", "unix UTC @weekly", 6);
+    let kept = |mark: &ScheduleMark| Change::ScheduleKept(mark.clone());
+    opened.write(&[kept(&begun), kept(&other)]).await.unwrap();
+    assert_eq!(opened.load().await.schedules, [begun.clone(), other.clone()]);
+    let gone = |mark: &ScheduleMark| Change::ScheduleForgotten(mark.name.clone());
+    // The last of several changes of one row holds, whatever the database had.
+    opened.write(&[kept(&begun), kept(&fired), gone(&other)]).await.unwrap();
+    assert_eq!(opened.load().await.schedules, std::slice::from_ref(&fired));
+    opened.write(&[gone(&fired), kept(&begun), kept(&other), gone(&other)]).await.unwrap();
+    assert_eq!(opened.load().await.schedules, [begun]);
+}
+
 async fn attempts_and_kept_records_are_history(on: Kind) {
     let mut opened = Opened::new(on).await;
     let mut first = fixture::attempt(100, 1);
@@ -229,5 +253,6 @@ on_both!(
     updates_reach_every_field_that_can_change,
     an_ended_workload_leaves_the_hot_tables_and_comes_back_by_a_retry,
     a_large_batch_is_written_whole,
+    marks_of_schedules_come_back_and_go,
     attempts_and_kept_records_are_history,
 );

@@ -21,12 +21,12 @@ fn config(rest: &str) -> RuleConfig {
 }
 
 fn decide(rest: &str, event: &Event) -> (bool, String) {
-    let verdict = Trigger::compile(&config(rest)).unwrap().decide(event);
+    let verdict = Trigger::compile(&config(rest), &BTreeMap::new()).unwrap().decide(event);
     (verdict.matched, verdict.why.into_owned())
 }
 
 fn refused(rest: &str) -> String {
-    let errors = Trigger::compile(&config(rest)).unwrap_err();
+    let errors = Trigger::compile(&config(rest), &BTreeMap::new()).unwrap_err();
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -229,14 +229,14 @@ fn hostile_names_are_quoted_escaped_and_short_in_a_verdict() {
 fn everything_that_is_wrong_with_a_rule_is_told_at_once() {
     let rule = "timeout_minutes = 0\nmax_retries = 101\nactors = []\nagent = { profile = 'a b', prompt = '{{ x' }\n\
         [trigger.on.push]\nbranches = ['main', 'v?+']\nbranches-ignore = []\ntypes = ['x']\n\
-        [trigger.on.schedule]\n[trigger.on.pull_request]\ntags = ['a']";
+        [[trigger.on.schedule]]\ncron = '60 * * * *'\n[trigger.on.pull_request]\ntags = ['a']";
     insta::assert_snapshot!(refused(rule), @r"
-    trigger `t`: event `schedule` never comes; schedules are not supported yet
     trigger `t`: event `pull_request` has no filter `tags`; it has types, branches, branches-ignore, paths, paths-ignore
     trigger `t`: event `push` has no filter `types`; it has branches, branches-ignore, tags, tags-ignore, paths, paths-ignore
     trigger `t`: on.push has both `branches` and `branches-ignore`; keep one of the two; a pattern with `!` takes names out of the first
     trigger `t`: on.push.branches[1]: pattern `v?+` has a `+` without a character before it to repeat; for the character itself write `\+`
     trigger `t`: on.push.branches-ignore: a list of patterns is empty
+    trigger `t`: on.schedule[0]: minute: 60 is not from 0 to 59; a full hour is 0; every hour is `0 * * * *`
     trigger `t`: actors is empty; leave the key out to want any
     trigger `t`: timeout_minutes: 0 minutes is not from 1 to 43200
     trigger `t`: max_retries: 101 is over 100
@@ -249,10 +249,10 @@ fn everything_that_is_wrong_with_a_rule_is_told_at_once() {
 #[test]
 fn a_rule_starts_one_thing() {
     let none: RuleConfig = toml::from_str("name = 'x'\non = 'push'").unwrap();
-    insta::assert_snapshot!(Trigger::compile(&none).unwrap_err()[0], @r#"trigger `x`: it starts nothing; add `workflow = "..."` or `agent = { profile = "...", prompt = "..." }`"#);
+    insta::assert_snapshot!(Trigger::compile(&none, &BTreeMap::new()).unwrap_err()[0], @r#"trigger `x`: it starts nothing; add `workflow = "..."` or `agent = { profile = "...", prompt = "..." }`"#);
     let bad = "name = 'x'\non = 'push'\nagent = { profile = 'a/b', prompt = '{{ event.x }}' }";
     let bad: RuleConfig = toml::from_str(bad).unwrap();
-    let errors = Trigger::compile(&bad).unwrap_err();
+    let errors = Trigger::compile(&bad, &BTreeMap::new()).unwrap_err();
     insta::assert_snapshot!(errors[0], @"trigger `x`: agent.profile `a/b` is not a profile's name; use letters, digits, `-` and `_`, at most 100 bytes");
     assert!(errors[1].message.starts_with("agent.prompt: unknown placeholder"));
 }
@@ -261,6 +261,6 @@ fn a_rule_starts_one_thing() {
 fn a_refused_pattern_is_found_in_the_text() {
     let text = "name = 'x'\nworkflow = 'w'\n[on.push]\nbranches = ['main', 'v[12']";
     let config: RuleConfig = toml::from_str(text).unwrap();
-    let errors = Trigger::compile(&config).unwrap_err();
+    let errors = Trigger::compile(&config, &BTreeMap::new()).unwrap_err();
     assert_eq!(&text[errors[0].span.clone().unwrap()], "'v[12'");
 }

@@ -35,6 +35,10 @@ pub(in crate::webhook) struct Body<'a> {
     /// There in reviews of a pull request, which carry the pull request too.
     pub(in crate::webhook) review: Maybe<AnyObject>,
     #[serde(borrow)]
+    pub(in crate::webhook) check_run: Maybe<CheckRun<'a>>,
+    #[serde(borrow)]
+    pub(in crate::webhook) requested_action: Maybe<RequestedAction<'a>>,
+    #[serde(borrow)]
     pub(in crate::webhook) release: Maybe<Release<'a>>,
     /// `push` gives it in full; `create` and `delete` short, with `ref_type`; `workflow_dispatch`
     /// in full.
@@ -194,6 +198,22 @@ pub(in crate::webhook) struct Comment<'a> {
     pub(in crate::webhook) author_association: Text<'a>,
 }
 
+/// A check run: whose it is, as who made it calls that.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub(in crate::webhook) struct CheckRun<'a> {
+    #[serde(borrow)]
+    pub(in crate::webhook) external_id: Text<'a>,
+}
+
+/// A button of a check run that was pressed.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub(in crate::webhook) struct RequestedAction<'a> {
+    #[serde(borrow)]
+    pub(in crate::webhook) identifier: Text<'a>,
+}
+
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
 pub(in crate::webhook) struct Release<'a> {
@@ -233,6 +253,8 @@ wanted_object!(
     PullRequest,
     Side,
     Comment,
+    CheckRun,
+    RequestedAction,
     Release,
     Commit,
     WorkflowRun,

@@ -116,13 +116,25 @@ pub(in crate::webhook) fn event(
         inputs: match &kind {
             EventKind::WorkflowDispatch => inputs_of(body.inputs)?,
             EventKind::RepositoryDispatch => inputs_of(body.client_payload)?,
+            EventKind::Other(name) if name == "check_run" => asked_of_check(body),
             _ => serde_json::Map::new(),
         },
         trust,
+        causation_depth: 0,
         subject,
         action,
         kind,
     })
+}
+
+/// Which check run somebody asks something of, and what.
+fn asked_of_check(body: &Body<'_>) -> serde_json::Map<String, serde_json::Value> {
+    let external_id = body.check_run.as_ref().and_then(|it| it.external_id.as_str());
+    let identifier = body.requested_action.as_ref().and_then(|it| it.identifier.as_str());
+    [("external_id", external_id), ("identifier", identifier)]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), text::name(value?).into())))
+        .collect()
 }
 
 fn inputs_of(

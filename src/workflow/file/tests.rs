@@ -328,7 +328,8 @@ jobs:
     let on = file.on.as_ref().unwrap();
     let names: Vec<_> = on.events.0.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["pull_request", "push"]);
-    assert_eq!(on.schedules, [("0 5 * * 1".to_owned(), None)]);
+    assert_eq!(on.schedules[0].cron.get_ref(), "0 5 * * 1");
+    assert_eq!(on.schedules[0].zone, None);
     assert_eq!(on.inputs.len(), 4);
     assert_eq!(file.permissions, Some(json!({"contents": "read"})));
     let [build] = file.jobs.as_slice() else { panic!("one job") };

@@ -37,6 +37,8 @@ struct Inner {
     /// By name: its branches, and the files of each commit.
     branches: BTreeMap<String, String>,
     commits: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// By login: the number, the permission and the role.
+    accounts: BTreeMap<String, (i64, String, Option<String>)>,
     faults: VecDeque<Fault>,
     /// Requests, without those that a fault answered.
     asked: Vec<String>,
@@ -97,6 +99,12 @@ impl Contents {
     /// A branch is at that commit.
     pub(crate) fn branch(&self, name: &str, commit: &str) {
         self.with(|it| it.branches.insert(name.to_owned(), commit.to_owned()));
+    }
+
+    /// Somebody is called so, and may do that. At GitLab the permission is a level.
+    pub(crate) fn account(&self, login: &str, number: i64, permission: &str, role: Option<&str>) {
+        let account = (number, permission.to_owned(), role.map(str::to_owned));
+        self.with(|it| it.accounts.insert(login.to_owned(), account));
     }
 
     /// It wants this `Authorization`.
@@ -185,6 +193,18 @@ impl Inner {
         let at = query(uri, "ref").and_then(|it| self.commits.get(&it));
         let json = |value: Value| Some(axum::Json(value).into_response());
         match (kind, rest) {
+            (Kind::Gitlab, ["members", "all", number]) => {
+                let is = |it: &&(i64, String, Option<String>)| it.0.to_string() == **number;
+                let (number, level, state) = self.accounts.values().find(is)?;
+                let state = state.as_deref().unwrap_or("active");
+                let level: i64 = level.parse().unwrap();
+                json(json!({ "id": number, "access_level": level, "state": state }))
+            }
+            (_, ["collaborators", login, "permission"]) => {
+                let (number, permission, role) = self.accounts.get(*login)?;
+                let user = json!({ "login": login, "id": number });
+                json(json!({ "permission": permission, "role_name": role, "user": user }))
+            }
             (_, []) => json(json!({ "default_branch": "main" })),
             (Kind::Github, ["git", "ref", "heads", name @ ..]) => {
                 json(json!({ "object": { "sha": branch(name)?, "type": "commit" } }))

@@ -16,6 +16,9 @@ pub(crate) const HOOK_SECRET: &str = "it's a secret to everybody";
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-this-test";
 pub(crate) const REGISTRATION_TOKEN: &str = "registration-token-of-this-test";
 
+/// By which callbacks are signed.
+pub(crate) const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// The text of a token with a name.
 pub(crate) fn token(name: &str) -> String {
     format!("the-text-of-{name}")
@@ -203,6 +206,7 @@ impl Setup {
         write("hook-secret", HOOK_SECRET).unwrap();
         write("admin-token", ADMIN_TOKEN).unwrap();
         write("registration-token", REGISTRATION_TOKEN).unwrap();
+        write("callback-secret", CALLBACK_SECRET).unwrap();
         for name in &self.named {
             write(&format!("token-{name}"), &token(name)).unwrap();
         }

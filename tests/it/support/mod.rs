@@ -24,6 +24,7 @@ pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod store;
+pub(crate) mod told;
 pub(crate) mod wait;
 
 pub(crate) use api::{Answer, Api};

@@ -183,7 +183,7 @@ impl World {
             name: "w".into(),
             trigger: String::new(),
             tenant_id: TenantId::DEFAULT,
-            session_key: None,
+            session: None,
             terms: WorkloadTerms::default(),
             open: false,
             jobs: vec![job],

@@ -63,7 +63,7 @@ impl World {
         });
         let workloads: Vec<_> = workloads.collect();
         self.idle_batch();
-        let mut deliver = delivery(number, self.now.wall_ms, Plan { workloads });
+        let mut deliver = delivery(number, self.now.wall_ms, Plan { workloads, ..Plan::default() });
         deliver.ended = self.ended();
         let planned = deliver.plan.workloads.len();
         let id = deliver.delivery.id;
@@ -87,7 +87,8 @@ impl World {
         let (key, first) = past.dice.pick(&first);
         past.deliveries += 1;
         let workloads = vec![shapes::tangled()[0].clone()];
-        let mut deliver = delivery(past.deliveries, self.now.wall_ms, Plan { workloads });
+        let mut deliver =
+            delivery(past.deliveries, self.now.wall_ms, Plan { workloads, ..Plan::default() });
         deliver.key = Some(UniqueKey { scope: KeyScope::Delivery, key });
         self.idle_batch();
         let (marks, deliveries) = (self.rows.marks, self.rows.deliveries.len());
@@ -265,7 +266,9 @@ fn delivery(number: u128, received_at_ms: i64, plan: Plan) -> Deliver {
         headers: "{}".into(),
         event: None,
         traceparent: None,
+        approval: None,
         body: Body::Inline(bytes::Bytes::from_static(b"{}")),
     };
-    Deliver { delivery, plan, key: Some(key_of(number)), ended: Vec::new(), adopted: false }
+    let (key, ended) = (Some(key_of(number)), Vec::new());
+    Deliver { delivery, plan, key, ended, adopted: false, about: None }
 }

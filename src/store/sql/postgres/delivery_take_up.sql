@@ -19,5 +19,5 @@ WHERE id IN (
     AND EXISTS (SELECT 1 FROM leader WHERE leader.id = 1 AND leader.epoch = $2)
 RETURNING
     id, source, external_id, event_kind, action, state, reason, verdicts, trust, tenant_id, replay_of,
-    attempts, received_at_ms, traceparent, body_bytes,
+    attempts, received_at_ms, traceparent, approval, body_bytes,
     headers, event, (body_file IS NOT NULL OR length(body) > 0) AS has_body

@@ -1,0 +1,6 @@
+-- Adds sessions. Safe: the key refuses a repeat, and no two live ones of a tenant have one key.
+INSERT INTO session (
+    id, tenant_id, key, agent, state, workload_id, runner_id, created_at_ms, active_at_ms, ended_at_ms,
+    end_reason, last_sequence, said, delivered, resumed_from, given, lease_token, heard, spent, limits,
+    approvals, origin, template
+) {rows}
