@@ -17,6 +17,7 @@ use super::runners::unexpected;
 use super::state::{AppState, Shared};
 use super::wire::{AgentHeard, AgentSays, FromAgent, ToAgent};
 use crate::dispatch::{Command, Reply, SessionCommand, Told};
+use crate::driver::CommandError;
 use crate::executor::agent_message;
 use crate::model::{LeaseToken, MessageKind, SessionState, Spent, Untrusted};
 use crate::store::MessagePage;
@@ -66,7 +67,10 @@ pub(super) async fn wait(
             return Ok(axum::Json(ToAgent { messages, ended: false }));
         }
         tokio::select! {
-            changed = news.changed() => if changed.is_err() { return Ok(over) },
+            // This instance leads no more: whoever leads now knows more.
+            changed = news.changed() => if changed.is_err() {
+                return Err(CommandError::Unavailable.into());
+            },
             () = &mut until => return Ok(axum::Json(ToAgent::default())),
             () = state.stopping.cancelled() => return Ok(axum::Json(ToAgent::default())),
         }

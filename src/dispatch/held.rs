@@ -82,7 +82,8 @@ impl Scheduler {
             self.held.about(about).filter(|(other, _)| *other > id).find(replaces)
         });
         let newer = newer.map(|(id, _)| id);
-        if let Some(about) = &about {
+        // What is repeated is no newer than what waits.
+        if let Some(about) = about.as_ref().filter(|_| delivery.replay_of.is_none()) {
             let older = self
                 .held
                 .about(about)

@@ -233,11 +233,11 @@ impl Views {
         let (mut known, mut invited) = (Credentials::default(), Credentials::default());
         loaded.credentials.into_iter().for_each(|(runner_id, hash)| known.set(runner_id, hash));
         loaded.invitations.into_iter().for_each(|(runner_id, hash)| invited.set(runner_id, hash));
+        self.sessions.begin_epoch(&loaded.sessions);
         *self.leases.write().unwrap_or_else(|broken| broken.into_inner()) = begun.collect();
         *self.credentials.write().unwrap_or_else(|broken| broken.into_inner()) = known;
         *self.invitations.write().unwrap_or_else(|broken| broken.into_inner()) = invited;
         self.records.begin_epoch(epoch);
-        self.sessions.begin_epoch(&loaded.sessions);
         self.epoch.store(epoch, Ordering::Release);
         // Whoever is told is told of this epoch.
         self.undecided.begin_epoch(&loaded.undecided);

@@ -56,9 +56,13 @@ impl Limits {
     /// What they are for an event; `None` where nothing is bounded.
     pub fn of(&self, event: &Event) -> Option<StartLimits> {
         let Self { per_subject, breaker } = *self;
-        (per_subject.is_some() || breaker.is_some()).then(|| {
-            let subject = per_subject.and_then(|_| event.subject_key()).unwrap_or_default();
-            StartLimits { subject: subject.into(), per_subject, breaker }
+        let subject = per_subject.and_then(|_| event.subject_key());
+        // What is about nothing that has a name is no more of it than anything else.
+        let per_subject = per_subject.filter(|_| subject.is_some());
+        (per_subject.is_some() || breaker.is_some()).then(|| StartLimits {
+            subject: subject.unwrap_or_default().into(),
+            per_subject,
+            breaker,
         })
     }
 }

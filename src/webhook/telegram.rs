@@ -50,7 +50,8 @@ fn actor(from: Tree<'_>) -> Option<Actor> {
     let is_bot = from.flag("/is_bot") != Some(false);
     Some(Actor {
         id: Some(from.int("/id")?),
-        login: from.name("/username").or(from.name("/first_name")).unwrap_or_default(),
+        // The first name is whatever somebody likes to be called: it names no account.
+        login: from.name("/username").unwrap_or_default(),
         account_type: Some(if is_bot { "Bot" } else { "User" }.to_owned()),
         ..Actor::default()
     })

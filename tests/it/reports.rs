@@ -274,7 +274,6 @@ async fn a_forge_whose_limit_is_reached_is_left_alone_until_it_is_reset() {
     let seen = told.has(STATUSES, 2).await;
     assert_eq!(seen[1].body["state"], "success");
     assert!(now_s() >= reset_s);
-    assert!(seen[1].at_ms - seen[0].at_ms > 500);
 }
 
 /// A delivery of another forge to a source that nobody signs.

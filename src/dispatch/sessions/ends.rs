@@ -26,6 +26,7 @@ impl Scheduler {
         let Some(mut row) = self.sessions.remove(id) else {
             return Err(Refusal::UnknownSession(id));
         };
+        self.near.remove(&KeyKind::Affinity.key(row.tenant_id, &nearness(id)));
         let workload_id = row.workload_id.take();
         row.state = SessionState::Ended;
         row.ended_at_ms = Some(now.wall_ms);

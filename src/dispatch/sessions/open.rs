@@ -62,7 +62,7 @@ impl Scheduler {
         let tenant_id = planned.tenant_id;
         let live = key.as_deref().and_then(|key| self.sessions.with_key(tenant_id, key));
         if let Some(id) = live {
-            self.check_trust(id, &planned)?;
+            self.check_may_join(id, &planned)?;
             let sequence = self.say(now, id, &author, message)?;
             let workload_id = self.sessions.get(id).and_then(|row| row.workload_id);
             return Ok(Opened { id, sequence, made: false, workload_id });
@@ -113,10 +113,15 @@ impl Scheduler {
         Ok(Opened { id, sequence, made: true, workload_id: Some(workload_id) })
     }
 
-    /// A session that somebody trusted started may do what no stranger may ask for.
-    fn check_trust(&self, id: SessionId, planned: &PlannedWorkload) -> Result<(), Refusal> {
+    /// Who may speak to one agent may not to any other, and a session that somebody trusted started may do what no
+    /// stranger may ask for.
+    fn check_may_join(&self, id: SessionId, planned: &PlannedWorkload) -> Result<(), Refusal> {
         let is_trusted = |trust: &Trust| trust.level == TrustLevel::Trusted;
         let row = self.live_session(id)?;
+        if *row.agent != *planned.name || *row.template.trigger != *planned.trigger {
+            let text = format!("session {id} has that key, and another agent or trigger");
+            return Err(Refusal::Invalid(text.into()));
+        }
         let speaks = planned.jobs.iter().all(|job| is_trusted(&job.spec.trust));
         if is_trusted(&row.template.trust) && !speaks {
             let text = format!("session {id} is trusted, and who would join it is not");

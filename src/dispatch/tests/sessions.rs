@@ -109,6 +109,20 @@ fn two_at_the_same_instant_make_one_session() {
 }
 
 #[test]
+fn nobody_joins_the_session_of_another_agent_or_trigger() {
+    let mut yard = Yard::new();
+    let id = id_of(yard.apply(open(planned(Some("k"), "a"))));
+    let other = PlannedWorkload { name: "deployer".into(), ..planned(Some("k"), "b") };
+    let refusal = yard.refused(open(other));
+    assert_eq!(
+        refusal.to_string(),
+        format!("session {id} has that key, and another agent or trigger")
+    );
+    yard.refused(open(PlannedWorkload { trigger: "help".into(), ..planned(Some("k"), "c") }));
+    assert_eq!(yard.session(id).said, 1);
+}
+
+#[test]
 fn the_same_key_of_another_tenant_is_another_session() {
     let mut yard = Yard::new();
     let first = id_of(yard.apply(open(planned(Some("k"), "a"))));

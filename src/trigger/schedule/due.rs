@@ -78,7 +78,9 @@ impl Timed {
         });
         // Its low bits say little of the last bytes.
         let spread = (hash ^ (hash >> 32)) % (u64::from(self.jitter_ms) + 1);
-        i64::try_from(spread).unwrap_or(0)
+        // Never beyond the time after it: what comes later would be late when its turn comes.
+        let gap_ms = self.schedule.next_after(at_ms).map_or(i64::MAX, |next_ms| next_ms - at_ms);
+        i64::try_from(spread).unwrap_or(0).min(gap_ms)
     }
 
     /// When a time comes.

@@ -10,7 +10,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use dispatchyard::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::until;
@@ -35,7 +34,6 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) bytes: Bytes,
-    pub(crate) at_ms: i64,
 }
 
 impl Seen {
@@ -145,8 +143,7 @@ async fn answer(
     }
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let done = told.with(|it| {
-        let at_ms = SystemClock::new().now().mono_ms;
-        let seen = Seen { path: path.clone(), headers, body: body.clone(), bytes, at_ms };
+        let seen = Seen { path: path.clone(), headers, body: body.clone(), bytes };
         it.seen.push(seen);
         carry_out(it, method != Method::GET, &path, &body)
     });

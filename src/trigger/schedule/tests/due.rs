@@ -103,6 +103,17 @@ fn a_long_absence_of_a_schedule_of_seconds_costs_little() {
 }
 
 #[test]
+fn jitter_never_takes_a_time_behind_the_next_one() {
+    let schedule = Schedule::new("*/5 * * * *", Syntax::Unix, "UTC").unwrap();
+    let name = "t#1".to_owned();
+    let timed = Timed { name, schedule, missed: Missed::Skip, jitter_ms: 3_600_000 };
+    let five = 300_000;
+    let due: Vec<i64> = (0..500).map(|at| at * five + timed.jitter(at * five)).collect();
+    assert!(due.is_sorted());
+    assert!((0..500).any(|at| timed.jitter(at * five) == five), "the bound is reached");
+}
+
+#[test]
 fn jitter_is_the_same_everywhere_stays_in_its_bounds_and_spreads() {
     let timed = hourly(Missed::Skip, 600_000);
     let all: Vec<i64> = (0..1_000).map(|hour| timed.jitter(hour * 3_600_000)).collect();
