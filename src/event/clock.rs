@@ -45,6 +45,7 @@ impl Tick<'_> {
             repository: None,
             actor: None,
             subject: Subject::default(),
+            chat: None,
             git_ref: None,
             base_ref: None,
             head_ref: None,

@@ -21,7 +21,7 @@ mod who;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{Trust, Untrusted};
+use crate::model::{ChatPlace, Trust, Untrusted};
 
 pub use kind::EventKind;
 pub use own::{OwnEvent, OwnEventError, is_kind};
@@ -47,6 +47,9 @@ pub struct Event {
     /// What it is about.
     #[serde(default)]
     pub subject: Subject,
+    /// Where in a chat it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatPlace>,
     /// The full ref that changed, or that the work would run on: `refs/heads/main`,
     /// `refs/tags/v1`, `refs/pull/7/merge`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]

@@ -88,6 +88,7 @@ impl OwnEvent {
             repository: self.repository.as_deref().map(repository).transpose()?,
             actor: self.actor,
             subject,
+            chat: None,
             git_ref: self.git_ref.as_deref().map(full_ref).transpose()?,
             base_ref: None,
             head_ref: None,

@@ -13,6 +13,7 @@ mod attempt;
 mod capabilities;
 mod catalogue;
 mod change;
+mod chat;
 mod decision;
 mod delivery;
 mod id;
@@ -51,6 +52,7 @@ pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
 pub use capabilities::RunnerCapabilities;
 pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
+pub use chat::ChatPlace;
 pub use decision::{Decision, Facts, Status};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{

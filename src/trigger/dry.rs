@@ -130,6 +130,7 @@ impl From<TriedEvent> for Event {
             repository: None,
             actor: None,
             subject: Subject { deleted: tried.deleted, ..Subject::default() },
+            chat: None,
             git_ref: tried.git_ref.map(Untrusted::new),
             base_ref: tried.base_ref.map(Untrusted::new),
             head_ref: tried.head_ref.map(Untrusted::new),

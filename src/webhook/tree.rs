@@ -103,6 +103,7 @@ pub(super) fn blank(source: &str, kind: EventKind) -> Event {
         repository: None,
         actor: None,
         subject: Subject::default(),
+        chat: None,
         git_ref: None,
         base_ref: None,
         head_ref: None,

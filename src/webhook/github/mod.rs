@@ -121,6 +121,7 @@ pub(in crate::webhook) fn event(
         },
         trust,
         causation_depth: 0,
+        chat: None,
         subject,
         action,
         kind,
