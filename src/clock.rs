@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Entropy, Now};
+use crate::model::{Entropy, LeaseToken, Nonce, Now};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
@@ -151,6 +151,12 @@ pub fn secret_token(prefix: &str, entropy: &mut dyn Entropy) -> String {
 /// What is kept of a token: it is random and long, so its plain hash cannot be turned back.
 pub fn token_hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
+}
+
+/// What the work of a lease shows to say that it is itself: the lease's number, and a hash of its unguessable half.
+/// It gives no right over the lease, and cannot be turned back.
+pub fn lease_proof(token: LeaseToken, nonce: Nonce) -> String {
+    format!("{token}.{}", token_hash(&format!("the work of lease {token} {nonce}")))
 }
 
 /// A UUID of version 7 (RFC 9562): its order is the order of `now`, the rest is random.

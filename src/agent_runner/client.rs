@@ -81,8 +81,13 @@ impl Client {
     /// Says that the work begins, and is told what it is.
     pub(super) async fn start(&self, held: &HeldLease) -> Result<JobContext, CallError> {
         let body = LeaseBody { nonce: held.nonce };
-        self.ask("start", |_| Call::post(format!("/api/v1/leases/{}/start", held.lease), &body))
-            .await
+        // Of a session's job we say by ourselves what its agent has dealt with.
+        let query = vec![("talks", true.to_string())];
+        self.ask("start", |_| {
+            let call = Call::post(format!("/api/v1/leases/{}/start", held.lease), &body);
+            Call { query: query.clone(), ..call }
+        })
+        .await
     }
 
     /// The delivery's raw body, a piece at a time.

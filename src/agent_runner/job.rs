@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::api::wire::{Assignment, CompleteRequest, HeldLease, JobContext};
+use crate::clock::lease_proof;
 use crate::model::{AttemptOutcome, JobResult, RequeueReason, TrustLevel};
 
 use super::attempt_folder::{AttemptFolder, MARKER};
@@ -177,6 +178,8 @@ impl Attempt {
         let mut deadline = Box::pin(tokio::time::sleep(millis(self.job.timeout_ms)));
         let mut own = environment::job_values(&self.job, context, &self.shared.options.name);
         own.insert(MARKER.to_owned(), folder.key().into());
+        let proof = lease_proof(self.job.lease, self.job.nonce);
+        own.insert("DISPATCHYARD_CAUSE".to_owned(), proof.into());
         let work = Work { shared: &self.shared, job: &self.job, context, folder, spool };
         let prepare = async {
             let lock = self.take_workspace(folder, spool).await?;

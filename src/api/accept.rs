@@ -115,6 +115,12 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
         workload.terms.report.extend(incoming.report.clone());
     }
     let rerun = event.as_deref().and_then(Rerun::asked);
+    // Obeyed before anybody hears that it was: to obey it again does nothing.
+    if let Some(rerun) = rerun.filter(|_| leads && incoming.replay_of.is_none())
+        && !rerun.carry_out(state.clone()).await
+    {
+        return Err(CommandError::Unavailable.into());
+    }
     let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
     let body = if spilled {
         state.store.write_body(id, incoming.body).await?
@@ -198,9 +204,6 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     }
     if delivery_state == DeliveryState::Planning {
         state.planning.ring();
-    }
-    if let Some(rerun) = rerun.filter(|_| !duplicate && leads && incoming.replay_of.is_none()) {
-        tokio::spawn(rerun.carry_out(state.clone()));
     }
     let workloads: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.workload_id).collect();
     tracing::info!(%delivery_id, source = incoming.source, duplicate, state = delivery_state.as_str(),

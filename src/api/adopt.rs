@@ -123,14 +123,17 @@ async fn one(state: &AppState, row: DeliveryDetail, epoch: i64) -> bool {
     let payload = || stored_json(body.as_deref()?);
     let event = row.event.as_deref().and_then(|text| serde_json::from_str::<Event>(text).ok());
     let rerun = event.as_ref().and_then(Rerun::asked).filter(|_| row.head.replay_of.is_none());
+    // Before the delivery is dealt with: to obey it again does nothing.
+    if let Some(rerun) = rerun
+        && !rerun.carry_out(state.clone()).await
+    {
+        return false;
+    }
     let deliver = decided(state, row, &payload);
     let Some((delivery_state, workloads)) = send(state, epoch, deliver).await else { return false };
     tracing::info!(delivery_id = %id, state = delivery_state.as_str(),
         workload_ids = ?workloads.iter().map(|id| id.0).collect::<Vec<_>>(), "adopted a delivery");
     state.metrics.instances.adopted_deliveries.inc();
-    if let Some(rerun) = rerun {
-        tokio::spawn(rerun.carry_out(state.clone()));
-    }
     if delivery_state == DeliveryState::Planning {
         state.planning.ring();
     }

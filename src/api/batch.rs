@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::accept::{check_key, idempotency_key, traceparent};
 use super::access::{May, RunnerCaller, Submit};
 use super::body::Json;
+use super::cause::Cause;
 use super::error::ApiError;
 use super::state::{AppState, Shared};
 use super::wire::{
@@ -38,6 +39,7 @@ pub(super) async fn submit(
     Json(request): Json<BatchRequest>,
 ) -> Result<axum::Json<BatchResponse<SubmitResponse>>, ApiError> {
     let (trace, shared_key) = (traceparent(&headers), idempotency_key(&headers)?);
+    let cause = Cause::of(&state, &headers).await?;
     let mut submissions = Vec::with_capacity(request.items.len());
     for (at, item) in read::<SubmitItem>(&state, request)?.into_iter().enumerate() {
         let key = |item: &SubmitItem| match &item.idempotency_key {
@@ -49,7 +51,12 @@ pub(super) async fn submit(
         submissions.push(match item {
             Err(error) => Err(error),
             Ok((key, workload)) => {
-                Submission::check(&state, &caller, workload, key, trace.as_deref()).await
+                let checked =
+                    Submission::check(&state, &caller, workload, key, trace.as_deref()).await;
+                checked.map(|mut submission| {
+                    submission.limit(cause.as_ref());
+                    submission
+                })
             }
         });
     }

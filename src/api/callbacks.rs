@@ -13,7 +13,7 @@ use super::state::AppState;
 use super::wire::{CallbackRequest, CallbackStatus, CompleteRequest, JobContext};
 use crate::dispatch::{Command, Refusal};
 use crate::driver::CommandError;
-use crate::executor::{ExecutionResult, ExecutionStatus};
+use crate::executor::{ExecutionResult, ExecutionStatus, say_given};
 use crate::model::{AttemptOutcome, LeaseRef, LeaseToken, Nonce, RequeueReason};
 
 /// `POST /callbacks/{token}`
@@ -64,6 +64,7 @@ pub(super) async fn context(
     let owner = state.handle.views().lease(lease).ok_or_else(|| lost(token))?;
     let context = state.store.job_context(owner.job_id).await?;
     let context = context.ok_or_else(|| ApiError::not_found("job", owner.job_id))?;
+    say_given(&state.handle, lease, &context).await?;
     let run = context.workload.run;
     show::context(context, run, owner.attempt).map(axum::Json)
 }

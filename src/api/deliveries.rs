@@ -11,11 +11,13 @@ use bytes::Bytes;
 use super::accept::{Incoming, accept, idempotency_key, traceparent};
 use super::access::{Caller, May, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
+use super::cause::Cause;
 use super::decide::Content;
 use super::error::ApiError;
 use super::list::PageParams;
+use super::outbox::origin;
 use super::state::AppState;
-use super::wire::{DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
+use super::wire::{CAUSE_HEADER, DeliveryAccepted, DeliveryView, EventRequest, List, RunRequest};
 use super::{planning, show, submission};
 use crate::event::{Event, OwnEvent};
 use crate::intake::{Arrival, RunByHandError, run_by_hand};
@@ -97,17 +99,31 @@ pub(super) async fn event(
     headers: HeaderMap,
     Json(request): Json<EventRequest>,
 ) -> Result<Accepted, ApiError> {
-    let body = serde_json::to_vec(&request).unwrap_or_default();
+    // A callback's URL may have a secret in it: what is stored says where it is, and no more.
+    let callback_url = request.callback_url.as_deref().map(origin);
+    let body = serde_json::to_vec(&EventRequest { callback_url, ..request.clone() });
+    let body = body.unwrap_or_default();
     let report = submission::report_to(&state, request.callback_url)?;
     let mut trust = Trust::new(TrustLevel::Trusted, format!("sent by {}", caller.author()));
     let mut causation_depth = 0;
-    if let Some(workload_id) = request.caused_by {
+    let proven = Cause::of(&state, &headers).await?;
+    let known = proven.as_ref().map(|proven| proven.workload_id);
+    if let (Some(said), Some(known)) = (request.caused_by, known)
+        && said != known
+    {
+        let text = format!("`caused_by` is {said}, and `{CAUSE_HEADER}` is of workload {known}");
+        return Err(ApiError::BadRequest(text));
+    }
+    if let Some(workload_id) = known.or(request.caused_by) {
         let (cause, depth) = cause(&state, &caller, workload_id).await?;
         causation_depth = depth.saturating_add(1);
         if let Some(cause) = cause.filter(|cause| cause.level != TrustLevel::Trusted) {
             let reason = format!("work caused it that is not trusted: {}", cause.reason);
             trust = Trust::new(cause.level, reason);
         }
+    }
+    if let Some(proven) = proven {
+        trust = proven.limit(&trust);
     }
     let own = OwnEvent {
         source: "api".into(),

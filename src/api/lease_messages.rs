@@ -84,13 +84,12 @@ pub(super) async fn tell(
     Id(token): Id<LeaseToken>,
     Json(request): Json<FromAgent>,
 ) -> Result<axum::Json<AgentHeard>, ApiError> {
-    let FromAgent { nonce, first, messages, dealt_with } = request;
+    let FromAgent { nonce, first, mut messages, mut dealt_with } = request;
     let max = state.sessions.session_batch_messages_max;
     if messages.len() > max {
-        let (items, limit) = (messages.len(), "session_batch_messages_max");
-        return Err(ApiError::BadRequest(format!(
-            "{items} messages in one call, {limit} is {max}"
-        )));
+        // `heard` tells how far it was heard: what is over the limit is said again, and then what is dealt with.
+        messages.truncate(max);
+        dealt_with = None;
     }
     let messages = messages.into_iter().map(|it| told(&state, it)).collect::<Result<_, _>>()?;
     let lease = reference(caller, token, nonce);

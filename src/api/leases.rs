@@ -18,8 +18,9 @@ use super::state::AppState;
 use super::wire::{
     CompleteRequest, CompleteResponse, JobContext, LeaseBody, LogAck, NONCE_HEADER, ReleaseRequest,
 };
-use crate::dispatch::{Command, LeaseOwner, Refusal, Reply};
+use crate::dispatch::{Command, LeaseOwner, Refusal, Reply, SessionCommand};
 use crate::driver::CommandError;
+use crate::executor::say_given;
 use crate::log::LogError;
 use crate::model::{AttemptOutcome, JobResult, LeaseRef, LeaseToken, Nonce};
 
@@ -53,19 +54,41 @@ pub(super) fn nonce_of(headers: &HeaderMap) -> Result<Nonce, ApiError> {
         .ok_or_else(|| ApiError::BadRequest(format!("the header `{NONCE_HEADER}` is missing")))
 }
 
-/// `POST /leases/{token}/start`
+/// How a runner begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartParams {
+    /// It knows of sessions, and says by itself what their agents have dealt with.
+    #[serde(default)]
+    talks: bool,
+}
+
+/// `POST /leases/{token}/start?talks=`
 pub(super) async fn start(
     caller: RunnerCaller,
     State(state): State<AppState>,
     Id(token): Id<LeaseToken>,
+    Params(StartParams { talks }): Params<StartParams>,
     Json(request): Json<LeaseBody>,
 ) -> Result<axum::Json<JobContext>, ApiError> {
     let lease = reference(caller, token, request.nonce);
-    let reply = state.handle.send(Command::Start(lease)).await?;
+    let command = match talks {
+        true => Command::Session(SessionCommand::Start(lease)),
+        false => Command::Start(lease),
+    };
+    let reply = state.handle.send(command).await?;
     let Reply::Started { job_id, run, attempt, .. } = reply else { return Err(unexpected(&reply)) };
     let context =
         state.store.job_context(job_id).await?.ok_or_else(|| ApiError::not_found("job", job_id))?;
-    show::context(context, run, attempt).map(axum::Json)
+    if !talks {
+        say_given(&state.handle, lease, &context).await?;
+    }
+    let mut context = show::context(context, run, attempt)?;
+    if let Some(session) = &mut context.session {
+        session.silence_ms = Some(state.sessions.session_silence_ms);
+        session.end_grace_ms = Some(state.sessions.session_end_grace_ms);
+    }
+    Ok(axum::Json(context))
 }
 
 /// `GET /leases/{token}/event`

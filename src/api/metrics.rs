@@ -50,6 +50,8 @@ fn set(metrics: &Metrics, catalogue: &Catalogue, figures: &Figures, wall_ms: i64
     metrics.runner_streams.set(gauge(figures.streams));
     let online = figures.pools.iter().map(|pool| pool.usage.runners_online).sum();
     metrics.runners_online.set(gauge(online));
+    let (held, since_ms) = figures.held;
+    metrics.planning.show_held(held, since_ms, wall_ms);
     metrics.queue.unschedulable.set(gauge(figures.unschedulable_jobs));
     for &(gate, jobs) in &figures.gated {
         metrics.queue.gated.get_or_create(&gate.into()).set(gauge(jobs));

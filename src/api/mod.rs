@@ -12,6 +12,7 @@ mod batch;
 mod body;
 mod callbacks;
 mod caller;
+mod cause;
 mod decide;
 mod deliveries;
 pub mod embedded;

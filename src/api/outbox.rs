@@ -52,10 +52,11 @@ async fn seen(caller: &Caller, state: &AppState, id: OutboxId) -> Result<OutboxR
 }
 
 fn view(row: OutboxRow) -> OutboxView {
-    let OutboxRow { id, entry, progress } = row;
+    let OutboxRow { id, entry, progress, .. } = row;
     let what = match &entry.payload {
         OutboxPayload::Phase { phase, .. } => phase.as_str(),
         OutboxPayload::Text { .. } => "text",
+        OutboxPayload::Session { says, .. } => says.as_str(),
     };
     OutboxView {
         id,
@@ -63,6 +64,7 @@ fn view(row: OutboxRow) -> OutboxView {
         target: shown(&entry.target),
         what: what.to_owned(),
         workload_id: entry.workload_id,
+        session_id: entry.session_id,
         job_id: entry.job_id,
         state: progress.state.as_str().to_owned(),
         attempts: progress.attempts,
@@ -83,11 +85,18 @@ fn shown(target: &OutboxTarget) -> String {
         OutboxTarget::Comments { source, repository, number, .. } => {
             format!("{source} {repository} #{number}")
         }
-        OutboxTarget::Callback { url } => {
-            let url: Option<Url> = url.parse().ok();
-            url.map_or_else(|| "?".to_owned(), |url| url.origin().ascii_serialization())
-        }
+        OutboxTarget::Chat { source, place } => match &place.thread {
+            None => format!("{source} {}", place.channel),
+            Some(thread) => format!("{source} {} {thread}", place.channel),
+        },
+        OutboxTarget::Callback { url } => origin(url),
     }
+}
+
+/// Where a URL is, without what may be secret in it.
+pub(super) fn origin(url: &str) -> String {
+    let url: Option<Url> = url.parse().ok();
+    url.map_or_else(|| "?".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

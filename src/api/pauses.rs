@@ -36,6 +36,7 @@ pub(super) async fn pause(
         author: caller.author(),
         reason: reason(request.reason)?,
         at_ms: state.clock.now().wall_ms,
+        breaker: None,
     };
     answer(&state, Command::Pause(pause)).await
 }

@@ -2,14 +2,26 @@
 //!
 //! GitHub shows it to those who may write to the repository
 //! (<https://docs.github.com/en/webhooks/webhook-events-and-payloads#check_run>). It is obeyed for the run that the
-//! check stands for, by a source and for a repository to which that was told, so a repeated event does nothing.
+//! check stands for, by a source and for a repository to which that was told, so a repeated event does nothing. It is
+//! obeyed before its delivery counts as dealt with: a crash between both has the event, or its adopter, repeat it.
 
+use super::error::ApiError;
 use super::state::AppState;
 use super::workloads::with_ends;
 use crate::dispatch::Command;
+use crate::driver::CommandError;
 use crate::event::Event;
 use crate::model::{OutboxTarget, Workload, WorkloadId};
 use crate::report::RERUN;
+use crate::store::StoreError;
+
+/// Why it is not run again.
+enum Refused {
+    /// It never will be.
+    ForGood(String),
+    /// It could not be asked for now.
+    NotNow(String),
+}
 
 /// What somebody asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,29 +58,34 @@ impl Rerun {
         })
     }
 
-    /// Has it run again, if it may.
-    pub(super) async fn carry_out(self, state: AppState) {
-        let workload_id = self.workload_id;
-        let refused = match self.try_it(state).await {
-            Ok(()) => {
-                return tracing::info!(workload_id = workload_id.0, "a check run is run again");
+    /// Has it run again, if it may; whether that is dealt with.
+    pub(super) async fn carry_out(self, state: AppState) -> bool {
+        let workload_id = self.workload_id.0;
+        match self.try_it(state).await {
+            Ok(()) => tracing::info!(workload_id, "a check run is run again"),
+            Err(Refused::ForGood(why)) => {
+                tracing::warn!(workload_id, why, "a check run is not run again");
             }
-            Err(why) => why,
-        };
-        tracing::warn!(workload_id = workload_id.0, why = refused, "a check run is not run again");
+            Err(Refused::NotNow(why)) => {
+                tracing::warn!(workload_id, why, "a check run cannot be run again now");
+                return false;
+            }
+        }
+        true
     }
 
-    async fn try_it(&self, state: AppState) -> Result<(), String> {
+    async fn try_it(&self, state: AppState) -> Result<(), Refused> {
         if *self.installation != *state.installation {
-            return Err("it is another server's".to_owned());
+            return Err(Refused::ForGood("it is another server's".to_owned()));
         }
+        let not_now = |error: StoreError| Refused::NotNow(error.to_string());
         let (workload_id, author) = (self.workload_id, self.author.clone());
-        let row = state.store.workload(workload_id).await.map_err(|error| error.to_string())?;
+        let row = state.store.workload(workload_id).await.map_err(not_now)?;
         if !row.is_some_and(|row| self.is_about(&row)) {
-            return Err("no check run of that repository stands for its present run".to_owned());
+            let why = "no check run of that repository stands for its present run";
+            return Err(Refused::ForGood(why.to_owned()));
         }
-        let archived =
-            state.store.archived(workload_id).await.map_err(|error| error.to_string())?;
+        let archived = state.store.archived(workload_id).await.map_err(not_now)?;
         let archived = archived.map(Box::new);
         let command = move |ended| Command::Retry {
             workload_id,
@@ -76,7 +93,11 @@ impl Rerun {
             ended,
             author: author.clone(),
         };
-        with_ends(state, command).await.map(drop).map_err(|error| error.to_string())
+        with_ends(state, command).await.map(drop).map_err(|error| match &error {
+            ApiError::Command(CommandError::Refused(_)) => Refused::ForGood(error.to_string()),
+            ApiError::Command(_) => Refused::NotNow(error.to_string()),
+            _ => Refused::ForGood(error.to_string()),
+        })
     }
 
     fn is_about(&self, workload: &Workload) -> bool {

@@ -72,6 +72,8 @@ fn went(totals: Totals) -> PrunedView {
         dedupe_keys: totals.dedupe_keys,
         idempotency_keys: totals.idempotency_keys,
         runners: totals.runners,
+        sessions: totals.sessions,
+        session_messages: totals.session_messages,
         logs: totals.logs,
     }
 }
@@ -84,5 +86,6 @@ fn until(cutoffs: Cutoffs) -> CutoffsView {
         deliveries_ms: cutoffs.deliveries_ms,
         dedupe_keys_ms: cutoffs.dedupe_keys_ms,
         idempotency_keys_ms: cutoffs.idempotency_keys_ms,
+        sessions_ms: cutoffs.sessions_ms,
     }
 }

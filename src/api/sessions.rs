@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::accept::{idempotency_key, traceparent};
 use super::access::{Caller, May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
+use super::cause::Cause;
 use super::error::ApiError;
 use super::list::PageParams;
 use super::runners::unexpected;
@@ -23,13 +24,15 @@ use crate::ask::Ask;
 use crate::dispatch::{Command, Refusal, Reply, SessionCommand};
 use crate::driver::CommandError;
 use crate::model::{
-    JobWork, PlannedSession, PlannedWorkload, Session, SessionId, SessionLimits, SessionMessage,
-    SessionState, TenantId, Untrusted, WorkloadKind,
+    JobWork, PlannedSession, PlannedWorkload, ReplyOn, ReplyTo, ReportTo, Session, SessionId,
+    SessionLimits, SessionMessage, SessionState, SessionWish, TenantId, Untrusted, WorkloadKind,
 };
 use crate::store::{MessagePage, SessionPage};
 
 const KEY_BYTES_MAX: usize = 200;
 const MESSAGES_DEFAULT: usize = 100;
+/// How long one text of a callback may be, in UTF-16 units.
+const CALLBACK_UNITS_MAX: u32 = 60_000;
 
 /// `POST /sessions`
 pub(super) async fn open(
@@ -39,7 +42,10 @@ pub(super) async fn open(
     Json(request): Json<OpenSession>,
 ) -> Result<(StatusCode, axum::Json<SessionOpened>), ApiError> {
     let trace = traceparent(&headers);
-    let workload = Box::new(planned(&state, &caller, request, trace.as_deref())?);
+    let mut workload = Box::new(planned(&state, &caller, request, trace.as_deref())?);
+    if let Some(cause) = Cause::of(&state, &headers).await? {
+        cause.limit_all(&mut workload.jobs);
+    }
     let own = |key| format!("session\u{1f}{}", caller.own_key(key)).into();
     let idempotency_key = idempotency_key(&headers)?.map(own);
     let opened = send(&state, SessionCommand::Open { workload, idempotency_key }).await?;
@@ -54,7 +60,8 @@ fn planned(
     request: OpenSession,
     trace: Option<&str>,
 ) -> Result<PlannedWorkload, ApiError> {
-    let OpenSession { agent, message, key, tenant, limits, requirements, timeout_ms } = request;
+    let OpenSession { agent, message, key, tenant, limits, requirements, timeout_ms, callback_url } =
+        request;
     let tenant_id = tenant_of(state, caller, tenant.as_deref())?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if agent.is_empty() || agent.len() > 100 || !agent.chars().all(plain) {
@@ -83,6 +90,7 @@ fn planned(
         callback_url: None,
         ask: Ask::default(),
     };
+    let reply_to = submission::report_to(state, callback_url)?.map(answers);
     let now_ms = state.clock.now().wall_ms;
     let planned = submission::plan(state, caller, request, trace, now_ms)?;
     let author = caller.author();
@@ -92,10 +100,17 @@ fn planned(
         author,
         opening: None,
         message: said(state, message)?,
+        wish: SessionWish::Talk,
         origin: origin.into(),
+        reply_to,
         limits: limits.map(|asked| limits_of(state, asked)).transpose()?,
     };
     Ok(PlannedWorkload { tenant_id, session: Some(Box::new(session)), ..planned })
+}
+
+/// Whoever is called back hears all that is told of sessions.
+fn answers(report: ReportTo) -> ReplyTo {
+    ReplyTo { target: report.target, on: ReplyOn::All, units_max: CALLBACK_UNITS_MAX }
 }
 
 /// Whose the session is. Of another tenant's nobody is told that it is there.

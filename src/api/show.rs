@@ -207,6 +207,7 @@ pub(super) fn pause(catalogue: &Catalogue, pause: Pause) -> wire::PauseView {
         author: pause.author.into(),
         reason: pause.reason.into(),
         at_ms: pause.at_ms,
+        breaker: pause.breaker.map(Into::into),
     }
 }
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::accept::{idempotency_key, traceparent};
 use super::access::{Caller, May, Operate, Read, Submit};
 use super::body::{Id, Json, JsonOrEmpty, Params};
+use super::cause::Cause;
 use super::error::ApiError;
 use super::graph::{critical_path, graph};
 use super::list::PageParams;
@@ -33,7 +34,9 @@ pub(super) async fn submit(
     Json(request): Json<SubmitRequest>,
 ) -> Result<(StatusCode, axum::Json<SubmitResponse>), ApiError> {
     let (trace, key) = (traceparent(&headers), idempotency_key(&headers)?);
-    let submission = Submission::check(&state, &caller, request, key, trace.as_deref()).await?;
+    let cause = Cause::of(&state, &headers).await?;
+    let mut submission = Submission::check(&state, &caller, request, key, trace.as_deref()).await?;
+    submission.limit(cause.as_ref());
     // A client that hangs up does not undo what it asked for.
     let task = tokio::spawn(submission.carry_out(state));
     let made = task.await.map_err(|error| ApiError::Internal(error.to_string()))?;
@@ -60,6 +63,13 @@ impl Submission {
         must_see_needs(state, caller, &workload.jobs).await?;
         let idempotency_key = key.map(|key| caller.own_key(key));
         Ok(Self { workload: Box::new(workload), idempotency_key })
+    }
+
+    /// Trusts it no further than the work that asks for it, if some does.
+    pub(super) fn limit(&mut self, cause: Option<&Cause>) {
+        if let Some(cause) = cause {
+            cause.limit_all(&mut self.workload.jobs);
+        }
     }
 
     /// Has it made.
@@ -111,7 +121,11 @@ pub(super) async fn join(
     let (trace, now) = (traceparent(&headers), state.clock.now());
     let defaults = Ask::default();
     let trace = trace.as_deref();
-    let jobs = submission::plan_jobs(&state, &caller, request.jobs, &defaults, trace, now.wall_ms)?;
+    let mut jobs =
+        submission::plan_jobs(&state, &caller, request.jobs, &defaults, trace, now.wall_ms)?;
+    if let Some(cause) = Cause::of(&state, &headers).await? {
+        cause.limit_all(&mut jobs);
+    }
     must_see_needs(&state, &caller, &jobs).await?;
     // A key is one workload's: what it stands for are jobs of it. No tenant's key begins so.
     let own_key = |key| format!("join\u{1f}{workload_id}\u{1f}{}", caller.own_key(key)).into();

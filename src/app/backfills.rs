@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::error::AppError;
 use super::millis;
 use crate::api::state::AppState;
-use crate::backfill::{Backfill, BackfillOptions};
+use crate::backfill::{Backfill, BackfillOptions, Right};
 use crate::clock::Clock;
-use crate::config::{Config, Secrets};
+use crate::config::{BackfillRight, Config, Secrets};
 use crate::driver::ServerState;
+use crate::forge::AppKey;
 use crate::store::Store;
 
 /// One for each source that says how.
@@ -24,18 +25,26 @@ pub(super) fn backfills(
     let mut all = BTreeMap::new();
     for source in &config.sources {
         let name = &source.name;
-        let (Some(backfill), Some(token)) = (&source.backfill, secrets.backfills.get(name)) else {
+        let Some(backfill) = source.backfill.as_ref().map(toml::Spanned::get_ref) else { continue };
+        let (Some(right), Some(secret)) = (backfill.right(source), secrets.backfills.get(name))
+        else {
             continue;
         };
-        let backfill = backfill.get_ref();
         let wrong = |why: String| AppError::Backfill { source_name: name.clone(), why };
+        let right = match right {
+            BackfillRight::Token(_) => Right::Token(secret.clone()),
+            BackfillRight::App(app_id, _) => {
+                let key = AppKey::new(app_id, secret);
+                Right::App(Arc::new(key.map_err(|error| wrong(format!("`private_key`: {error}")))?))
+            }
+        };
         let options = BackfillOptions {
             api_url: backfill
-                .api_url
+                .api_url()
                 .parse()
                 .map_err(|_| wrong("`api_url` is no URL".to_owned()))?,
-            hook: backfill.hook.clone(),
-            token: token.clone(),
+            hook: backfill.path().to_owned(),
+            right,
             timeout: millis(backfill.timeout_ms),
             on_start: backfill.on_start,
             since_max: millis(backfill.since_max_ms),

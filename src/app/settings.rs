@@ -63,6 +63,7 @@ pub(super) fn settings(config: &Config, names: &Names) -> Settings {
         aging_ms: scheduler.aging_ms,
         deadline_raise_ms: scheduler.deadline_raise_ms,
         queue_timeout_ms: scheduler.queue_timeout_ms,
+        held_expires_after_ms: Some(scheduler.held_expires_after_ms).filter(|it| *it > 0),
         expected_run_ms: scheduler.expected_run_ms,
         learning: scheduler.learning,
         unschedulable_after_ms: scheduler.unschedulable_after_ms,

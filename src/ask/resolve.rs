@@ -84,6 +84,7 @@ impl Ask {
             fail_fast: self.fail_fast.unwrap_or_default(),
             title: None,
             report: Vec::new(),
+            succession: None,
         }
     }
 

@@ -1,14 +1,19 @@
 //! GitHub's list of a hook's deliveries, newest first, and the request to send one again.
 //!
-//! <https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook>, and the same below
-//! `orgs/`. The list reaches back three days. Pages follow the `next` of the `Link` header (RFC 8288), on the same
+//! <https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook>, the same below `orgs/`,
+//! and below `app/` the hook of an App, which the App itself asks for by the token that its key signs:
+//! <https://docs.github.com/en/rest/apps/webhooks#list-deliveries-for-an-app-webhook>. The list reaches back three days. Pages follow the `next` of the `Link` header (RFC 8288), on the same
 //! origin only: the token goes nowhere else.
 
-use reqwest::Url;
+use std::sync::Arc;
+
 use reqwest::header::{HeaderMap, LINK};
+use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 
-use super::{BackfillOptions, Sent};
+use super::{BackfillOptions, Right, Sent};
+use crate::clock::Clock;
+use crate::forge::AppKey;
 use crate::forge::http::{ForgeClient, ForgeError, Speech, is_same_origin, read_json};
 
 /// The most that one page has, by the documentation.
@@ -22,11 +27,15 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub struct Forge {
     client: ForgeClient,
     deliveries: Url,
+    /// Whose token is made anew for each request: it is good for minutes.
+    app: Option<(Arc<AppKey>, Arc<dyn Clock>)>,
 }
 
 fn hint(status: u16) -> &'static str {
     match status {
-        401 => "the token of `backfill` is not valid",
+        401 => {
+            "the token of `backfill` is not valid; of an App: its number, its key, or this clock"
+        }
         403 => "the token of `backfill` may not see this hook's deliveries, or ask for them again",
         404 => "there is no such `hook`, or its token may not see it",
         _ => "is `api_url` the forge's API?",
@@ -57,10 +66,17 @@ impl From<Row> for Sent {
 }
 
 impl Forge {
-    pub(super) fn new(options: &BackfillOptions) -> Result<Self, ForgeError> {
+    pub(super) fn new(
+        options: &BackfillOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ForgeError> {
+        let (token, app) = match &options.right {
+            Right::Token(token) => (Some([b"Bearer ", token.bytes()].concat()), None),
+            Right::App(app) => (None, Some((Arc::clone(app), clock))),
+        };
         let client = ForgeClient::new(&Speech {
             headers: crate::forge::GITHUB_HEADERS.to_vec(),
-            authorization: Some([b"Bearer ", options.token.bytes()].concat()),
+            authorization: token,
             timeout: options.timeout,
             hint,
             follows: false,
@@ -72,7 +88,18 @@ impl Forge {
             }
             Err(()) => return Err(ForgeError::Client("`api_url` cannot have a path".to_owned())),
         }
-        Ok(Self { client, deliveries })
+        Ok(Self { client, deliveries, app })
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, ForgeError> {
+        let request = match &self.app {
+            None => request,
+            Some((app, clock)) => {
+                let token = app.token(clock.now().wall_ms);
+                request.bearer_auth(token.map_err(|it| ForgeError::Client(it.to_string()))?)
+            }
+        };
+        self.client.ask(request).await
     }
 
     /// All tries since then; and why there may be more.
@@ -87,7 +114,7 @@ impl Forge {
         }
         for _ in 0..PAGES_MAX {
             let Some(url) = next.take() else { return Ok((all, None)) };
-            let response = self.client.ask(self.client.get(url)).await?;
+            let response = self.ask(self.client.get(url)).await?;
             let (at, is_elsewhere) = self.next_page(response.headers());
             next = at;
             let rows: Vec<Row> = read_json(response, ANSWER_BYTES_MAX).await?;
@@ -113,7 +140,7 @@ impl Forge {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&id.to_string()).push("attempts");
         }
-        self.client.ask(self.client.post(url)).await.map(drop)
+        self.ask(self.client.post(url)).await.map(drop)
     }
 
     /// Where the next page is, and whether there is one at another origin, which is not gone to.
@@ -145,15 +172,16 @@ mod tests {
     use super::*;
 
     fn forge(api_url: &str) -> Forge {
-        Forge::new(&BackfillOptions {
+        let token = crate::webhook::Secret::from_text(b"t0ken").unwrap().secret;
+        let options = BackfillOptions {
             api_url: api_url.parse().unwrap(),
             hook: "repos/acme/app/hooks/7".to_owned(),
-            token: crate::webhook::Secret::from_text(b"t0ken").unwrap().secret,
+            right: Right::Token(token),
             timeout: Duration::from_secs(1),
             on_start: false,
             since_max: Duration::from_secs(1),
-        })
-        .unwrap()
+        };
+        Forge::new(&options, Arc::new(crate::clock::SystemClock::new())).unwrap()
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::forge::AppKey;
 use crate::forge::http::ForgeError;
 use crate::model::DeliveryId;
 use crate::store::{DeliveryHead, DeliveryPage, Store, StoreError};
@@ -35,15 +36,24 @@ const OWN_PAGE_ROWS: u32 = 500;
 /// How far the forge's clock may be behind ours: its times are whole seconds besides.
 const CLOCKS_APART_MS: i64 = 60_000;
 
+/// By whose right a hook's deliveries are asked for.
+#[derive(Clone, Debug)]
+pub enum Right {
+    /// That of a token: hooks of repositories and organisations.
+    Token(Secret),
+    /// That of an App itself: the App's own hook.
+    App(Arc<AppKey>),
+}
+
 /// How a source's deliveries are asked for again.
 #[derive(Clone, Debug)]
 pub struct BackfillOptions {
     /// Where the forge's API is.
     pub api_url: reqwest::Url,
-    /// The hook below it: `repos/OWNER/NAME/hooks/ID`.
+    /// The hook below it: `repos/OWNER/NAME/hooks/ID`, `orgs/NAME/hooks/ID`, `app/hook`.
     pub hook: String,
     /// By whose right.
-    pub token: Secret,
+    pub right: Right,
     /// How long one answer may take.
     pub timeout: Duration,
     /// Whether it is done by itself when the server starts.
@@ -96,7 +106,7 @@ impl Backfill {
         store: Store,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ForgeError> {
-        let forge = Forge::new(&options)?;
+        let forge = Forge::new(&options, Arc::clone(&clock))?;
         Ok(Self { source: source.into(), forge, options, store, clock })
     }
 

@@ -90,6 +90,15 @@ fn sentence(entry: &OutboxView) -> String {
     visible(&format!("outbox entry {id} ({what} to {kind} {target}) is {state}"))
 }
 
+/// What an entry is about, in one word.
+fn about(entry: &OutboxView) -> String {
+    match (entry.session_id, entry.workload_id) {
+        (Some(id), _) => format!("session {id}"),
+        (None, Some(id)) => format!("workload {id}"),
+        (None, None) => String::new(),
+    }
+}
+
 fn table(list: &List<OutboxView>, now_ms: i64) -> String {
     let lines = list.items.iter().map(|entry| {
         let next = entry.next_at_ms.map_or(0, |at_ms| (at_ms - now_ms).max(0) / 1_000);
@@ -99,7 +108,7 @@ fn table(list: &List<OutboxView>, now_ms: i64) -> String {
         };
         vec![
             entry.id.to_string(),
-            entry.workload_id.to_string(),
+            about(entry),
             entry.kind.clone(),
             entry.target.clone(),
             entry.what.clone(),
@@ -109,7 +118,7 @@ fn table(list: &List<OutboxView>, now_ms: i64) -> String {
             entry.note.clone().unwrap_or_default(),
         ]
     });
-    let head = ["ID", "WORKLOAD", "KIND", "TARGET", "WHAT", "STATE", "TRIES", "AGE", "NOTE"];
+    let head = ["ID", "ABOUT", "KIND", "TARGET", "WHAT", "STATE", "TRIES", "AGE", "NOTE"];
     let dead = list.items.iter().find(|entry| entry.state == "dead");
     let hint = dead.map_or_else(String::new, |entry| {
         format!("to try one again: dispatchyard outbox retry {}", entry.id)
@@ -128,13 +137,24 @@ mod tests {
             kind: "comments".to_owned(),
             target: "gh acme/app #3".to_owned(),
             what: "ended".to_owned(),
-            workload_id: crate::model::WorkloadId(2),
+            workload_id: Some(crate::model::WorkloadId(2)),
+            session_id: None,
             job_id: None,
             state: "dead".to_owned(),
             attempts: 1,
             created_at_ms: 0,
             next_at_ms: None,
             note: Some("it answered 404".to_owned()),
+        };
+        let of_session = OutboxView {
+            id: OutboxId(9),
+            kind: "chat".to_owned(),
+            target: "slack C1 1.2".to_owned(),
+            what: "reply".to_owned(),
+            session_id: Some(crate::model::SessionId(5)),
+            state: "sent".to_owned(),
+            note: None,
+            ..entry.clone()
         };
         let waiting = OutboxView {
             id: OutboxId(8),
@@ -143,11 +163,12 @@ mod tests {
             note: None,
             ..entry.clone()
         };
-        let list = List { items: vec![waiting, entry], next_before: None };
+        let list = List { items: vec![of_session, waiting, entry], next_before: None };
         insta::assert_snapshot!(table(&list, 60_000), @"
-        ID  WORKLOAD  KIND      TARGET          WHAT   STATE          TRIES  AGE  NOTE
-        8   2         comments  gh acme/app #3  ended  waiting (5 s)  1      60s
-        7   2         comments  gh acme/app #3  ended  dead           1      60s  it answered 404
+        ID  ABOUT       KIND      TARGET          WHAT   STATE          TRIES  AGE  NOTE
+        9   session 5   chat      slack C1 1.2    reply  sent           1      60s
+        8   workload 2  comments  gh acme/app #3  ended  waiting (5 s)  1      60s
+        7   workload 2  comments  gh acme/app #3  ended  dead           1      60s  it answered 404
 
         to try one again: dispatchyard outbox retry 7
         ");

@@ -14,12 +14,7 @@ pub(super) async fn run(client: &Client, console: &mut Console) -> Result<(), Cl
 
 fn table(list: &List<PauseView>, now_ms: i64) -> String {
     let lines = list.items.iter().map(|pause| {
-        vec![
-            pause.scope.clone(),
-            pause.author.clone(),
-            age(now_ms, pause.at_ms),
-            pause.reason.clone(),
-        ]
+        vec![pause.scope.clone(), pause.author.clone(), age(now_ms, pause.at_ms), reason(pause)]
     });
     let hint = list.items.first().map_or_else(String::new, |pause| {
         format!("to lift one: dispatchyard resume {}", visible(&pause.scope))
@@ -29,8 +24,16 @@ fn table(list: &List<PauseView>, now_ms: i64) -> String {
 
 /// One pause, in words.
 pub(super) fn sentence(pause: &PauseView) -> String {
-    let PauseView { scope, author, reason, .. } = pause;
-    visible(&format!("{scope} is paused by {author}: {reason}"))
+    let PauseView { scope, author, .. } = pause;
+    visible(&format!("{scope} is paused by {author}: {}", reason(pause)))
+}
+
+/// Why, with what a breaker said besides.
+fn reason(pause: &PauseView) -> String {
+    match &pause.breaker {
+        None => pause.reason.clone(),
+        Some(breaker) => format!("{}; its breaker stopped it too: {breaker}", pause.reason),
+    }
 }
 
 #[cfg(test)]
@@ -44,8 +47,12 @@ mod tests {
             author: "ops".to_owned(),
             reason: "driver\nupdate".to_owned(),
             at_ms: 0,
+            breaker: None,
         };
         assert_eq!(sentence(&pause), "pool:gpu is paused by ops: driver update");
+        let both = PauseView { breaker: Some("too many".to_owned()), ..pause.clone() };
+        let told = "pool:gpu is paused by ops: driver update; its breaker stopped it too: too many";
+        assert_eq!(sentence(&both), told);
         let list = List { items: vec![pause], next_before: None };
         insta::assert_snapshot!(table(&list, 60_000), @r#"
         PAUSED    BY   AGE  REASON

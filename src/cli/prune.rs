@@ -34,10 +34,12 @@ fn table(view: &PruneView) -> String {
         vec![kind.to_owned(), many.to_string(), at_ms.map_or_else(String::new, rfc3339), what]
     };
     let with = format!("with {jobs} jobs, {attempts} attempts, {records} records");
+    let said = format!("with {} messages", went.session_messages);
     let bytes = format!("{body_bytes} bytes");
     let none = String::new;
     let kinds = [
         line("workloads", workloads, Some(until.workloads_ms), with),
+        line("sessions", went.sessions, Some(until.sessions_ms), said),
         line("bodies", bodies, Some(until.bodies_ms), bytes),
         line("deliveries", went.deliveries, Some(until.deliveries_ms), none()),
         line("dedupe keys", went.dedupe_keys, Some(until.dedupe_keys_ms), none()),
@@ -77,11 +79,13 @@ mod tests {
                 deliveries_ms: at_ms,
                 dedupe_keys_ms: at_ms,
                 idempotency_keys_ms: at_ms,
+                sessions_ms: at_ms,
             },
         };
         insta::assert_snapshot!(table(&view), @"
         KIND              WOULD GO  UP TO
         workloads         3         2023-11-14T22:13:20Z  with 7 jobs, 8 attempts, 2 records
+        sessions          0         2023-11-14T22:13:20Z  with 0 messages
         bodies            4         2023-11-14T22:13:20Z  4096 bytes
         deliveries        0         2023-11-14T22:13:20Z
         dedupe keys       0         2023-11-14T22:13:20Z

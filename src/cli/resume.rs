@@ -28,6 +28,15 @@ pub(super) async fn run(
     let scope = args.scope.as_deref().unwrap_or(EVERYTHING);
     let answer = client.delete(&["pauses", scope]).await?;
     console.show(&answer, |pause: &PauseView, _| {
-        format!("{} gives out jobs again", visible(&pause.scope))
+        let scope = visible(&pause.scope);
+        match &pause.breaker {
+            None => format!("{scope} gives out jobs again"),
+            Some(breaker) => format!(
+                "{scope} is not paused by {} any more; its breaker stops it still ({}): resume it once more when that \
+                 is mended",
+                visible(&pause.author),
+                visible(breaker)
+            ),
+        }
     })
 }

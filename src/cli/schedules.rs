@@ -74,6 +74,7 @@ mod tests {
                 author: "ops".to_owned(),
                 reason: "disk".to_owned(),
                 at_ms: 0,
+                breaker: None,
             }),
             held: Some(2),
             passed: Some(PassedTimes {

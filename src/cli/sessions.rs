@@ -46,6 +46,9 @@ enum Act {
         /// Labels that the runner must have
         #[arg(long, value_name = "LABELS", value_delimiter = ',')]
         labels: Vec<String>,
+        /// Where what is said in it is told
+        #[arg(long, value_name = "URL")]
+        callback_url: Option<String>,
     },
     /// Say something in a live session
     Say {
@@ -88,7 +91,7 @@ pub(super) async fn run(
 
 async fn act(act: Act, client: &Client, console: &mut Console) -> Result<(), CliError> {
     match act {
-        Act::Start { agent, text, key, tenant, labels } => {
+        Act::Start { agent, text, key, tenant, labels, callback_url } => {
             let body = OpenSession {
                 agent,
                 message: text,
@@ -97,6 +100,7 @@ async fn act(act: Act, client: &Client, console: &mut Console) -> Result<(), Cli
                 limits: None,
                 requirements: SubmitRequirements { labels, ..SubmitRequirements::default() },
                 timeout_ms: None,
+                callback_url,
             };
             let answer = client.post(&["sessions"], &body).await?;
             console.show(&answer, |opened: &SessionOpened, _| {

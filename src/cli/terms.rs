@@ -1,22 +1,37 @@
 //! What a job or a workload asks of the scheduler, as people read it.
 
 use super::list::{joined, name_of};
+use super::table::visible;
 use super::time::{rfc3339, span};
 use crate::api::wire::{JobDetail, WorkloadDetail};
-use crate::model::{GroupTerms, JobTerms, PendingPolicy, RunIf, RunnerRequirements, WorkloadTerms};
+use crate::model::{
+    GroupTerms, JobTerms, PendingPolicy, RunIf, RunnerRequirements, Succession, WorkloadTerms,
+};
 
 type Lines = Vec<(&'static str, String)>;
 
 /// What the workload asks for as a whole; only what it does ask.
 pub(super) fn of_workload(detail: &WorkloadDetail) -> Lines {
-    let WorkloadTerms { group, max_parallel, fail_fast, title, report: _ } = &detail.terms;
+    let WorkloadTerms { group, max_parallel, fail_fast, title, report: _, succession } =
+        &detail.terms;
     let mut lines = Lines::new();
     lines.extend(title.as_ref().map(|title| ("title", title.to_string())));
     lines.extend(detail.open.then(|| ("open", "jobs may join it".to_owned())));
     lines.extend(group.as_ref().map(|it| ("group", self::group(it))));
+    lines.extend(succession.as_ref().map(|it| ("replaces", self::succession(it))));
     lines.extend(max_parallel.map(|max| ("at once", format!("at most {max} jobs"))));
     lines.extend(fail_fast.then(|| ("fail fast", "the first failure cancels the rest".to_owned())));
     lines
+}
+
+/// What older work it takes the place of.
+fn succession(succession: &Succession) -> String {
+    let what = if succession.running { "what waits or runs" } else { "what waits" };
+    let key = visible(&succession.key);
+    match succession.quiet {
+        None => format!("{what} for `{key}`"),
+        Some(it) => format!("{what} for `{key}`, when nothing came for {}", span(it.quiet_ms)),
+    }
 }
 
 /// What the job requires and asks for beside; only what it does ask.

@@ -1,11 +1,15 @@
 //! `[source.forge]`: how the forge of a source is asked.
 
-use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-use super::number;
-use super::repository_workflows::url;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::repository_workflows::{RepositoryWorkflowsConfig, url};
 use super::secret::SecretRef;
+use super::section::Reading;
 use super::source::SourceConfig;
+use super::{ConfigError, number};
 use crate::webhook::Provider;
 
 /// How the forge of a source is asked, as for what somebody may do with a repository. What is not said of its address
@@ -100,6 +104,26 @@ impl SourceConfig {
             Provider::Gitlab => Some("https://gitlab.com/api/v4"),
             _ => None,
         }
+    }
+}
+
+/// Reports where it is not said where the forge of a source is.
+pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
+    let (kind, start) = (source.kind, |span: Option<Range<usize>>| span.map(|span| span.start));
+    let workflows = source.workflows.as_ref().filter(|_| source.workflows_api_url().is_none());
+    let forge = source.forge.as_ref().filter(|_| source.forge_api_url().is_none());
+    let unsaid = [
+        ("workflows", workflows.map(Spanned::span)),
+        ("forge", forge.map(Spanned::span).filter(|_| workflows.is_none())),
+    ];
+    for (key, span) in unsaid {
+        let Some(at) = start(span).filter(|_| RepositoryWorkflowsConfig::is_for(kind)) else {
+            continue;
+        };
+        let place = reading.file.place(at);
+        let message = format!("where the API of the source `{}` is must be said", source.name);
+        let error = ConfigError::at(place, format!("source.{key}.api_url"), message);
+        reading.errors.push(error.hint("write `api_url = \"https://HOST/api/v1\"`"));
     }
 }
 

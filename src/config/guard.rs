@@ -1,16 +1,70 @@
 //! What an operator should know of who may start what.
 
-use super::Config;
-use crate::trigger::{AllowConfig, Approve, RuleConfig};
+use super::{Config, SourceConfig};
+use crate::model::Member;
+use crate::trigger::{AllowConfig, Approve, EventFilter, RuleConfig};
+use crate::webhook::Provider;
+
+/// What somebody without rights in a repository can cause, under GitHub's names.
+const OF_STRANGERS: &[&str] = &[
+    "pull_request",
+    "pull_request_target",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "issues",
+    "issue_comment",
+    "commit_comment",
+    "discussion",
+    "discussion_comment",
+    "fork",
+    "star",
+    "watch",
+    "workflow_run",
+    "message",
+    "note",
+];
+
+/// Activities that take a right in the repository: what is left to a trigger that wants these alone.
+const OF_ITS_OWN: &[&str] =
+    &["labeled", "unlabeled", "assigned", "unassigned", "milestoned", "demilestoned"];
+
+/// Whether strangers can cause what a trigger wants of a kind.
+fn is_of_strangers(kind: &str, filter: &EventFilter) -> bool {
+    let is_own = |name: &str| OF_ITS_OWN.contains(&name);
+    let own = filter.types.as_ref().is_some_and(|all| all.iter().all(|it| is_own(it.get_ref())));
+    OF_STRANGERS.contains(&kind) && !own
+}
+
+/// Whether others than its own people can cause events of a source.
+fn has_strangers(kind: Provider) -> bool {
+    !matches!(kind, Provider::StandardWebhooks | Provider::Hmac)
+}
+
+/// Whether a trigger looks at the events of a source.
+fn is_of(rule: &RuleConfig, source: &SourceConfig) -> bool {
+    rule.source.as_deref().is_none_or(|wanted| wanted == source.name)
+}
+
+fn names(members: &[Member]) -> bool {
+    !members.is_empty()
+}
+
+/// Whether it lets in accounts by their numbers or names.
+fn accounts(allow: &AllowConfig) -> bool {
+    allow.actors.as_deref().is_some_and(names) || allow.teams.is_some()
+}
 
 impl Config {
     /// Conditions that can never be met, or that protect less than they look like.
     pub(super) fn guard_warnings(&self) -> Vec<String> {
         let mut found = Vec::new();
         for rule in self.triggers.iter().map(toml::Spanned::get_ref) {
-            let Some(allow) = rule.allow.as_ref().map(toml::Spanned::get_ref) else { continue };
-            self.warn_of_senders(rule, allow, &mut found);
             let open = self.open_pools();
+            let Some(allow) = rule.allow.as_ref().map(toml::Spanned::get_ref) else {
+                found.extend(self.open_to_strangers(rule, &open));
+                continue;
+            };
+            self.warn_of_senders(rule, allow, &mut found);
             if allow.forks && allow.approval == Approve::Never && !open.is_empty() {
                 found.push(format!(
                     "the trigger `{}` runs what forks propose without an approval, on runners of {}: \
@@ -23,10 +77,38 @@ impl Config {
         found
     }
 
+    /// What strangers can start of a trigger that lets in everybody, and where that runs.
+    fn open_to_strangers(&self, rule: &RuleConfig, open: &[String]) -> Option<String> {
+        let kinds = rule.on.0.iter().filter(|(kind, filter)| is_of_strangers(kind, filter));
+        let kinds: Vec<_> = kinds.map(|(kind, _)| kind.as_str()).collect();
+        let mut sources = self.sources.iter().filter(|it| is_of(rule, it));
+        if kinds.is_empty() || open.is_empty() || !sources.any(|it| has_strangers(it.kind)) {
+            return None;
+        }
+        let what = match &rule.agent {
+            Some(_) => "its agent reads what strangers write",
+            None => "strangers start it",
+        };
+        Some(format!(
+            "the trigger `{}` has no `allow`: {what} by {}, on runners of {}; say who may with `allow`, or close pools \
+             with `accepts_untrusted = false`",
+            rule.name.get_ref(),
+            kinds.join(", "),
+            open.join(", ")
+        ))
+    }
+
     fn warn_of_senders(&self, rule: &RuleConfig, allow: &AllowConfig, found: &mut Vec<String>) {
         let name = rule.name.get_ref();
-        let wanted = |it: &str| rule.source.as_deref().is_none_or(|source| source == it);
-        for source in self.sources.iter().filter(|source| wanted(&source.name)) {
+        let sources: Vec<_> = self.sources.iter().filter(|source| is_of(rule, source)).collect();
+        if rule.source.is_none() && sources.len() > 1 && (names(&allow.bots) || accounts(allow)) {
+            found.push(format!(
+                "the trigger `{name}` lets in accounts and names no `source`: who has such a number or login at any of \
+                 {} sources is let in; write `source`",
+                sources.len()
+            ));
+        }
+        for source in sources {
             if source.insecure {
                 found.push(format!(
                     "the trigger `{name}` lets in only some, and the source `{}` is insecure: anybody can say who \
@@ -63,6 +145,62 @@ mod tests {
              allow = {{ {allow} }}\n{more}"
         );
         Config::from_text("d.toml".as_ref(), &text, []).unwrap().guard_warnings()
+    }
+
+    fn of_text(text: &str) -> Vec<String> {
+        Config::from_text("d.toml".as_ref(), text, []).unwrap().guard_warnings()
+    }
+
+    #[test]
+    fn a_trigger_that_lets_in_everybody_is_named_where_strangers_can_start_it() {
+        let of = |kind: &str, on: &str, starts: &str, more: &str| {
+            of_text(&format!(
+                "[[source]]\nname = 's'\nkind = '{kind}'\nsecrets = [{{ env = 'S' }}]\n[[trigger]]\nname = 't'\n\
+                 on = {on}\n{starts}\n{more}"
+            ))
+        };
+        let flow = "workflow = 'w'";
+        let told = of("github", "['push', 'issues', 'pull_request']", flow, "");
+        assert_eq!(
+            told,
+            [
+                "the trigger `t` has no `allow`: strangers start it by issues, pull_request, on runners of `default`; say \
+              who may with `allow`, or close pools with `accepts_untrusted = false`"
+            ]
+        );
+        let agent = "agent = { profile = 'p', prompt = 'x' }";
+        let told = of("github", "'issue_comment'", agent, "");
+        assert!(
+            told[0].contains("its agent reads what strangers write by issue_comment"),
+            "{told:?}"
+        );
+        let closed = "[agent_pools.default]\naccepts_untrusted = false";
+        for (kind, on, more) in [
+            ("github", "'push'", ""),
+            ("hmac", "'issues'", ""),
+            ("github", "{ issues = { types = ['labeled'] } }", ""),
+            ("github", "'issues'", closed),
+        ] {
+            assert_eq!(of(kind, on, flow, more), [""; 0], "{kind} {on}");
+        }
+    }
+
+    #[test]
+    fn accounts_without_their_source_are_told() {
+        let source =
+            |name: &str| format!("[[source]]\nname = '{name}'\nsecrets = [{{ env = 'S' }}]\n");
+        let of = |sources: &str, rest: &str| {
+            of_text(&format!(
+                "{sources}[teams]\ncore = [1]\n[[trigger]]\nname = 't'\non = 'push'\nworkflow = 'w'\n{rest}"
+            ))
+        };
+        let (one, two) = (source("a"), format!("{}{}", source("a"), source("b")));
+        let told = of(&two, "allow = { teams = ['core'] }");
+        assert!(told[0].contains("names no `source`") && told[0].contains("2 sources"), "{told:?}");
+        assert_eq!(of(&two, "allow = { bots = ['x[bot]'] }").len(), 1);
+        assert_eq!(of(&two, "source = 'a'\nallow = { actors = [1] }"), [""; 0]);
+        assert_eq!(of(&two, "allow = { forks = false }"), [""; 0]);
+        assert_eq!(of(&one, "allow = { actors = [1] }"), [""; 0]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 mod access;
 mod backfill;
+mod chat;
 mod database;
 mod document;
 mod effective;
@@ -48,6 +49,7 @@ mod section;
 mod server;
 mod sessions;
 mod source;
+mod source_map;
 mod tenant;
 mod unit;
 mod warm;
@@ -61,7 +63,8 @@ use serde::Serialize;
 use toml::Spanned;
 
 pub use access::{ADMIN_NAME, AccessConfig, Role, TokenConfig};
-pub use backfill::BackfillConfig;
+pub use backfill::{BackfillConfig, BackfillRight};
+pub use chat::{ChatApi, SourceChatConfig};
 pub use database::{DatabaseConfig, DatabaseUrl};
 pub use error::{ConfigError, ConfigErrors};
 pub use executor::{
@@ -77,7 +80,7 @@ pub use overlay::environment;
 pub use place::{ConfigFile, Origin, Place};
 pub use pool::{Distances, PoolConfig};
 pub use provisioner::{HttpProvisionerConfig, ProcessConfig, ProvisionerConfig};
-pub use report::{CommentsOn, ReportsConfig, SourceReportConfig};
+pub use report::{CommentsOn, ReportsConfig, SessionsOn, SourceReportConfig};
 pub use repository_workflows::RepositoryWorkflowsConfig;
 pub use resource::ResourceConfig;
 pub use retention::RetentionConfig;
@@ -87,7 +90,8 @@ pub use schema::schema;
 pub use secret::{SecretRef, Secrets};
 pub use server::ServerConfig;
 pub use sessions::SessionsConfig;
-pub use source::{EncodingName, HeaderText, Pointer, SourceConfig, SourceMapConfig, ToleranceS};
+pub use source::{EncodingName, HeaderText, SourceConfig, ToleranceS};
+pub use source_map::{Pointer, SourceMapConfig};
 pub use tenant::TenantConfig;
 pub use warm::WarmConfig;
 pub use weights::WeightsConfig;

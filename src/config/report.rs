@@ -8,7 +8,7 @@ use super::secret::SecretRef;
 use super::section::{Reading, Section};
 use super::source::SourceConfig;
 use super::{ConfigError, number};
-use crate::model::ReportOn;
+use crate::model::{ReplyOn, ReportOn};
 use crate::webhook::Provider;
 
 /// The longest context: GitHub and GitLab take 255 characters with what is added to it.
@@ -86,6 +86,11 @@ pub struct SourceReportConfig {
     /// begun, and its end). Default `off`.
     #[serde(default)]
     pub comments: CommentsOn,
+    /// `sessions`: what is told of sessions at the issue or pull request where they were started: `off`, `replies` (what
+    /// the agent answers and asks, what goes wrong, and the end), or `all` (also that the agent works on it). Default
+    /// `replies`.
+    #[serde(default)]
+    pub sessions: SessionsOn,
     /// `context`: what the names of statuses and checks begin with. Default `dispatchyard`.
     #[serde(default = "own_name", deserialize_with = "context")]
     pub context: String,
@@ -128,6 +133,30 @@ impl CommentsOn {
             Self::Failures => Some(ReportOn::Failures),
             Self::Ends => Some(ReportOn::Ends),
             Self::Work => Some(ReportOn::Work),
+        }
+    }
+}
+
+/// What is told of sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionsOn {
+    /// Nothing.
+    Off,
+    /// What the agent answers and asks, what goes wrong, and the end.
+    #[default]
+    Replies,
+    /// Also that the agent works on it.
+    All,
+}
+
+impl SessionsOn {
+    /// What is told; `None`: nothing.
+    pub fn told(self) -> Option<ReplyOn> {
+        match self {
+            Self::Off => None,
+            Self::Replies => Some(ReplyOn::Replies),
+            Self::All => Some(ReplyOn::All),
         }
     }
 }

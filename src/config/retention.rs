@@ -14,6 +14,10 @@ pub struct RetentionConfig {
     /// no workload. Default 7776000000 (90 days), about what a report may span.
     #[serde(deserialize_with = "number::age")]
     pub jobs_ms: i64,
+    /// `sessions_ms`: sessions of agents that ended, with what was said in them. Default 7776000000 (90
+    /// days).
+    #[serde(deserialize_with = "number::age")]
+    pub sessions_ms: i64,
     /// `logs_ms`: what the jobs of finished workloads wrote; never longer than the jobs themselves.
     /// Default 2592000000 (30 days).
     #[serde(deserialize_with = "number::age")]
@@ -37,8 +41,8 @@ pub struct RetentionConfig {
     /// list; one that is cordoned or draining stays. Default 604800000 (7 days).
     #[serde(deserialize_with = "number::age")]
     pub gone_runners_ms: i64,
-    /// `database_bytes_max`: over it the oldest finished workloads and deliveries go before their time,
-    /// down to the last hour. Keys are kept. Default: no limit.
+    /// `database_bytes_max`: over it the oldest finished workloads, sessions and deliveries go before their
+    /// time, down to the last hour. Keys are kept. Default: no limit.
     #[serde(
         deserialize_with = "number::optional_database_bytes",
         skip_serializing_if = "Option::is_none"
@@ -59,6 +63,7 @@ impl Default for RetentionConfig {
     fn default() -> Self {
         Self {
             jobs_ms: 90 * DAY_MS,
+            sessions_ms: 90 * DAY_MS,
             logs_ms: 30 * DAY_MS,
             delivery_bodies_ms: 14 * DAY_MS,
             deliveries_ms: 90 * DAY_MS,

@@ -87,6 +87,10 @@ pub struct SchedulerConfig {
     /// none: for ever.
     #[serde(deserialize_with = "number::optional_millis", skip_serializing_if = "Option::is_none")]
     pub queue_timeout_ms: Option<i64>,
+    /// `held_expires_after_ms`: how long a delivery may wait for an approval before it is ignored; it can be replayed.
+    /// 0 for ever. Default 2592000000 (30 days).
+    #[serde(deserialize_with = "number::millis_or_zero")]
+    pub held_expires_after_ms: i64,
     /// `expected_run_ms`: how long a job is expected to run while nothing is known of its like.
     /// Default 60000.
     #[serde(deserialize_with = "number::millis")]
@@ -152,6 +156,7 @@ impl Default for SchedulerConfig {
             aging_ms: 600_000,
             deadline_raise_ms: 60_000,
             queue_timeout_ms: None,
+            held_expires_after_ms: 2_592_000_000,
             expected_run_ms: 60_000,
             learning: true,
             unschedulable_after_ms: 60_000,

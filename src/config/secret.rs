@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::webhook::{LoadedSecret, Secret};
 
+use super::backfill::BackfillRight;
 use super::{Config, ConfigError, ConfigErrors, Origin};
 
 /// Where a secret is: `{ env = "NAME" }` or `{ file = "path" }`.
@@ -78,7 +79,8 @@ pub struct Secrets {
     pub tokens: BTreeMap<String, Vec<Secret>>,
     /// Secrets of the sources, by their names; a source without any is not in it.
     pub sources: BTreeMap<String, Vec<Secret>>,
-    /// What is shown to forges that are asked for deliveries again, by the names of the sources.
+    /// What is shown to forges that are asked for deliveries again, or the key that signs it, by the names of the
+    /// sources.
     pub backfills: BTreeMap<String, Secret>,
     /// What is shown to forges whose repositories are read, by the names of the sources; a source without any is not
     /// in it.
@@ -87,6 +89,8 @@ pub struct Secrets {
     pub report_tokens: BTreeMap<String, Secret>,
     /// Private keys of Apps, by the names of the sources.
     pub report_keys: BTreeMap<String, Secret>,
+    /// By whose right sessions answer in chats, by the names of the sources.
+    pub chats: BTreeMap<String, Secret>,
     /// By which callbacks are signed.
     pub callback: Option<Secret>,
     /// What is shown to forges that are asked for permissions, by the names of the sources; a source without any is not
@@ -125,13 +129,14 @@ impl Config {
         }
         let mut backfills = BTreeMap::new();
         for source in &self.sources {
-            let token = source.backfill.as_ref().and_then(|backfill| {
-                loading.one(
-                    &format!("source.{}.backfill.token", source.name),
-                    &backfill.get_ref().token,
-                )
-            });
-            backfills.extend(token.map(|token| (source.name.clone(), token)));
+            let right = source.backfill.as_ref().and_then(|it| it.get_ref().right(source));
+            let Some(right) = right else { continue };
+            let (key, secret) = match right {
+                BackfillRight::Token(token) => ("token", token),
+                BackfillRight::App(_, key) => ("private_key", key),
+            };
+            let secret = loading.one(&format!("source.{}.backfill.{key}", source.name), secret);
+            backfills.extend(secret.map(|secret| (source.name.clone(), secret)));
         }
         let mut repositories = BTreeMap::new();
         for source in &self.sources {
@@ -149,6 +154,13 @@ impl Config {
             let private = report.private_key.as_ref();
             let private = private.and_then(|it| loading.one(&key("private_key"), it));
             report_keys.extend(private.map(|private| (source.name.clone(), private)));
+        }
+        let mut chats = BTreeMap::new();
+        for source in &self.sources {
+            let token = source.chat.as_ref().and_then(|it| it.get_ref().token.as_ref());
+            let key = format!("source.{}.chat.token", source.name);
+            let token = token.and_then(|token| loading.one(&key, token));
+            chats.extend(token.map(|token| (source.name.clone(), token)));
         }
         let callback = self.reports.callback_secret.as_ref();
         let callback = callback.and_then(|it| loading.one("reports.callback_secret", it));
@@ -182,6 +194,7 @@ impl Config {
             repositories,
             report_tokens,
             report_keys,
+            chats,
             callback,
             forges,
             executors,

@@ -15,6 +15,14 @@ pub struct SessionsConfig {
     /// next message starts it again. Default 600000 (10 minutes).
     #[serde(deserialize_with = "number::millis")]
     pub session_idle_ms: i64,
+    /// `session_silence_ms`: how long an agent that owes an answer may say nothing at all before it is let go.
+    /// Default 3600000 (1 hour).
+    #[serde(deserialize_with = "number::millis")]
+    pub session_silence_ms: i64,
+    /// `session_end_grace_ms`: how long an agent that was let go has to end before it is stopped as by a
+    /// cancel. Default 30000.
+    #[serde(deserialize_with = "number::millis")]
+    pub session_end_grace_ms: i64,
     /// `session_turns_max`: turns of the agent; then the session ends. Default 500.
     #[serde(deserialize_with = "number::count")]
     pub session_turns_max: u32,
@@ -35,7 +43,8 @@ pub struct SessionsConfig {
     /// `session_message_bytes_max`: one message, in bytes; a longer one of an agent is cut. Default 65536.
     #[serde(deserialize_with = "number::count")]
     pub session_message_bytes_max: usize,
-    /// `session_batch_messages_max`: messages of one call of a runner. Default 200.
+    /// `session_batch_messages_max`: messages that are heard in one call of a runner, which says the others
+    /// again. Default 200.
     #[serde(deserialize_with = "number::count")]
     pub session_batch_messages_max: usize,
 }
@@ -44,6 +53,8 @@ impl Default for SessionsConfig {
     fn default() -> Self {
         Self {
             session_idle_ms: 600_000,
+            session_silence_ms: 3_600_000,
+            session_end_grace_ms: 30_000,
             session_turns_max: 500,
             session_total_ms: 604_800_000,
             session_cost_micros_max: None,

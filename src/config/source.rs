@@ -5,15 +5,17 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
-use super::backfill::BackfillConfig;
-use super::forge::ForgeConfig;
+use super::backfill::{self, BackfillConfig};
+use super::chat::{self, SourceChatConfig};
+use super::forge::{self, ForgeConfig};
 use super::report::{self, SourceReportConfig};
 use super::repository_workflows::RepositoryWorkflowsConfig;
 use super::secret::{self, SecretRef};
 use super::section::Reading;
+use super::source_map::SourceMapConfig;
 use super::{ConfigError, name};
 use crate::model::Member;
-use crate::webhook::{Encoding, FieldMap, Provider, Reader, Scheme, SignatureRule};
+use crate::webhook::{Encoding, Provider, Reader, Scheme, SignatureRule};
 
 /// One `[[source]]`: what is posted to `/hooks/{name}`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -60,6 +62,10 @@ pub struct SourceConfig {
     /// `report`: what the forge is told of the work that its events start. Of the same kinds. Default nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Spanned<SourceReportConfig>>,
+    /// `chat`: how sessions answer in the chat. Of the kinds `slack`, `discord`, `telegram`, `mattermost`, `hmac` and
+    /// `standard_webhooks`. Default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Spanned<SourceChatConfig>>,
     /// `scheme`: how deliveries are signed, where the kind has several ways: `gitlab` (a secret
     /// token, the default) or `gitlab_signing` (a signing token) of the kind `gitlab`.
     #[serde(
@@ -95,71 +101,6 @@ pub struct SourceConfig {
     /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<Spanned<SourceMapConfig>>,
-}
-
-/// `[source.map]`: JSON pointers (RFC 6901) into the payload, as `/repository/name`. What has none is
-/// absent in the event.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceMapConfig {
-    /// `kind`: the event's kind, which triggers name. Default of `standard_webhooks`: `/type`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Pointer>,
-    /// `action`: the activity.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<Pointer>,
-    /// `delivery_id`: the sender's id of the delivery.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery_id: Option<Pointer>,
-    /// `repository`: the repository, `owner/name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<Pointer>,
-    /// `ref`: the full ref, or the short name of a branch.
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub git_ref: Option<Pointer>,
-    /// `sha`: the commit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha: Option<Pointer>,
-    /// `actor`: the name of who did it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Pointer>,
-    /// `actor_id`: the id of who did it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor_id: Option<Pointer>,
-    /// `number`: the number of what it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<Pointer>,
-    /// `title`: its title.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<Pointer>,
-    /// `body`: its text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<Pointer>,
-    /// `url`: its page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<Pointer>,
-    /// `labels`: its labels, a list of texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Pointer>,
-    /// `inputs`: an object for the jobs. Default of `standard_webhooks`: `/data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<Pointer>,
-}
-
-/// A JSON pointer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Pointer(String);
-
-impl TryFrom<String> for Pointer {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.starts_with('/') {
-            return Ok(Self(text));
-        }
-        Err(format!("`{text}` is not a JSON pointer: write `/{}`", text.replace('.', "/")))
-    }
 }
 
 /// A header's name.
@@ -250,28 +191,6 @@ impl SourceConfig {
     }
 }
 
-impl SourceMapConfig {
-    fn fields(&self) -> FieldMap {
-        let text = |pointer: &Option<Pointer>| pointer.as_ref().map(|it| it.0.clone());
-        FieldMap {
-            kind: text(&self.kind),
-            action: text(&self.action),
-            delivery_id: text(&self.delivery_id),
-            repository: text(&self.repository),
-            git_ref: text(&self.git_ref),
-            sha: text(&self.sha),
-            actor: text(&self.actor),
-            actor_id: text(&self.actor_id),
-            number: text(&self.number),
-            title: text(&self.title),
-            body: text(&self.body),
-            url: text(&self.url),
-            labels: text(&self.labels),
-            inputs: text(&self.inputs),
-        }
-    }
-}
-
 /// Reports the keys that the source's kind does not have.
 pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
     let start = |it: Option<std::ops::Range<usize>>| it.map(|span| span.start);
@@ -336,6 +255,12 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
             RepositoryWorkflowsConfig::is_for(kind),
             "reports are for GitHub, Gitea, Forgejo and GitLab",
         ),
+        (
+            "chat",
+            source.chat.as_ref().map(Spanned::span),
+            chat::is_for(kind),
+            "nothing is said in chats there",
+        ),
     ];
     for (key, span, fits, why) in keys {
         let Some(at) = start(span).filter(|_| !fits) else { continue };
@@ -344,25 +269,15 @@ pub(super) fn check(source: &SourceConfig, reading: &mut Reading<'_>) {
         let place = reading.file.place(at);
         reading.errors.push(ConfigError::at(place, format!("source.{key}"), message));
     }
+    if let Some(backfill) = source.backfill.as_ref().filter(|_| kind == Provider::Github) {
+        backfill::check(source, backfill.span().start, reading);
+    }
     if let Some(report) = source.report.as_ref().filter(|_| RepositoryWorkflowsConfig::is_for(kind))
     {
         report::check(source, report.span().start, reading);
     }
-    let workflows = source.workflows.as_ref().filter(|_| source.workflows_api_url().is_none());
-    let forge = source.forge.as_ref().filter(|_| source.forge_api_url().is_none());
-    let unsaid = [
-        ("workflows", workflows.map(Spanned::span)),
-        ("forge", forge.map(Spanned::span).filter(|_| workflows.is_none())),
-    ];
-    for (key, span) in unsaid {
-        let Some(at) = start(span).filter(|_| RepositoryWorkflowsConfig::is_for(kind)) else {
-            continue;
-        };
-        let place = reading.file.place(at);
-        let message = format!("where the API of the source `{}` is must be said", source.name);
-        let error = ConfigError::at(place, format!("source.{key}.api_url"), message);
-        reading.errors.push(error.hint("write `api_url = \"https://HOST/api/v1\"`"));
-    }
+    chat::check(source, reading);
+    forge::check(source, reading);
 }
 
 /// Origins that every server has: events by the API, runs by hand, and its own clock.

@@ -54,6 +54,7 @@ fn an_empty_file_has_every_default() {
     balance_seen_ms = 5000
     aging_ms = 600000
     deadline_raise_ms = 60000
+    held_expires_after_ms = 2592000000
     expected_run_ms = 60000
     learning = true
     unschedulable_after_ms = 60000
@@ -86,6 +87,7 @@ fn an_empty_file_has_every_default() {
 
     [retention]
     jobs_ms = 7776000000
+    sessions_ms = 7776000000
     logs_ms = 2592000000
     delivery_bodies_ms = 1209600000
     deliveries_ms = 7776000000
@@ -122,7 +124,7 @@ fn an_unknown_key_is_answered_with_the_allowed_ones_and_a_hint() {
     insta::assert_snapshot!(refusal("[sources]\nx = 1\n[scheduler]\nconcurrency = 3"), @"
     d.toml:1:2: `sources`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[[source]]`, once for each
-    d.toml:4:1: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
+    d.toml:4:1: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, held_expires_after_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
     ");
 }
@@ -152,7 +154,7 @@ fn everything_wrong_with_a_file_is_told_at_once() {
     insta::assert_snapshot!(refusal(text), @r#"
     d.toml:3:9: `server.listen`: `localhost` is not a numeric address with a port, such as 127.0.0.1:7878 or [::]:80
     d.toml:4:20: `server.data_dir`: invalid type: integer `7`, expected path string
-    d.toml:6:9: `scheduler.heartbeat_timeout_seconds`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
+    d.toml:6:9: `scheduler.heartbeat_timeout_seconds`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, held_expires_after_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `heartbeat_timeout = "60s"` or `heartbeat_timeout_ms = 60000`
     d.toml:7:23: `scheduler.max_retries`: -1 is out of range: a whole number from 0 to 1000
     d.toml:8:9: `scheduler.backoff_ms`: the key's unit is ms, its value is the text "10s"
@@ -228,7 +230,7 @@ fn a_wrong_variable_is_named_as_such() {
       hint: write `[[source]]` in the file
     environment variable DISPATCHYARD_QUEUE__SIZE: `queue`: unknown section, allowed: server, database, instances, scheduler, limits, retention, reports, sessions, access, workflow, vars, tenants, agent_pools, skill_mapping, teams, resources, source, trigger, executor, provisioner, route
       hint: write `[scheduler]`
-    environment variable DISPATCHYARD_SCHEDULER__CONCURRENCY: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
+    environment variable DISPATCHYARD_SCHEDULER__CONCURRENCY: `scheduler.concurrency`: unknown key, allowed: max_global_concurrency, heartbeat_timeout_ms, heartbeat_interval_ms, lease_ms, ack_window_ms, cancel_grace_ms, timeout_minutes, timeout_grace_ms, max_retries, retry_max_attempts, backoff_ms, backoff_max_ms, poll_wait_max_ms, stream_keep_alive_ms, scheduling_policy, selection_policy, balance_hold_ms, balance_seen_ms, aging_ms, deadline_raise_ms, queue_timeout_ms, held_expires_after_ms, expected_run_ms, learning, unschedulable_after_ms, selection_candidates_max, overtake_max, soft_flush_ms, store_wait_ms
       hint: write `max_global_concurrency` in [scheduler]
     environment variable DISPATCHYARD_SCHEDULER__MAX_RETRIES: `scheduler.max_retries`: invalid type: string "few", expected a whole number
     "#);

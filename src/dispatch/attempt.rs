@@ -110,9 +110,12 @@ impl Scheduler {
     pub(super) fn start(&mut self, now: Now, lease: LeaseRef) -> Result<Reply, Refusal> {
         let job_id = self.checked(lease)?;
         self.touch(now, lease.runner_id);
+        let is_first = self.jobs[&job_id].row.kind() == JobStateKind::Claimed;
         self.begin(now, job_id);
         let workload_id = self.jobs[&job_id].row.workload_id;
-        self.session_started(lease, workload_id);
+        if is_first {
+            self.session_started(now, lease, workload_id);
+        }
         Ok(Reply::Started {
             job_id,
             workload_id,
@@ -159,6 +162,10 @@ impl Scheduler {
         let job_id = self.checked(lease)?;
         self.touch(now, lease.runner_id);
         // A runner whose start was lost, or that failed before it could start, may end at once.
+        let job = &self.jobs[&job_id].row;
+        if job.kind() == JobStateKind::Claimed {
+            self.session_not_started(job.workload_id);
+        }
         self.begin(now, job_id);
         let state = self.conclude(now, job_id, result, entropy);
         Ok(Reply::Completed { job_id, state })

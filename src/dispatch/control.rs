@@ -83,13 +83,16 @@ impl Scheduler {
 
     /// Gives out no more jobs of a scope; what runners have goes on.
     pub(super) fn set_pause(&mut self, now: Now, pause: Pause) -> Result<Reply, Refusal> {
+        let earlier = self.pauses.get(&pause.scope);
+        let said = (pause.author.clone(), pause.reason.clone());
+        let pause = earlier.map_or(pause.clone(), |earlier| pause.beside(earlier));
         let trigger = match &pause.scope {
             PauseScope::Trigger(name) => Some(name.clone()),
             _ => None,
         };
         let record = Record {
-            author: Some(pause.author.clone()),
-            detail: format!("{}: {}", self.scope_name(&pause.scope), pause.reason).into(),
+            author: Some(said.0),
+            detail: format!("{}: {}", self.scope_name(&pause.scope), said.1).into(),
             ..Record::new(RecordName::Paused, now.wall_ms)
         };
         self.record(record);
@@ -105,7 +108,8 @@ impl Scheduler {
         Ok(Reply::Pause(Box::new(pause)))
     }
 
-    /// Gives out jobs of a scope again.
+    /// Gives out jobs of a scope again, unless a breaker stopped it too: that is lifted by itself, so that nobody
+    /// lifts it who only meant a pause.
     pub(super) fn lift_pause(
         &mut self,
         now: Now,
@@ -122,6 +126,11 @@ impl Scheduler {
             ..Record::new(RecordName::Resumed, now.wall_ms)
         };
         self.record(record);
+        if let Some(left) = pause.left() {
+            self.out.changes.push(Change::Paused(left.clone()));
+            self.pauses.insert(scope, left);
+            return Ok(Reply::Pause(Box::new(pause)));
+        }
         if let PauseScope::Trigger(name) = &scope {
             for id in self.paused_triggers.take(name) {
                 self.enqueue(now, id);
@@ -161,7 +170,8 @@ impl Scheduler {
         match cordoned {
             Some(Some(reason)) => {
                 let (author, at_ms) = (author.into(), now.wall_ms);
-                self.set_pause(now, Pause { scope: scope.clone(), author, reason, at_ms })?;
+                let pause = Pause { scope: scope.clone(), author, reason, at_ms, breaker: None };
+                self.set_pause(now, pause)?;
             }
             Some(None) if self.pauses.contains_key(&scope) => {
                 self.lift_pause(now, scope.clone(), author.into())?;

@@ -70,6 +70,7 @@ impl Scheduler {
             };
             self.record(record);
             self.workload_leaves_group(id);
+            self.leave_line(id);
             self.archive(id);
             if self.sessions.of_workload(id).is_some() {
                 self.sessions.ended_work.push_back((id, state));

@@ -39,6 +39,7 @@ impl Scheduler {
         match &job.state {
             JobState::Blocked => {
                 self.explain_needs(job, limited_to, &mut reasons);
+                self.explain_quiet(now, job, &mut reasons);
                 reasons.extend(self.undecided.contains(&id).then_some(Reason::Planning));
                 self.explain_group(job, &mut reasons);
             }
@@ -63,6 +64,7 @@ impl Scheduler {
             let in_ms = job.not_before_ms - now.wall_ms;
             reasons.push(Reason::DelayedUntil { at_ms: job.not_before_ms, in_ms });
         }
+        self.explain_quiet(now, job, reasons);
         self.explain_group(job, reasons);
         self.explain_limits(job, reasons);
         self.explain_pauses(job, reasons);
@@ -204,6 +206,14 @@ impl Scheduler {
         if !workloads.is_empty() {
             reasons.push(Reason::BlockedByWorkloads(workloads));
         }
+    }
+
+    fn explain_quiet(&self, now: Now, job: &Job, reasons: &mut Vec<Reason>) {
+        let Some(row) = self.workload(job.workload_id).filter(|it| it.is_quiet()) else { return };
+        let Some(quiet) = row.succession().and_then(|it| it.quiet) else { return };
+        let at_ms = row.quiet_until_ms;
+        let latest_ms = quiet.first_at_ms.saturating_add(quiet.max_ms).max(at_ms);
+        reasons.push(Reason::Debounced { at_ms, in_ms: (at_ms - now.wall_ms).max(0), latest_ms });
     }
 
     fn explain_group(&self, job: &Job, reasons: &mut Vec<Reason>) {

@@ -28,6 +28,8 @@ pub struct Figures {
     pub streams: u64,
     /// Waiting jobs that no registered runner can take.
     pub unschedulable_jobs: u64,
+    /// Deliveries that wait for an approval, and since when the oldest does (wall milliseconds).
+    pub held: (u64, Option<i64>),
 }
 
 /// One pool.
@@ -105,6 +107,7 @@ impl Scheduler {
             parked_polls: (self.runners.parked_len() - self.runners.streams_len()) as u64,
             streams: self.runners.streams_len() as u64,
             unschedulable_jobs: self.unschedulable.len() as u64,
+            held: (self.held.rows().len() as u64, self.held.oldest().map(|(since_ms, _)| since_ms)),
         }
     }
 
@@ -126,7 +129,7 @@ impl Scheduler {
         figures.collect()
     }
 
-    /// How many jobs are kept from being offered; a workload that waits for its group is one.
+    /// How many jobs are kept from being offered; a workload that waits for its group, or for nothing newer, is one.
     fn gated(&self) -> Vec<(&'static str, u64)> {
         let needs_of = |class| self.index.requirements(class).map(|needs| &needs.resources);
         let scarce = self
@@ -135,7 +138,7 @@ impl Scheduler {
             .filter(|class| needs_of(*class).is_some_and(|needs| !self.resources.has_free(needs)));
         let resource = scarce.map(|class| self.queue.class_len(class)).sum::<usize>();
         [
-            ("time", self.time_gate.jobs().len()),
+            ("time", self.time_gate.jobs().len() + self.lines.quiet().len()),
             ("group", self.groups.keys().map(|key| self.groups.waiting_len(key)).sum()),
             ("parallel", self.parallel.waiting().map(|(_, jobs)| jobs).sum()),
             ("resource", resource),

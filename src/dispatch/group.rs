@@ -26,7 +26,7 @@ impl Scheduler {
         if job.terms.is_none() && workload.terms.is_none() {
             return true;
         }
-        if workload.waits_for_group() {
+        if workload.is_quiet() || workload.waits_for_group() {
             return false;
         }
         if self.asks_group(job) {
@@ -50,7 +50,7 @@ impl Scheduler {
 
     /// The group for which a pending job waits, and who it is that waits there.
     pub(super) fn awaited_group(&self, job: &Job) -> Option<(GroupKey, Member)> {
-        let workload = self.workload(job.workload_id)?;
+        let workload = self.workload(job.workload_id).filter(|it| !it.is_quiet())?;
         let member = match workload.waits_for_group() {
             true => Member::workload(workload.id),
             false if self.asks_group(job) => Member::job(job),
@@ -131,6 +131,9 @@ impl Scheduler {
 
     /// Whether a member that wanted to ask still does: it may have ended meanwhile, or asked twice.
     fn may_ask(&self, now: Now, member: Member) -> bool {
+        if self.waits_for_quiet(member.workload_id) {
+            return false;
+        }
         let Some((key, _)) = self.group_of(member) else { return false };
         let wants = match member.job_id.and_then(|id| self.job(id)) {
             Some(job) => {
@@ -223,6 +226,9 @@ impl Scheduler {
         members.sort_unstable();
         for member in members {
             let Some((key, terms)) = self.group_of(member) else { continue };
+            if self.waits_for_quiet(member.workload_id) {
+                continue;
+            }
             let (inside, waits) = match member.job_id.and_then(|id| self.job(id)) {
                 Some(job) => {
                     let free =

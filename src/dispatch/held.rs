@@ -9,8 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::command::{Refusal, Reply};
 use super::scheduler::Scheduler;
 use crate::model::{
-    About, Answered, Approval, Change, Delivery, DeliveryId, DeliveryState, Now, Record, RecordName,
+    About, Answered, Approval, Change, Delivery, DeliveryId, DeliveryState, Now, Record,
+    RecordName, TenantId,
 };
+
+/// How many of those that nobody looked at end in one batch.
+const ENDS_MAX: usize = 500;
 
 /// The most deliveries that wait: strangers can make as many as they like.
 pub(super) const HELD_MAX: usize = 10_000;
@@ -20,16 +24,20 @@ pub(super) const HELD_MAX: usize = 10_000;
 pub(super) struct Held {
     rows: BTreeMap<DeliveryId, Approval>,
     by_subject: BTreeMap<Box<str>, BTreeSet<DeliveryId>>,
+    /// By since when they wait (wall).
+    by_age: BTreeSet<(i64, DeliveryId)>,
 }
 
 impl Held {
     pub(super) fn insert(&mut self, id: DeliveryId, approval: Approval) {
         self.by_subject.entry(approval.about.subject.clone()).or_default().insert(id);
+        self.by_age.insert((approval.since_ms(id), id));
         self.rows.insert(id, approval);
     }
 
     fn remove(&mut self, id: DeliveryId) -> Option<Approval> {
         let approval = self.rows.remove(&id)?;
+        self.by_age.remove(&(approval.since_ms(id), id));
         let subject = &approval.about.subject;
         if let Some(ids) = self.by_subject.get_mut(subject) {
             ids.remove(&id);
@@ -38,6 +46,11 @@ impl Held {
             }
         }
         Some(approval)
+    }
+
+    /// Since when the first of them waits (wall), and which it is.
+    pub(super) fn oldest(&self) -> Option<(i64, DeliveryId)> {
+        self.by_age.first().copied()
     }
 
     /// All of them, in the order in which they came.
@@ -65,6 +78,8 @@ pub struct HeldAnswer {
     pub author: Box<str>,
     /// Why, for people.
     pub reason: Box<str>,
+    /// The tenant to which that is limited; nothing of another one is started by it.
+    pub limited_to: Option<TenantId>,
 }
 
 impl Scheduler {
@@ -108,7 +123,7 @@ impl Scheduler {
             // What is about nothing that has a name is about itself.
             let about =
                 about.unwrap_or_else(|| About { subject: id.to_string().into(), sha: None });
-            let approval = Approval { about, by: None };
+            let approval = Approval::of(about, now.wall_ms);
             self.held.insert(id, approval.clone());
             delivery.approval = Some(Box::new(approval));
             self.record(Record {
@@ -121,7 +136,33 @@ impl Scheduler {
 
     fn replaced(&mut self, now: Now, id: DeliveryId, by: &str) {
         let Some(approval) = self.held.remove(id) else { return };
-        let reason = superseded(by);
+        self.ends_unheard(now, id, approval, superseded(by));
+    }
+
+    /// Ends those that nobody looked at for too long: what strangers make must not wait for ever.
+    pub(super) fn end_unanswered(&mut self, now: Now) {
+        let Some(max_ms) = self.settings.held_expires_after_ms else { return };
+        // The others are over in the next batch, which comes at once.
+        for _ in 0..ENDS_MAX {
+            let Some((since_ms, id)) = self.held.oldest() else { return };
+            if since_ms.saturating_add(max_ms) > now.wall_ms {
+                return;
+            }
+            let Some(approval) = self.held.remove(id) else { return };
+            let key = "held_expires_after_ms";
+            let reason = format!("nobody approved it within {} s (`{key}`)", max_ms / 1_000);
+            self.ends_unheard(now, id, approval, reason.into());
+        }
+    }
+
+    /// When the next one is over (wall).
+    pub(super) fn held_due_ms(&self) -> Option<i64> {
+        let max_ms = self.settings.held_expires_after_ms?;
+        self.held.oldest().map(|(since_ms, _)| since_ms.saturating_add(max_ms))
+    }
+
+    /// A held delivery starts nothing, and nobody said so.
+    fn ends_unheard(&mut self, now: Now, id: DeliveryId, approval: Approval, reason: Box<str>) {
         self.record(Record {
             delivery_id: Some(id),
             detail: reason.clone(),
@@ -134,7 +175,7 @@ impl Scheduler {
 
     /// Somebody approved or denied a held delivery.
     pub(super) fn answer_held(&mut self, now: Now, answer: HeldAnswer) -> Result<Reply, Refusal> {
-        let HeldAnswer { delivery_id: id, approved, sha, author, reason } = answer;
+        let HeldAnswer { delivery_id: id, approved, sha, author, reason, limited_to } = answer;
         let Some(held) = self.held.rows.get(&id) else {
             return Err(Refusal::WrongState(format!("delivery {id} waits for no approval").into()));
         };
@@ -149,6 +190,8 @@ impl Scheduler {
         let (name, state, told) = match approved {
             true => {
                 approval.by = Some(author.clone());
+                approval.at_ms = Some(now.wall_ms);
+                approval.limited_to = limited_to;
                 let told = format!("approved by {author}{at}: {reason}");
                 (RecordName::DeliveryApproved, DeliveryState::Planning, told)
             }

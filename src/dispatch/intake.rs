@@ -11,8 +11,8 @@ use super::needs::{Ends, needed};
 use super::scheduler::Scheduler;
 use crate::model::{
     Change, DeliveryId, DeliveryState, Edge, Job, JobId, JobState, JobStateKind, KeyScope, Now,
-    PlanError, PlannedJob, PlannedWorkload, Rare, Record, RecordName, ReportPhase, TenantId,
-    UniqueKey, Workload, WorkloadId, WorkloadState,
+    PlanError, PlannedJob, PlannedWorkload, Rare, Record, RecordName, ReportPhase, SessionWish,
+    TenantId, UniqueKey, Workload, WorkloadId, WorkloadState,
 };
 use crate::queue::Member;
 
@@ -64,8 +64,14 @@ impl Scheduler {
                 answered.insert(at);
                 verdict
             });
-            let bound = limits.get(&trigger);
-            if let Some(why) = self.stopped(now, &trigger, bound) {
+            // Only what may start something is bounded, and whoever waits for an answer gets it.
+            let wish = workload.session.as_ref().map_or(SessionWish::Talk, |it| it.wish);
+            let bound = limits.get(&trigger).filter(|_| wish == SessionWish::Talk);
+            let is_bound = matches!(wish, SessionWish::Talk | SessionWish::Join);
+            let stop = self
+                .session_unmet(&workload)
+                .or_else(|| is_bound.then(|| self.stopped(now, &trigger, bound)).flatten());
+            if let Some(why) = stop {
                 if let Some(verdict) = verdict {
                     verdict.why = format!("{}; not started: {why}", verdict.why);
                 }
@@ -74,13 +80,14 @@ impl Scheduler {
             }
             // Where others are started the delivery has done what it could, and says so.
             match self.begin_work(now, workload, &needs, &ends, delivery.id) {
-                Ok((id, outlook)) => {
+                Ok((id, outlook, note)) => {
                     started += 1;
                     if let Some(id) = id {
                         outlooks.extend(outlook.told().into_iter().map(|outlook| (id, outlook)));
                     }
                     self.note_start(now, &trigger, bound);
                     if let Some(verdict) = verdict {
+                        note.iter().for_each(|note| verdict.why += &format!("; {note}"));
                         verdict.workload_id = id;
                     }
                 }
@@ -127,22 +134,25 @@ impl Scheduler {
         Ok(reply)
     }
 
-    /// Makes a checked workload, or has the session that it names go on; with what is expected of it.
+    /// Makes a checked workload, or has the session that it names go on; with what is expected of it, and what people
+    /// are told of the work whose place it takes.
     fn begin_work(
         &mut self,
         now: Now,
-        workload: PlannedWorkload,
+        mut workload: PlannedWorkload,
         needs: &[Vec<usize>],
         ends: &Ends,
         delivery_id: DeliveryId,
-    ) -> Result<(Option<WorkloadId>, Outlooks), Refusal> {
+    ) -> Result<(Option<WorkloadId>, Outlooks, Option<String>), Refusal> {
         if workload.session.is_some() {
             let opened = self.open_or_join(now, workload, needs, ends, Some(delivery_id))?;
-            return Ok((opened.workload_id, Outlooks::default()));
+            return Ok((opened.workload_id, Outlooks::default(), None));
         }
         let outlook = self.look_ahead(now, &Coming::of(&workload, needs))?;
+        let places = self.places_for(now, &mut workload);
         let id = self.create(now, workload, needs, ends, &outlook, Some(delivery_id));
-        Ok((Some(id), outlook))
+        let note = self.take_places(now, id, &places);
+        Ok((Some(id), outlook, note))
     }
 
     pub(super) fn submit(
@@ -246,6 +256,8 @@ impl Scheduler {
         let workload_id = WorkloadId(self.marks.next_workload);
         self.marks.next_workload += 1;
         planned.terms.group.iter_mut().for_each(|group| group.name_run(workload_id));
+        let succession = planned.terms.succession.as_ref();
+        let quiet_until_ms = succession.map_or(0, |it| it.quiet_until_ms(now.wall_ms));
         let row = Workload {
             id: workload_id,
             run: 1,
@@ -258,6 +270,7 @@ impl Scheduler {
             terms: planned.terms.boxed(),
             open: planned.open,
             in_group: false,
+            quiet_until_ms,
             state: WorkloadState::Pending,
             begun: false,
             created_at_ms: now.wall_ms,
@@ -270,6 +283,7 @@ impl Scheduler {
             ..Record::new(RecordName::WorkloadCreated, now.wall_ms)
         });
         self.out.changes.push(Change::WorkloadInserted(row.clone()));
+        self.enter_line(&row);
         self.workloads.insert(workload_id, LiveWorkload::clean(row));
         let first = self.marks.next_job;
         let id = |at: &usize| JobId(first + *at as i64);

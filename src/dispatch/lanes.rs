@@ -102,9 +102,11 @@ impl Scheduler {
     pub(super) fn unplace(&mut self, id: JobId) {
         let not_before_ms = self.jobs[&id].row.not_before_ms;
         let found = self.time_gate.remove(not_before_ms, id) || self.withdraw(id);
+        let workload_id = self.jobs[&id].row.workload_id;
+        let quiet = self.waits_for_quiet(workload_id);
         let grouped = self.waits_for_group(&self.jobs[&id].row);
         let limited = self.leave_limits(id, 0);
-        debug_assert!(found || grouped || limited, "pending job {id} waited nowhere");
+        debug_assert!(found || quiet || grouped || limited, "pending job {id} waited nowhere");
     }
 
     /// Takes back the offer of a job. Whether it was offered.

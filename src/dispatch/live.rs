@@ -145,7 +145,7 @@ mod tests {
         let most = |what, bytes: usize, most| assert!(bytes <= most, "{what}: {bytes} bytes");
         most("a job's row", size_of::<Job>(), 144);
         most("a job in memory", size_of::<LiveJob>(), 160);
-        most("a workload's row", size_of::<Workload>(), 104);
-        most("a workload in memory", size_of::<LiveWorkload>(), 128);
+        most("a workload's row", size_of::<Workload>(), 112);
+        most("a workload in memory", size_of::<LiveWorkload>(), 136);
     }
 }

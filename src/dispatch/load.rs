@@ -6,6 +6,7 @@ use super::live::{LiveJob, LiveWorkload};
 use super::scheduler::Scheduler;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::succession::Lines;
 use crate::model::{
     Approval, DeliveryId, Edge, Job, JobId, JobState, LeaseToken, Marks, Now, Pause, PauseScope,
     PoolId, Runner, RunnerId, ScheduleMark, Session, SessionDay, SessionId, Snapshot, TenantId,
@@ -51,6 +52,8 @@ pub struct Durable {
     pub session_days: BTreeMap<TenantId, SessionDay>,
     /// Which workloads carry sessions out, which follows from their rows.
     pub session_works: BTreeMap<WorkloadId, SessionId>,
+    /// Of what newer work takes the place, and which of it waits: the same.
+    pub lines: Lines,
     /// Of each limit how many jobs runners have and which are offered: the same.
     pub parallel: BTreeMap<ParallelKey, (usize, Vec<JobId>)>,
 }
@@ -93,6 +96,7 @@ impl Scheduler {
         scheduler.restore_soft(now, &soft);
         for mut row in workloads {
             row.share_names(&mut scheduler.names);
+            scheduler.enter_line(&row);
             scheduler.workloads.insert(row.id, LiveWorkload::clean(row));
         }
         for class in classes {
@@ -259,6 +263,7 @@ impl Scheduler {
             sessions: self.sessions.iter().map(|row| (row.id, row.clone())).collect(),
             session_days: self.sessions.days().clone(),
             session_works: self.sessions.works().clone(),
+            lines: self.lines.clone(),
             parallel: self.parallel.view(),
         }
     }

@@ -14,7 +14,7 @@
 //! `parallel` about who goes next, `wait_graph` finds waits that cannot end. `cancel` and `retry`
 //! are what people ask for, `registration` is about runners that come and go, `warm` about those that the server starts, `scale` about how many there should be, `fleet` about polls and heartbeats, `settle` matches, `tick`
 //! lets time pass, `prune` forgets, `load` is the fourth law, `explain` answers why, `summary` for all at once,
-//! `outbox` is what others outside are told,
+//! `outbox` is what others outside are told, `succession` has newer work take the place of older,
 //! `give_back` is what comes back unfinished, `executors` has those that go away, `fit` who could run what is not there yet, `forecast` when, `advise` what would be better;
 //! `sessions` are the conversations with agents that outlive jobs,
 //! `unschedulable` marks jobs that nobody could take.
@@ -74,6 +74,7 @@ mod settings;
 mod settle;
 mod soft;
 mod starts;
+mod succession;
 mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -113,6 +114,7 @@ pub use settings::{
     MaxWaitPolicy, PoolSettings, SCHEDULING_POLICIES, SELECTION_POLICIES, Settings, TenantSettings,
     Weights,
 };
+pub use succession::Lines;
 pub use summary::{GateCount, LaneCount, WaitSummary};
 pub use view::{PoolUsage, RunnerSnapshot, StatusSnapshot};
 pub use warm::{FleetsPlan, OrderedRunner};

@@ -25,7 +25,8 @@ impl Scheduler {
             .map(|it| OutboxEntry {
                 target: it.target.clone(),
                 tenant_id: row.tenant_id,
-                workload_id: id,
+                workload_id: Some(id),
+                session_id: None,
                 job_id: None,
                 payload: payload.clone(),
                 created_at_ms: now.wall_ms,

@@ -7,7 +7,7 @@ use super::command::{Refusal, Reply};
 use super::planted::Planted;
 use super::scheduler::Scheduler;
 use crate::model::{
-    Change, DeliveryId, Now, PrunedRows, RunnerId, SoftState, UniqueKey, WorkloadId,
+    Change, DeliveryId, Now, PrunedRows, PrunedSession, RunnerId, SoftState, UniqueKey, WorkloadId,
 };
 use crate::runner::LiveRunner;
 
@@ -28,6 +28,8 @@ pub struct Prune {
     pub keys: Vec<UniqueKey>,
     /// Records about no workload, by their numbers.
     pub records: Vec<i64>,
+    /// Sessions that ended, or pieces of them.
+    pub sessions: Vec<PrunedSession>,
     /// Runners that are gone, unless absent.
     pub runners: Option<GoneRunners>,
 }
@@ -62,7 +64,10 @@ impl Forgotten {
 impl Scheduler {
     /// Forgets rows, but for those that something live refers to: those come up again later.
     pub(super) fn prune(&mut self, now: Now, prune: Prune) -> Result<Reply, Refusal> {
-        let Prune { mut workloads, bodies, deliveries, keys, records, runners } = prune;
+        let Prune { mut workloads, bodies, deliveries, keys, records, mut sessions, runners } =
+            prune;
+        sessions
+            .retain(|it| self.sessions.get(it.id).is_none() || self.planted(Planted::LivePruned));
         workloads.retain(|(id, _)| {
             let needed = !self.dependencies.workload_dependents(*id).is_empty();
             !self.workloads.contains_key(id) && (!needed || self.planted(Planted::NeededPruned))
@@ -74,7 +79,7 @@ impl Scheduler {
         };
         let bodies = bodies.into_iter().filter(|(_, started)| !is_live(started));
         let bodies = bodies.map(|(id, _)| id).collect();
-        let rows = PrunedRows { workloads, bodies, deliveries, keys, records };
+        let rows = PrunedRows { workloads, bodies, deliveries, keys, records, sessions };
         let runners = runners.map_or(0, |gone| self.prune_runners(now, gone));
         if rows != PrunedRows::default() {
             self.remember(now, &rows);

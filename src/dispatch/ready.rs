@@ -48,12 +48,15 @@ impl Scheduler {
         }
     }
 
-    /// When a pending job is given up (wall); a time before which it may not start is no wait.
+    /// When a pending job is given up (wall); a time before which it may not start is no wait,
+    /// nor one for nothing newer.
     fn queue_timeout_at_ms(&self, id: JobId) -> Option<i64> {
         let job = self.job(id).filter(|job| job.kind() == JobStateKind::Pending)?;
         let own_ms = job.terms.as_deref().and_then(|terms| terms.queue_timeout_ms);
         let timeout_ms = own_ms.or(self.settings.queue_timeout_ms)?;
-        Some(job.ready_at_ms.max(job.not_before_ms).saturating_add(timeout_ms))
+        let quiet_until_ms = self.workload(job.workload_id).map_or(0, |it| it.quiet_until_ms);
+        let since_ms = job.ready_at_ms.max(job.not_before_ms).max(quiet_until_ms);
+        Some(since_ms.saturating_add(timeout_ms))
     }
 
     /// Ends the jobs that were pending for too long.

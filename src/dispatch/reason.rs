@@ -48,6 +48,15 @@ pub enum Reason {
         /// In how long.
         in_ms: i64,
     },
+    /// Its workload waits until nothing newer has come for the same.
+    Debounced {
+        /// Until when, if nothing newer comes (wall milliseconds).
+        at_ms: i64,
+        /// In how long that is.
+        in_ms: i64,
+        /// By when it goes on whatever comes (wall milliseconds).
+        latest_ms: i64,
+    },
     /// Others are in its group, or in that of its workload.
     GroupHeld {
         /// The group.
@@ -220,6 +229,7 @@ impl Reason {
             Self::GroupHeld { .. } => "group_held",
             Self::MatrixLimit { .. } => "matrix_limit",
             Self::DelayedUntil { .. } => "delayed_until",
+            Self::Debounced { .. } => "debounced",
             Self::GlobalLimit { .. } => "global_limit",
             Self::Paused { .. } => "paused",
             Self::HeldFor { .. } => "held_for_runner",
@@ -288,6 +298,12 @@ impl fmt::Display for Reason {
             Self::DelayedUntil { in_ms, .. } => {
                 write!(f, "delayed for another {:.1} s", *in_ms as f64 / 1_000.0)
             }
+            Self::Debounced { at_ms, in_ms, latest_ms } => write!(
+                f,
+                "delayed for another {:.1} s, until nothing newer came for the same; at most {:.1} s more",
+                *in_ms as f64 / 1_000.0,
+                latest_ms.saturating_sub(*at_ms).max(0) as f64 / 1_000.0,
+            ),
             Self::GlobalLimit { running, max } => {
                 write!(f, "{running} jobs run, max_global_concurrency is {max}")
             }

@@ -119,6 +119,7 @@ impl Scheduler {
         row.share_names(&mut self.names);
         let jobs = jobs.iter().map(|job| job.id).collect();
         self.out.changes.push(Change::WorkloadReopened(id, jobs));
+        self.enter_line(&row);
         self.workloads.insert(id, LiveWorkload::clean(row));
         self.edit_workload(id, |_| {});
         let record = Record {

@@ -20,6 +20,7 @@ use super::runs::Runs;
 use super::sessions::Sessions;
 use super::settings::{PoolSettings, Settings};
 use super::starts::Starts;
+use super::succession::Lines;
 use super::unschedulable::Unschedulable;
 use super::warm::FleetTrouble;
 use crate::model::{
@@ -67,6 +68,8 @@ pub struct Scheduler {
     /// How far each schedule is handled, by its name.
     pub(super) schedules: BTreeMap<Box<str>, ScheduleMark>,
     pub(super) starts: Starts,
+    /// Work whose place newer work takes.
+    pub(super) lines: Lines,
     pub(super) paused_triggers: TriggerGate,
     pub(super) shares: Shares,
     pub(super) policies: PoolPolicies,
@@ -160,6 +163,7 @@ impl Scheduler {
             held: Held::default(),
             schedules: BTreeMap::new(),
             starts: Starts::default(),
+            lines: Lines::default(),
             paused_triggers: TriggerGate::default(),
             shares,
             policies,

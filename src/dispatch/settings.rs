@@ -52,6 +52,8 @@ pub struct Settings {
     pub deadline_raise_ms: i64,
     /// How long a job may be pending where it does not say itself; `None` for ever.
     pub queue_timeout_ms: Option<i64>,
+    /// How long a delivery may wait for an approval; `None` for ever.
+    pub held_expires_after_ms: Option<i64>,
     /// How long no registered runner may be able to take a class of jobs before these are marked as
     /// unschedulable.
     pub unschedulable_after_ms: i64,
@@ -226,6 +228,7 @@ impl Default for Settings {
             aging_ms: 600_000,
             deadline_raise_ms: 60_000,
             queue_timeout_ms: None,
+            held_expires_after_ms: Some(2_592_000_000),
             unschedulable_after_ms: 60_000,
             expected_run_ms: 60_000,
             learning: true,

@@ -131,6 +131,10 @@ impl Scheduler {
         count.add("planning", None, None, undecided);
         let delayed = self.count_jobs(count, self.time_gate.jobs());
         count.add("delayed_until", None, None, delayed);
+        let quiet = self.lines.quiet().flat_map(|id| self.unended_jobs(id));
+        let quiet: Vec<_> = quiet.take(STEPS_MAX).collect();
+        let quiet = self.count_jobs(count, quiet.into_iter());
+        count.add("debounced", None, None, quiet);
         for (trigger, jobs) in self.paused_triggers.iter() {
             let jobs = self.count_jobs(count, jobs.iter().copied());
             let what = self.scope_name(&PauseScope::Trigger(trigger.into()));

@@ -21,6 +21,8 @@ impl Scheduler {
             self.time_came(now, id);
             self.drain(now);
         }
+        self.end_quiet(now);
+        self.end_unanswered(now);
         self.end_overdue(now);
         self.end_overdue_sessions(now);
         self.raise_due(now);
@@ -69,8 +71,9 @@ impl Scheduler {
         let marks = self.marks_due_ms().map(|at_ms| at_ms.saturating_sub(now.mono_ms));
         let raise = self.raises.first().map(|(at_ms, _)| *at_ms);
         let session = self.sessions.next_due_ms();
-        let wall =
-            [self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms(), raise, session];
+        let quiet = self.lines.next_due_ms();
+        let (time, queue) = (self.time_gate.next_due_ms(), self.queue_timeouts.next_due_ms());
+        let wall = [time, queue, raise, session, quiet, self.held_due_ms()];
         let wall = wall.into_iter().flatten().map(|at_ms| (at_ms - now.wall_ms).min(wall_look_ms));
         mono.into_iter().chain(hold).chain(marks).chain(wall).min().map(|ms| ms.max(0))
     }

@@ -198,17 +198,17 @@ impl Views {
 
     /// Whose a live lease is, if the caller named both halves and is its owner.
     pub fn lease(&self, lease: LeaseRef) -> Option<LeaseOwner> {
-        let leases = self.leases.read().unwrap_or_else(|broken| broken.into_inner());
-        leases
-            .get(&lease.token)
-            .copied()
-            .filter(|owner| owner.nonce == lease.nonce && owner.runner_id == lease.runner_id)
+        self.lease_of(lease.token, lease.nonce).filter(|owner| owner.runner_id == lease.runner_id)
     }
 
     /// The same for whoever has no name and knows both halves: an executor's backend that calls back.
     pub fn lease_of(&self, token: LeaseToken, nonce: Nonce) -> Option<LeaseOwner> {
-        let leases = self.leases.read().unwrap_or_else(|broken| broken.into_inner());
-        leases.get(&token).copied().filter(|owner| owner.nonce == nonce)
+        self.owner_of(token).filter(|owner| owner.nonce == nonce)
+    }
+
+    /// The owner of a live lease, for whoever holds proof of it against that.
+    pub fn owner_of(&self, token: LeaseToken) -> Option<LeaseOwner> {
+        self.leases.read().unwrap_or_else(|broken| broken.into_inner()).get(&token).copied()
     }
 
     /// The registered runner whose token has this SHA-256, in hex.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, EventKind, Subject};
+use super::{Address, Event, EventKind, Subject};
 use crate::event::ChangeSet;
 use crate::model::{Trust, TrustLevel};
 
@@ -46,6 +46,7 @@ impl Tick<'_> {
             actor: None,
             subject: Subject::default(),
             chat: None,
+            address: Address::Everybody,
             git_ref: None,
             base_ref: None,
             head_ref: None,

@@ -8,6 +8,7 @@
 //! becomes an event (`webhook`), and what an event starts (`trigger`, `intake`).
 
 mod about;
+mod address;
 pub mod clock;
 pub mod github;
 pub mod inputs;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ChatPlace, Trust, Untrusted};
 
+pub use address::Address;
 pub use kind::EventKind;
 pub use own::{OwnEvent, OwnEventError, is_kind};
 pub use subject::{ChangeSet, Subject, SubjectKind};
@@ -47,9 +49,12 @@ pub struct Event {
     /// What it is about.
     #[serde(default)]
     pub subject: Subject,
-    /// Where in a chat it was said.
+    /// Where in a chat it was newly said; absent of whatever else chats tell, as edits and notices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<ChatPlace>,
+    /// Whom it is meant for, of what was said there.
+    #[serde(default, skip_serializing_if = "Address::is_everybody")]
+    pub address: Address,
     /// The full ref that changed, or that the work would run on: `refs/heads/main`,
     /// `refs/tags/v1`, `refs/pull/7/merge`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]

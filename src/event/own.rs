@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::inputs::{self, InputsError};
 use super::text;
-use super::{Actor, ChangeSet, Event, EventKind, Repository, Subject, SubjectKind};
+use super::{Actor, Address, ChangeSet, Event, EventKind, Repository, Subject, SubjectKind};
 use crate::model::{Trust, Untrusted};
 
 /// The plain values of an event.
@@ -89,6 +89,7 @@ impl OwnEvent {
             actor: self.actor,
             subject,
             chat: None,
+            address: Address::Everybody,
             git_ref: self.git_ref.as_deref().map(full_ref).transpose()?,
             base_ref: None,
             head_ref: None,

@@ -32,6 +32,9 @@ pub struct Actor {
     pub uid: Option<String>,
     /// The account's present name.
     pub login: String,
+    /// Whether that is what its holder likes to be called, as in chats: no rule lets anybody in by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_nickname: bool,
     /// `User`, `Bot`, `Organization`, as the forge says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_type: Option<String>,

@@ -15,8 +15,8 @@ use super::event::{ExecutionResult, TaskReadyEvent};
 use super::supervisor::{Server, say};
 use crate::api::wire;
 use crate::clock::Clock;
-use crate::dispatch::Command;
-use crate::driver::Handle;
+use crate::dispatch::{Command, SessionCommand};
+use crate::driver::{CommandError, Handle};
 use crate::event::github;
 use crate::log::{JobLogs, LogError};
 use crate::model::{
@@ -33,6 +33,9 @@ pub enum ContextError {
     /// The job is not there.
     #[error("there is no such job")]
     NotFound,
+    /// The scheduler could not be told how much of a session it has.
+    #[error(transparent)]
+    Untold(#[from] CommandError),
     /// Its row is damaged.
     #[error("the event's row: {0}")]
     Corrupt(#[from] serde_json::Error),
@@ -49,6 +52,8 @@ pub(crate) fn wire_context(
     let session = session.map(|(session, messages)| wire::SessionContext {
         id: session.id,
         idle_ms: session.limits.idle_ms,
+        silence_ms: None,
+        end_grace_ms: None,
         delivered: session.delivered,
         messages: messages.into_iter().map(agent_message).collect(),
     });
@@ -76,6 +81,20 @@ pub(crate) fn wire_context(
         workflow: spec.workflow,
         session,
     })
+}
+
+/// Says up to where an attempt was given what was said in its session, where not all of it fitted: the rest stays
+/// for the next turn. To be called before the attempt is given it.
+///
+/// # Errors
+/// As every command.
+pub(crate) async fn say_given(
+    handle: &Handle,
+    lease: LeaseRef,
+    context: &JobContext,
+) -> Result<(), CommandError> {
+    let Some(up_to) = context.cut_at() else { return Ok(()) };
+    handle.send(Command::Session(SessionCommand::Given { lease, up_to })).await.map(drop)
 }
 
 /// A message of a session, as its agent is told it.
@@ -161,6 +180,7 @@ impl TaskContext {
     pub async fn load(&self) -> Result<wire::JobContext, ContextError> {
         let TaskReadyEvent { job_id, run, attempt, .. } = self.0.event;
         let context = self.0.store.job_context(job_id).await?.ok_or(ContextError::NotFound)?;
+        say_given(&self.0.handle, self.0.lease, &context).await?;
         Ok(wire_context(context, run, attempt)?)
     }
 

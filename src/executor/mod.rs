@@ -42,7 +42,7 @@ pub use container::{
     ContainerTemplate, DaemonAddress, Mount, Pull, RegistryAuth,
 };
 pub use context::{ContextError, TaskContext};
-pub(crate) use context::{agent_message, wire_context};
+pub(crate) use context::{agent_message, say_given, wire_context};
 pub use dispatcher::{Dispatcher, ExecutorRouter};
 pub use event::{DispatchError, ExecutionResult, ExecutionStatus, TaskReadyEvent};
 pub use function::FunctionExecutor;

@@ -74,7 +74,7 @@ impl Expression {
     ///
     /// It is none, or over a limit; with the place in the text.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        parse::parse(text)
+        parse::parse(text).map(|(read, _)| read)
     }
 
     /// Reads an `if:`, with or without `${{ }}` around all of it. Where it calls none of `success`,
@@ -90,7 +90,7 @@ impl Expression {
         if inner.trim().is_empty() && from == 0 {
             return Ok(Self { root: success, slots: 0 });
         }
-        let read = Self::parse(inner).map_err(|error| error.moved(from))?;
+        let (read, depth) = parse::parse(inner).map_err(|error| error.moved(from))?;
         if read.uses().status {
             return Ok(read);
         }
@@ -99,6 +99,7 @@ impl Expression {
                 parts.insert(0, success);
                 Node::All(parts)
             }
+            _ if depth >= DEPTH_MAX => return Err(parse::too_deep(from)),
             other => Node::All(vec![success, other]),
         };
         Ok(Self { root, slots: read.slots })

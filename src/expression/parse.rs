@@ -10,7 +10,8 @@ use super::node::{Comparison, Key, Literal, Node};
 use super::words::start_of;
 use super::{DEPTH_MAX, EXPRESSION_BYTES_MAX, Expression};
 
-pub(super) fn parse(text: &str) -> Result<Expression, ParseError> {
+/// Reads an expression, and tells how deep its tree is.
+pub(super) fn parse(text: &str) -> Result<(Expression, usize), ParseError> {
     if text.len() > EXPRESSION_BYTES_MAX {
         let message = format!(
             "an expression of {} bytes is too long, at most {EXPRESSION_BYTES_MAX}",
@@ -19,9 +20,9 @@ pub(super) fn parse(text: &str) -> Result<Expression, ParseError> {
         return Err(ParseError::new(0, message));
     }
     let mut parser = Parser { text, at: 0, nested: 0, slots: 0 };
-    let root = parser.any()?.node;
+    let Part { node, depth } = parser.any()?;
     match parser.peek() {
-        None => Ok(Expression { root, slots: parser.slots }),
+        None => Ok((Expression { root: node, slots: parser.slots }, depth)),
         Some(_) => Err(parser.unexpected()),
     }
 }
@@ -268,8 +269,7 @@ impl<'t> Parser<'t> {
     }
 
     fn too_deep(&self) -> ParseError {
-        let message = format!("the expression is nested more than {DEPTH_MAX} levels deep");
-        ParseError::new(self.at, message)
+        too_deep(self.at)
     }
 
     fn close(&mut self, open: usize, sign: char) -> Result<(), ParseError> {
@@ -285,6 +285,11 @@ impl<'t> Parser<'t> {
             Some(_) => Err(self.unexpected()),
         }
     }
+}
+
+pub(super) fn too_deep(at: usize) -> ParseError {
+    let message = format!("the expression is nested more than {DEPTH_MAX} levels deep");
+    ParseError::new(at, message)
 }
 
 fn context(name: &str, at: usize) -> Result<Part, ParseError> {

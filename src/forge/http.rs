@@ -218,7 +218,8 @@ pub fn is_same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-fn failed(error: reqwest::Error) -> ForgeError {
+/// Why there was no answer. The address is left out: it may have a secret in it.
+pub fn failed(error: reqwest::Error) -> ForgeError {
     let is_away = error.is_connect();
     let text = causes(&error.without_url());
     match is_away {

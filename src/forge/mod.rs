@@ -13,6 +13,7 @@
 //! `intake`), and what forges are told.
 
 mod address;
+mod app_key;
 mod cache;
 mod calls;
 pub mod http;
@@ -26,6 +27,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Url;
 
 pub use address::repository_url;
+pub use app_key::{AppKey, AppKeyError};
 
 use crate::webhook::Secret;
 use cache::{Cache, Key};

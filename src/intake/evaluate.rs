@@ -1,6 +1,5 @@
 //! What an event starts, and why each trigger wanted it or not.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -8,19 +7,13 @@ use serde_json::Value as Json;
 
 use crate::ask::{Ask, Level, Planned};
 use crate::event::{Event, clock};
-use crate::model::{
-    Catalogue, JobWork, Plan, PlanError, PlannedSession, PlannedWorkload, TermsFault,
-    TriggerVerdict, Untrusted, WorkloadKind,
-};
-use crate::trigger::{
-    AgentStart, Allow, Call, Overrides, Said, SessionStart, Standing, Start, Template, is_account,
-    origin, subject_key,
-};
+use crate::model::{Catalogue, Plan, PlanError, PlannedWorkload, TermsFault, TriggerVerdict};
+use crate::trigger::{Allow, Order, Overrides, Said, Standing, is_account};
 use crate::workflow::{self, Values};
 
 use super::repository::Unusable;
 use super::rules::{Rule, known};
-use super::{Needs, RepositoryFiles, Rules, needs};
+use super::{Needs, RepositoryFiles, Rules, agent, needs};
 
 /// What becomes of an event, with every trigger's reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -139,8 +132,10 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
         let verdict = rule.trigger.decide(event);
         let (mut matched, mut why) = (verdict.matched, verdict.why.into_owned());
         let mut waits = false;
-        if let Some(allow) = allow.filter(|_| matched) {
-            (matched, waits, why) = allowed(allow, event, &standing, arrival.approved_by, &why);
+        if matched {
+            let order = agent::order(rule, event);
+            let by = arrival.approved_by;
+            (matched, waits, why) = allowed(allow, order, event, &standing, by, why);
         }
         if matched {
             match start(rule, event, rules, arrival, &payload) {
@@ -190,13 +185,29 @@ pub fn evaluate(event: &Event, rules: &Rules, arrival: Arrival<'_>) -> Evaluatio
 
 /// Whether the sender may start what a trigger wants, whether that waits for an approval, and what decided.
 fn allowed(
-    allow: &Allow,
+    allow: Option<&Allow>,
+    order: Option<Order<'_>>,
     event: &Event,
     standing: &Standing,
     approved_by: Option<&str>,
-    why: &str,
+    why: String,
 ) -> (bool, bool, String) {
-    let clause = match allow.judge(event, standing) {
+    let is_answer = matches!(order, Some(Order::Answer { .. }));
+    let Some(allow) = allow else {
+        return match is_answer {
+            false => (true, false, why),
+            // Whoever may speak to an agent is not thereby somebody who may let it do things.
+            true => {
+                let clause = "the trigger has no `allow`, so nobody may answer what its agent asks";
+                (false, false, format!("it wants the event ({why}); {clause}"))
+            }
+        };
+    };
+    let said = match is_answer {
+        true => allow.judge_answer(event, standing),
+        false => allow.judge(event, standing),
+    };
+    let clause = match said {
         Said::Yes(clause) => clause,
         Said::No(clause) => return (false, false, format!("it wants the event ({why}); {clause}")),
         Said::Ask => {
@@ -204,7 +215,9 @@ fn allowed(
             return (false, false, format!("it wants the event ({why}); {clause}"));
         }
     };
-    match (allow.wants_approval(event), approved_by) {
+    // Nothing is started by an end, nor by the answer of one who is named for that.
+    let starts_nothing = order == Some(Order::Stop) || (is_answer && allow.names_approvers());
+    match (allow.wants_approval(event) && !starts_nothing, approved_by) {
         (false, _) => (true, false, format!("{why}; {clause}")),
         (true, Some(by)) => (true, false, format!("{why}; {clause}; approved by {by}")),
         (true, None) => (true, true, format!("{why}; {clause}; waits for approval")),
@@ -324,47 +337,9 @@ fn start(
         workload.check(jobs_max).map_err(|error| error.to_string())?;
     }
     mark(&mut workload, event, arrival.traceparent);
-    if let (Some(template), Start::Agent(AgentStart { session: Some(session), .. })) =
-        (&rule.prompt, &rule.trigger.start)
-    {
-        workload.session = Some(Box::new(joined(session, template, event, &rule.trigger.name)?));
-    } else if let Some(template) = &rule.prompt {
-        debug_assert_eq!(workload.kind, WorkloadKind::Agent);
-        for job in &mut workload.jobs {
-            if let JobWork::Agent { prompt, .. } = &mut Arc::make_mut(&mut job.spec).work {
-                *prompt = template.fill(event);
-            }
-        }
-    }
+    workload.terms.succession = rule.trigger.latest.as_ref().and_then(|it| it.of(event));
+    agent::ask(&mut workload, rule, event)?;
     Ok(workload)
-}
-
-/// The session that an event starts or joins. What people wrote is said as it is; before it an agent that is
-/// new hears the trigger's prompt.
-///
-/// # Errors
-///
-/// The event has no session.
-fn joined(
-    session: &SessionStart,
-    prompt: &Template,
-    event: &Event,
-    trigger: &str,
-) -> Result<PlannedSession, String> {
-    let call = session.call(event).map_err(Cow::into_owned)?;
-    let (opening, message) = match call {
-        Call::Prompt => (None, prompt.fill(event)),
-        Call::Words(words) => (Some(prompt.fill(event)), Untrusted::new(words)),
-    };
-    let author = event.actor.as_ref().map_or(event.source.as_str(), |actor| actor.login.as_str());
-    Ok(PlannedSession {
-        key: subject_key(event).map(Into::into),
-        author: author.into(),
-        opening,
-        message,
-        origin: origin(event, trigger).into(),
-        limits: None,
-    })
 }
 
 /// Plans a file whose expressions look at the event.

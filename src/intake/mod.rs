@@ -11,6 +11,7 @@
 //! the forge is such a fact too; and where somebody must approve first, the event is [held](Outcome::Held) until
 //! [`Arrival::approved_by`] says who did.
 
+mod agent;
 mod evaluate;
 mod needs;
 mod report;

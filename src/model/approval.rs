@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, DeliveryState};
+use super::{DeliveryId, DeliveryState, TenantId};
 
 /// What an event is about, and at which commit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,9 +29,37 @@ pub struct Approval {
     /// What is approved: nothing but this commit.
     #[serde(flatten)]
     pub about: About,
+    /// Since when it waits (wall milliseconds); absent of rows that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at_ms: Option<i64>,
     /// Who approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Box<str>>,
+    /// When (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<i64>,
+    /// The tenant to which whoever approved it is limited: nothing of another one is started by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_to: Option<TenantId>,
+}
+
+impl Approval {
+    /// One that waits from now on.
+    pub fn of(about: About, now_ms: i64) -> Self {
+        Self { about, held_at_ms: Some(now_ms), by: None, at_ms: None, limited_to: None }
+    }
+
+    /// Since when the delivery waits: where the row does not say, since its id was made.
+    pub fn since_ms(&self, id: DeliveryId) -> i64 {
+        let made = || {
+            let (seconds, nanos) = id.0.get_timestamp()?.to_unix();
+            i64::try_from(seconds)
+                .ok()?
+                .checked_mul(1_000)?
+                .checked_add(i64::from(nanos) / 1_000_000)
+        };
+        self.held_at_ms.or_else(made).unwrap_or(0)
+    }
 }
 
 /// A held delivery's row, as far as it was answered.
@@ -50,6 +78,17 @@ pub struct Answered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_that_does_not_say_since_when_it_waits_goes_by_its_id() {
+        let text = r#"{"subject":"pull 7","sha":"a"}"#;
+        let old: Approval = serde_json::from_str(text).unwrap();
+        let made = uuid::Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        assert_eq!(old.since_ms(DeliveryId(made)), 0x0189_0a5d_ac96);
+        assert_eq!(old.since_ms(DeliveryId(uuid::Uuid::from_u128(7))), 0);
+        let about = About { subject: "pull 7".into(), sha: None };
+        assert_eq!(Approval::of(about, 5).since_ms(DeliveryId(made)), 5);
+    }
 
     #[test]
     fn only_another_commit_of_the_same_takes_its_place() {

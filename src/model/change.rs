@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Answered, Attempt, Class, Delivery, DeliveryId, Edge, Job, JobId, JobSpec, OutboxEntry,
-    OutboxId, OutboxTold, Pause, PauseScope, Record, Runner, RunnerId, ScheduleMark, Session,
-    SessionDay, SessionDelivered, SessionMessage, SoftState, Workload, WorkloadId,
+    OutboxId, OutboxTold, Pause, PauseScope, PrunedSession, Record, Runner, RunnerId, ScheduleMark,
+    Session, SessionDay, SessionDelivered, SessionMessage, SoftState, Workload, WorkloadId,
 };
 
 /// One row to write. A batch's changes are applied in order, as one transaction; of several
@@ -105,6 +105,8 @@ pub struct PrunedRows {
     pub keys: Vec<UniqueKey>,
     /// Records that are about no workload, by their numbers.
     pub records: Vec<i64>,
+    /// Sessions that ended, whole or a piece of each.
+    pub sessions: Vec<PrunedSession>,
 }
 
 /// What a key is unique among.

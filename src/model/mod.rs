@@ -34,6 +34,7 @@ mod plan;
 mod priority;
 mod rare;
 mod record;
+mod reply;
 mod requirements;
 mod runner;
 mod schedule;
@@ -43,8 +44,10 @@ mod snapshot;
 mod spec;
 mod start_limits;
 mod step_limits;
+mod succession;
 mod terms;
 mod untrusted;
+mod wish;
 mod workload;
 
 pub use approval::{About, Answered, Approval};
@@ -52,7 +55,7 @@ pub use attempt::{Attempt, AttemptOutcome, JobResult, RequeueReason};
 pub use capabilities::RunnerCapabilities;
 pub use catalogue::Catalogue;
 pub use change::{Change, KeyScope, PrunedRows, UniqueKey};
-pub use chat::ChatPlace;
+pub use chat::{CHAT_ID_BYTES_MAX, ChatPlace};
 pub use decision::{Decision, Facts, Status};
 pub use delivery::{Body, Delivery, DeliveryState, TriggerVerdict};
 pub use id::{
@@ -69,8 +72,8 @@ pub use needs::{EndedNeed, github_of_run, needs_context};
 pub use now::{Entropy, Now};
 pub use nul::{json_without_nul, without_nul};
 pub use outbox::{
-    OutboxEntry, OutboxPayload, OutboxProgress, OutboxRow, OutboxState, OutboxTarget, OutboxTold,
-    ReportOn, ReportPhase, ReportTo,
+    COMMENT_MARK, OutboxEntry, OutboxLine, OutboxPayload, OutboxProgress, OutboxRoom, OutboxRow,
+    OutboxState, OutboxTarget, OutboxTold, ReportOn, ReportPhase, ReportTo,
 };
 pub use pause::{Pause, PauseScope};
 pub use permission::Permission;
@@ -81,12 +84,13 @@ pub use plan::{
 pub use priority::JobPriority;
 pub use rare::{Blank, Rare};
 pub use record::{Record, RecordName};
+pub use reply::{ReplyOn, ReplyTo, SessionSays, readable};
 pub use requirements::{Class, Preference, ResourceNeed, RunnerRequirements};
 pub use runner::{Runner, RunnerState, StartOrder};
 pub use schedule::ScheduleMark;
 pub use session::{
-    Direction, MessageKind, PlannedSession, Session, SessionDay, SessionDelivered, SessionLimits,
-    SessionMessage, SessionState, SessionTemplate, Spent,
+    Direction, MessageKind, PlannedSession, PrunedSession, Session, SessionDay, SessionDelivered,
+    SessionLimits, SessionMessage, SessionState, SessionTemplate, Spent,
 };
 pub use signal::signal_name;
 pub use snapshot::{Archived, Edge, Marks, Snapshot, SoftState};
@@ -95,9 +99,11 @@ pub use start_limits::{StartLimit, StartLimits};
 pub use step_limits::{
     ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, SCRIPT_BYTES_MAX, SHORT_BYTES_MAX, STEPS_MAX,
 };
+pub use succession::{Quiet, Succession};
 pub use terms::{
     GroupTerms, JobTerms, MatrixTerms, PendingPolicy, Placement, RUN_ID, RunIf, Spread, SpreadOver,
     WorkloadTerms,
 };
 pub use untrusted::{Trust, TrustLevel, Untrusted};
+pub use wish::SessionWish;
 pub use workload::{Workload, WorkloadKind, WorkloadState};

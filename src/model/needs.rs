@@ -15,7 +15,7 @@ use super::{EndReason, Job, JobState, JobStateKind, Workload};
 pub struct EndedNeed {
     /// Its row.
     pub job: Job,
-    /// Its outputs, when it completed.
+    /// The outputs of its last attempt. A job that failed has them too: it may be one that may fail.
     pub outputs: BTreeMap<String, String>,
 }
 

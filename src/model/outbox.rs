@@ -12,7 +12,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, OutboxId, TenantId, WorkloadId, WorkloadState};
+use super::{
+    ChatPlace, JobId, OutboxId, SessionId, SessionSays, TenantId, WorkloadId, WorkloadState,
+};
+
+/// What the comments have in them by which they are known to be our own, and nobody sees.
+pub const COMMENT_MARK: &str = "<!-- dispatchyard ";
 
 /// To whom something is told. Entries with the same target are told in their order, one at a time: its JSON is
 /// the key by which they are ordered.
@@ -53,11 +58,34 @@ pub enum OutboxTarget {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pull_request: bool,
     },
+    /// A conversation of a chat.
+    Chat {
+        /// The source by whose right it is told.
+        source: Box<str>,
+        /// Where there.
+        place: ChatPlace,
+    },
     /// A URL that is called.
     Callback {
         /// It.
         url: Box<str>,
     },
+}
+
+/// Whom an entry waits for beside those before it in its line: none of them takes another's places.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum OutboxRoom {
+    /// Forges.
+    Forge = 0,
+    /// Whoever gave a URL.
+    Callback = 1,
+    /// Chats.
+    Chat = 2,
+}
+
+impl OutboxRoom {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Forge, Self::Callback, Self::Chat];
 }
 
 impl OutboxTarget {
@@ -67,7 +95,19 @@ impl OutboxTarget {
             Self::CommitStatus { .. } => "commit_status",
             Self::CheckRun { .. } => "check_run",
             Self::Comments { .. } => "comments",
+            Self::Chat { .. } => "chat",
             Self::Callback { .. } => "callback",
+        }
+    }
+
+    /// Whose places its entries take.
+    pub fn room(&self) -> OutboxRoom {
+        match self {
+            Self::CommitStatus { .. } | Self::CheckRun { .. } | Self::Comments { .. } => {
+                OutboxRoom::Forge
+            }
+            Self::Chat { .. } => OutboxRoom::Chat,
+            Self::Callback { .. } => OutboxRoom::Callback,
         }
     }
 
@@ -81,7 +121,8 @@ impl OutboxTarget {
         match self {
             Self::CommitStatus { source, .. }
             | Self::CheckRun { source, .. }
-            | Self::Comments { source, .. } => Some(source),
+            | Self::Comments { source, .. }
+            | Self::Chat { source, .. } => Some(source),
             Self::Callback { .. } => None,
         }
     }
@@ -166,6 +207,18 @@ pub enum OutboxPayload {
         /// It.
         text: Box<str>,
     },
+    /// What is said in the entry's session, or becomes of it.
+    Session {
+        /// What it is.
+        says: SessionSays,
+        /// The number of the message in the session, the last of several; of a request the one by which it is
+        /// answered.
+        sequence: i64,
+        /// Which part of the text this is, from 1, and how many there are.
+        part: (u32, u32),
+        /// The text, as it was said.
+        text: Box<str>,
+    },
 }
 
 /// Something to be told.
@@ -175,14 +228,39 @@ pub struct OutboxEntry {
     pub target: OutboxTarget,
     /// Whose it is.
     pub tenant_id: TenantId,
-    /// What it is about, and with which it is forgotten.
-    pub workload_id: WorkloadId,
+    /// What it is about, and with which it is forgotten. A session that rests has none.
+    pub workload_id: Option<WorkloadId>,
+    /// The session that it is about, where it is of one.
+    pub session_id: Option<SessionId>,
     /// Which job of it.
     pub job_id: Option<JobId>,
     /// What is told.
     pub payload: OutboxPayload,
     /// Wall milliseconds.
     pub created_at_ms: i64,
+}
+
+impl OutboxEntry {
+    /// The line in which it waits.
+    pub fn line(&self) -> OutboxLine {
+        let run = match (&self.target, &self.payload) {
+            (OutboxTarget::CheckRun { .. }, OutboxPayload::Phase { run, .. }) => {
+                self.workload_id.map(|id| (id, *run))
+            }
+            _ => None,
+        };
+        OutboxLine { target: self.target.clone(), run }
+    }
+}
+
+/// Entries of one line are told in their order, one at a time: those of one target, and of check runs those of one
+/// run of a workload, each of which has a check run of its own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OutboxLine {
+    /// To whom.
+    pub target: OutboxTarget,
+    /// Of which run of which workload, where each has a line of its own.
+    pub run: Option<(WorkloadId, u32)>,
 }
 
 /// Where an entry stands.
@@ -223,6 +301,8 @@ pub struct OutboxRow {
     pub id: OutboxId,
     /// What it tells.
     pub entry: OutboxEntry,
+    /// From when its age is counted, wall milliseconds: since it was made, or is tried again.
+    pub since_ms: i64,
     /// How far that is.
     pub progress: OutboxProgress,
 }
@@ -271,6 +351,32 @@ mod tests {
         let text = serde_json::to_string(&target).unwrap();
         insta::assert_snapshot!(text, @r#"{"to":"comments","source":"gh","repository":"acme/app","number":7}"#);
         assert_eq!(serde_json::from_str::<OutboxTarget>(&text).unwrap(), target);
+    }
+
+    #[test]
+    fn each_run_of_a_workload_has_a_line_of_its_own_where_it_has_a_check_run() {
+        let (source, repository, sha, context) =
+            ("gh".into(), "acme/app".into(), "a".into(), "yard/ci".into());
+        let check = OutboxTarget::CheckRun { source, repository, sha, context };
+        let entry = |target: &OutboxTarget, id, run| {
+            let (phase, state) = (ReportPhase::Made, WorkloadState::Pending);
+            let payload = OutboxPayload::Phase { phase, run, state };
+            OutboxEntry {
+                target: target.clone(),
+                tenant_id: TenantId::DEFAULT,
+                workload_id: Some(WorkloadId(id)),
+                session_id: None,
+                job_id: None,
+                payload,
+                created_at_ms: 0,
+            }
+        };
+        let of = |target, id, run| entry(target, id, run).line();
+        assert_eq!(of(&check, 1, 1), of(&check, 1, 1));
+        assert_ne!(of(&check, 1, 1), of(&check, 2, 1));
+        assert_ne!(of(&check, 1, 1), of(&check, 1, 2));
+        let callback = OutboxTarget::Callback { url: "x".into() };
+        assert_eq!(of(&callback, 1, 1), of(&callback, 2, 2));
     }
 
     #[test]

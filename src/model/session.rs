@@ -18,8 +18,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    JobPriority, JobTerms, LeaseToken, Name, RetryPolicy, RunnerId, RunnerRequirements, SessionId,
-    TenantId, Trust, Untrusted, WorkloadId, WorkloadTerms,
+    JobPriority, JobTerms, LeaseToken, Name, ReplyTo, RetryPolicy, RunnerId, RunnerRequirements,
+    SessionId, SessionWish, TenantId, Trust, Untrusted, WorkloadId, WorkloadTerms,
 };
 
 macro_rules! codes {
@@ -207,6 +207,8 @@ pub struct Session {
     pub approvals: Vec<i64>,
     /// Where it was started, as JSON: for whoever answers there.
     pub origin: Arc<str>,
+    /// Where it answers, where it does; never changes.
+    pub reply_to: Option<Arc<ReplyTo>>,
     /// How it is carried out; never changes.
     pub template: Arc<SessionTemplate>,
 }
@@ -268,6 +270,28 @@ pub struct SessionDay {
     pub cost_micros: i64,
 }
 
+/// What goes of a session that ended. One that is too long for one transaction goes in pieces, oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PrunedSession {
+    /// Which.
+    pub id: SessionId,
+    /// When it ended (wall): one that ended at another time is not meant.
+    pub ended_at_ms: i64,
+    /// The number of its first message that is still there.
+    pub first: i64,
+    /// The number of the last one that goes.
+    pub up_to: i64,
+    /// Its row goes with them.
+    pub whole: bool,
+}
+
+impl PrunedSession {
+    /// How many messages go.
+    pub fn messages(&self) -> u64 {
+        (self.up_to - self.first + 1).max(0).cast_unsigned()
+    }
+}
+
 /// The session that a planned workload starts, or joins where one with the key is live.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlannedSession {
@@ -279,8 +303,12 @@ pub struct PlannedSession {
     pub opening: Option<Untrusted>,
     /// What it is told in any case.
     pub message: Untrusted,
+    /// What is wanted of it.
+    pub wish: SessionWish,
     /// Where it is started, as JSON.
     pub origin: Box<str>,
+    /// Where it answers.
+    pub reply_to: Option<ReplyTo>,
     /// Limits of its own; those of the configuration where absent.
     pub limits: Option<SessionLimits>,
 }

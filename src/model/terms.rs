@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReportTo, WorkloadId};
+use super::{ReportTo, Succession, WorkloadId};
 
 /// Terms of a job. Most jobs have none of them, so a row keeps them behind a pointer, or nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct WorkloadTerms {
     /// Where it is reported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<ReportTo>,
+    /// What older work it takes the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Succession>,
 }
 
 /// When a job runs, by how the jobs and workloads that it needs ended.

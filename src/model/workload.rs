@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeliveryId, GroupTerms, JobStateKind, Name, Names, TenantId, WorkloadId, WorkloadTerms,
+    DeliveryId, GroupTerms, JobStateKind, Name, Names, Succession, TenantId, WorkloadId,
+    WorkloadTerms,
 };
 
 /// What kind of work a workload is.
@@ -135,6 +136,9 @@ pub struct Workload {
     pub open: bool,
     /// Whether it is in its group; it stays there until it ends.
     pub in_group: bool,
+    /// Wall milliseconds before which none of its jobs is offered, because newer work may take its place; 0 for
+    /// none, and once that time has come.
+    pub quiet_until_ms: i64,
     /// Derived from the jobs.
     pub state: WorkloadState,
     /// Whether any attempt of this run was started.
@@ -155,6 +159,16 @@ impl Workload {
     /// The group that it must be in for any of its jobs to run.
     pub fn group(&self) -> Option<&GroupTerms> {
         self.terms.as_deref()?.group.as_ref()
+    }
+
+    /// Whether its jobs are kept back until nothing newer came for a while.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet_until_ms != 0
+    }
+
+    /// What older work it takes the place of.
+    pub fn succession(&self) -> Option<&Succession> {
+        self.terms.as_deref()?.succession.as_ref()
     }
 
     /// Whether its jobs are kept back until it is in its group.

@@ -6,13 +6,13 @@ use super::forge::Forge;
 use super::judge::{self, Fault};
 use super::news::{News, NewsError};
 use super::refresh::{self, Known};
-use super::{Connections, ReportParts, callback, checks, text};
+use super::{Connections, ReportParts, callback, checks, said, text};
 use crate::clock::OsEntropy;
 use crate::dispatch::Command;
 use crate::driver::{CommandError, ServerState};
 use crate::forge::http::ForgeError;
 use crate::model::{
-    OutboxPayload, OutboxProgress, OutboxRow, OutboxState, OutboxTarget, OutboxTold,
+    OutboxId, OutboxPayload, OutboxProgress, OutboxRow, OutboxState, OutboxTarget, OutboxTold,
 };
 
 /// How long a driver that is away is waited for before the same is sent again.
@@ -47,7 +47,7 @@ impl Came {
 }
 
 impl ReportParts {
-    /// Tells the first entry of a target, or of one where only the newest matters, that.
+    /// Tells the first entry of a line, or of one where only the newest matters, that.
     pub(super) async fn try_one(&self, first: OutboxRow, known: &Known) -> Came {
         let (row, older) = match self.chosen(first).await {
             Ok(Some(chosen)) => chosen,
@@ -56,27 +56,27 @@ impl ReportParts {
         };
         let connections = (self.connections)();
         let now_ms = self.clock.now().wall_ms;
-        let held = forge(&connections, &row.entry.target).map_or(0, |forge| forge.held_until_ms());
+        let held = held_until_ms(&connections, &row.entry.target);
         if held > now_ms {
             let fault = Fault::Held(held, "it has had enough requests".to_owned());
             return self.conclude(&row, &row.progress, &older, Err(fault)).await;
         }
-        let news = match self.news(row.entry.workload_id).await {
-            Ok(Some(news)) => news,
-            Ok(None) => {
-                let fault = Fault::Never("its workload is kept no longer".to_owned());
-                return self.conclude(&row, &row.progress, &older, Err(fault)).await;
-            }
+        let news = match self.news_for(&row).await {
+            Ok(news) => news,
             Err(error) => return self.cannot_look(&error).await,
         };
+        if news.is_none() && !said::is_of_session(&row) {
+            let fault = Fault::Never("its workload is kept no longer".to_owned());
+            return self.conclude(&row, &row.progress, &older, Err(fault)).await;
+        }
         let Some(begun) = self.begin(&row).await else { return Came::Nothing };
         // What an older entry began may be what this one is to change.
         let unsure = row.progress.unsure || older.iter().any(|older| older.progress.unsure);
         let before = OutboxProgress { unsure, ..row.progress.clone() };
         let row = OutboxRow { progress: begun, ..row };
-        let result = self.tell(&connections, &row, unsure, &news).await;
-        if result.is_ok() && row.entry.target.coalesces() {
-            refresh::note(known, &row.entry.target, text::description(&news));
+        let result = self.tell(&connections, &row, unsure, news.as_ref()).await;
+        if let (Ok(_), Some(news)) = (&result, news.filter(|_| row.entry.target.coalesces())) {
+            refresh::note(known, row.entry.line(), text::description(&news));
         }
         self.conclude(&row, &before, &older, result).await
     }
@@ -89,8 +89,25 @@ impl ReportParts {
         if !first.entry.target.coalesces() {
             return Ok(Some((first, Vec::new())));
         }
-        let mut line = self.store.outbox_of(&first.entry.target).await?;
-        Ok(line.pop().map(|newest| (newest, line)))
+        let mut line = self.store.outbox_of(&first.entry.line()).await?;
+        match line.pop() {
+            Some(newest) => Ok(Some((newest, line))),
+            // What an older version wrote is in another line, and tells itself alone.
+            None => Ok(self.still_waits(first.id).await?.map(|row| (row, Vec::new()))),
+        }
+    }
+
+    async fn still_waits(&self, id: OutboxId) -> Result<Option<OutboxRow>, NewsError> {
+        let row = self.store.outbox_entry(id).await?;
+        Ok(row.filter(|row| row.progress.state == OutboxState::Waiting))
+    }
+
+    /// What is known of what an entry is about; what is said in a session says all of itself.
+    async fn news_for(&self, row: &OutboxRow) -> Result<Option<News>, NewsError> {
+        match row.entry.workload_id.filter(|_| !said::is_of_session(row)) {
+            Some(id) => self.news(id).await,
+            None => Ok(None),
+        }
     }
 
     /// What cannot be looked up now is looked up later; nothing is lost by it.
@@ -106,6 +123,8 @@ impl ReportParts {
         let begun = OutboxProgress {
             attempts: row.progress.attempts.saturating_add(1),
             unsure: true,
+            // Whoever leads next does not begin it beside this try.
+            next_at_ms: self.clock.now().wall_ms.saturating_add(self.options.timeout_ms),
             ..row.progress.clone()
         };
         self.commit(row, begun.clone()).await.then_some(begun)
@@ -121,14 +140,16 @@ impl ReportParts {
     ) -> Came {
         let now_ms = self.clock.now().wall_ms;
         let id = row.id.0;
-        let (target, workload_id) = (row.entry.target.kind(), row.entry.workload_id.0);
+        let target = row.entry.target.kind();
+        let workload_id = row.entry.workload_id.map(|id| id.0);
+        let session_id = row.entry.session_id.map(|id| id.0);
         let (progress, came) = match &result {
             Ok(reference) => {
                 let progress = judge::sent(&row.progress, now_ms, reference.clone(), None);
                 (progress, Came::Sent)
             }
             Err(fault) => {
-                let times = (row.entry.created_at_ms, now_ms);
+                let times = (row.since_ms, now_ms);
                 // A try that was not taken does not count.
                 let after = if matches!(fault, Fault::Held(..)) { before } else { &row.progress };
                 let progress = judge::failed(fault, after, times, &self.options, &mut OsEntropy);
@@ -143,12 +164,26 @@ impl ReportParts {
         let note = progress.note.clone();
         match came {
             Came::Dead => {
-                tracing::warn!(id, target, workload_id, note, "gave up to tell others something");
+                tracing::warn!(
+                    id,
+                    target,
+                    workload_id,
+                    session_id,
+                    note,
+                    "gave up to tell others something"
+                );
             }
             Came::Failed => {
-                tracing::info!(id, target, workload_id, note, "others could not be told");
+                tracing::info!(
+                    id,
+                    target,
+                    workload_id,
+                    session_id,
+                    note,
+                    "others could not be told"
+                );
             }
-            _ => tracing::debug!(id, target, workload_id, note, "told others"),
+            _ => tracing::debug!(id, target, workload_id, session_id, note, "told others"),
         }
         for other in older {
             let note = Some(BY_ANOTHER.into());
@@ -189,15 +224,23 @@ impl ReportParts {
         connections: &Connections,
         row: &OutboxRow,
         unsure: bool,
-        news: &News,
+        news: Option<&News>,
     ) -> Result<Option<Box<str>>, Fault> {
+        if let OutboxTarget::Chat { source, place } = &row.entry.target {
+            let none = || Fault::NotYet("its source has no `chat` any more".to_owned());
+            let chat = connections.chats.get(&**source).ok_or_else(none)?;
+            return self.tell_chat(chat, (source, place), row, unsure).await.map(Some);
+        }
         let installation = &*self.options.installation;
-        let link = self.link(news);
+        let link = news.and_then(|news| self.link(news));
         let link = link.as_deref();
         if let OutboxTarget::Callback { url } = &row.entry.target {
             let none = || Fault::NotYet("no `callback_secret` is configured any more".to_owned());
             let callbacks = connections.callbacks.as_ref().ok_or_else(none)?;
-            let body = callback::body(row, news, link);
+            let body = match news {
+                Some(news) => callback::body(row, news, link),
+                None => said::body(row, None),
+            };
             callbacks.call(url, (installation, row.id), &body, &*self.clock).await?;
             return Ok(None);
         }
@@ -205,15 +248,18 @@ impl ReportParts {
             .ok_or_else(|| Fault::NotYet("its source has no `report` any more".to_owned()))?;
         let now_ms = || self.clock.now().wall_ms;
         let fault = |error: ForgeError| match &error {
-            ForgeError::Refused { status: 401, .. }
+            // An App's token, or what is remembered of its installation, may be of before.
+            ForgeError::Refused { status: 401 | 404, .. }
                 if forge.renews() && row.progress.attempts < UNAUTHORIZED_TRIES =>
             {
                 Fault::NotYet(error.to_string())
             }
             error => judge::fault(error, now_ms()),
         };
+        let known = || news.ok_or_else(|| Fault::Never("it says nothing of a workload".to_owned()));
         match &row.entry.target {
             OutboxTarget::CommitStatus { repository, sha, context, .. } => {
+                let news = known()?;
                 let description = text::description(news);
                 let which = (&**repository, &**sha, &**context);
                 let state = news.workload.state;
@@ -221,12 +267,16 @@ impl ReportParts {
                 Ok(None)
             }
             OutboxTarget::CheckRun { repository, sha, context, .. } => {
-                let known = self.store.outbox_references(&row.entry.target).await;
+                let news = match &row.entry.payload {
+                    OutboxPayload::Phase { run, state, .. } => known()?.of_run(*run, *state),
+                    _ => return Err(Fault::Never("a check run has no text".to_owned())),
+                };
+                let known = self.store.outbox_references(&row.entry.line()).await;
                 let known = known.map_err(|error| Fault::NotYet(error.to_string()))?;
-                let external_id = checks::external_id(installation, news);
+                let external_id = checks::external_id(installation, &news);
                 let which =
                     checks::Which { repository, sha, name: context, external_id: &external_id };
-                let made = forge.set_check(which, &known, unsure, news, link).await;
+                let made = forge.set_check(which, &known, unsure, &news, link).await;
                 let made = made.map_err(|error| still_unsure(unsure, fault(error)))?;
                 Ok(Some(made))
             }
@@ -242,25 +292,38 @@ impl ReportParts {
                     }
                 }
                 let told = match &row.entry.payload {
-                    OutboxPayload::Text { text } => text.to_string(),
+                    OutboxPayload::Text { text } => format!("{text}\n\n{mark}"),
                     OutboxPayload::Phase { phase, state, .. } => {
-                        text::comment(news, (*phase, *state), link)
+                        format!("{}\n\n{mark}", text::comment(known()?, (*phase, *state), link))
+                    }
+                    // Above it nothing that an agent left open can swallow the mark.
+                    OutboxPayload::Session { .. } => {
+                        format!("{mark}\n\n{}", said::in_comment(&said::words(row)))
                     }
                 };
-                let made = forge.comment(place, &format!("{told}\n\n{mark}")).await;
+                let made = forge.comment(place, &told).await;
                 Ok(Some(made.map_err(fault)?))
             }
-            OutboxTarget::Callback { .. } => Ok(None),
+            OutboxTarget::Callback { .. } | OutboxTarget::Chat { .. } => Ok(None),
         }
     }
 }
 
 /// Of a try that did nothing: what an earlier one did is as unknown as before.
-fn still_unsure(unsure: bool, fault: Fault) -> Fault {
+pub(super) fn still_unsure(unsure: bool, fault: Fault) -> Fault {
     match fault {
         Fault::NotYet(text) if unsure => Fault::Unknown(text),
         other => other,
     }
+}
+
+/// Until when (wall) whoever is told has had enough.
+fn held_until_ms(connections: &Connections, target: &OutboxTarget) -> i64 {
+    let chat = match target {
+        OutboxTarget::Chat { source, .. } => connections.chats.get(&**source),
+        _ => return forge(connections, target).map_or(0, Forge::held_until_ms),
+    };
+    chat.map_or(0, |chat| chat.held_until_ms())
 }
 
 /// The forge by whose right a target is told.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::judge::{Fault, held_until_ms, status_fault};
 use super::news::News;
+use super::said;
 use crate::clock::Clock;
 use crate::executor::SigningSecret;
 use crate::executor::outbound::{HttpSetupError, Reach};
@@ -115,11 +116,16 @@ impl Callbacks {
     }
 }
 
+/// When an entry became true.
+pub(super) fn timestamp(row: &OutboxRow) -> String {
+    let at = jiff::Timestamp::from_millisecond(row.entry.created_at_ms);
+    at.map(|it| it.to_string()).unwrap_or_default()
+}
+
 /// What a callback says.
 pub(super) fn body(row: &OutboxRow, news: &News, link: Option<&str>) -> Value {
     let workload = &news.workload;
-    let at = jiff::Timestamp::from_millisecond(row.entry.created_at_ms);
-    let timestamp = at.map(|it| it.to_string()).unwrap_or_default();
+    let timestamp = timestamp(row);
     let mut data = json!({
         "workload_id": workload.id,
         "job_id": row.entry.job_id,
@@ -134,6 +140,7 @@ pub(super) fn body(row: &OutboxRow, news: &News, link: Option<&str>) -> Value {
             data["text"] = Value::from(&**text);
             "message".to_owned()
         }
+        OutboxPayload::Session { .. } => return said::body(row, None),
         OutboxPayload::Phase { phase, run, state } => {
             data["run"] = Value::from(*run);
             data["state"] = Value::from(state.as_str());

@@ -15,11 +15,10 @@ use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::app_key::AppKey;
 use super::judge::{held_by, held_until_ms};
 use crate::clock::Clock;
 use crate::forge::http::{ForgeClient, ForgeError, Speech, read_json};
-use crate::forge::{ForgeKind, GITHUB_HEADERS, repository_url};
+use crate::forge::{AppKey, ForgeKind, GITHUB_HEADERS, repository_url};
 use crate::model::WorkloadState;
 use crate::webhook::Secret;
 
@@ -75,6 +74,14 @@ struct Installed {
     numbers: HashMap<String, u64>,
     /// By installation: the token, and until when it is used (wall).
     tokens: HashMap<u64, (Secret, i64)>,
+}
+
+impl Installed {
+    fn forget(&mut self, repository: &str) {
+        if let Some(number) = self.numbers.remove(repository) {
+            self.tokens.remove(&number);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -172,8 +179,15 @@ impl Forge {
             ForgeAuth::App(app) => bearer(b"Bearer ", self.token(app, repository).await?.bytes())?,
         };
         let answer = self.note(self.client.ask(request.header(AUTHORIZATION, value)).await);
-        if matches!(answer, Err(ForgeError::Refused { status: 401, .. })) && self.renews() {
-            *self.installed.lock().await = Installed::default();
+        match &answer {
+            Err(ForgeError::Refused { status: 401, .. }) if self.renews() => {
+                *self.installed.lock().await = Installed::default();
+            }
+            // It may have been installed anew, as another installation.
+            Err(ForgeError::Refused { status: 404, .. }) if self.renews() => {
+                self.installed.lock().await.forget(repository);
+            }
+            _ => {}
         }
         answer
     }

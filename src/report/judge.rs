@@ -94,11 +94,12 @@ pub(super) fn sent(
     }
 }
 
-/// How far an entry is after a try, the last of `before.attempts`, that came to that; it was made at `created_at_ms`.
+/// How far an entry is after a try, the last of `before.attempts`, that came to that; its age is counted from
+/// `since_ms`.
 pub(super) fn failed(
     fault: &Fault,
     before: &OutboxProgress,
-    (created_at_ms, now_ms): (i64, i64),
+    (since_ms, now_ms): (i64, i64),
     options: &ReportOptions,
     entropy: &mut dyn Entropy,
 ) -> OutboxProgress {
@@ -119,7 +120,7 @@ pub(super) fn failed(
         Fault::Held(until_ms, _) => until_ms.saturating_add(jitter(1_000, entropy)),
         _ => now_ms.saturating_add(rest_ms(tried, options, entropy)),
     };
-    let too_old = next_at_ms - created_at_ms > options.give_up_after_ms;
+    let too_old = next_at_ms - since_ms > options.give_up_after_ms;
     let too_often = before.attempts >= options.tries_max && !matches!(fault, Fault::Held(..));
     let dead = matches!(fault, Fault::Never(_)) || too_old || too_often;
     progress.state = if dead { OutboxState::Dead } else { OutboxState::Waiting };
@@ -166,6 +167,7 @@ mod tests {
             tries_max: 5,
             give_up_after_ms: 100_000,
             refresh: Duration::ZERO,
+            timeout_ms: 1_000,
             at_once_max: 1,
         }
     }

@@ -7,20 +7,22 @@
 //! ```
 //!
 //! At least once, and where the other side can tell a repeat, once: statuses and check runs are set to what is
-//! true now, comments carry a mark that is looked for before a second try, callbacks an id that stays the same.
-//! Entries of one target are told in order, one at a time. Of statuses and check runs only the newest is told.
+//! true now, comments and messages of chats carry a mark that is looked for before a second try, callbacks an id that
+//! stays the same. Entries of one line are told in order, one at a time. Of statuses and check runs only the newest is
+//! told. Forges, chats and callbacks take no places of each other.
 //!
-//! What is deliberately absent: what is told when, which the terms of a workload say (`intake::SourceReport`), and
-//! chats.
+//! What is deliberately absent: what is told when, which the terms of a workload and the `reply_to` of a session say
+//! (`intake::SourceReport`).
 
-mod app_key;
 mod attempt;
 mod callback;
+mod chat;
 mod checks;
 mod forge;
 mod judge;
 mod news;
 mod refresh;
+mod said;
 mod sender;
 mod text;
 
@@ -33,17 +35,19 @@ use crate::driver::Handle;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-pub use app_key::{AppKey, AppKeyError};
 pub use callback::{CallbackError, Callbacks};
+pub use chat::{Chat, ChatError, ChatKind, ChatOptions};
 pub use checks::RERUN;
 pub use forge::{Forge, ForgeAuth, ForgeOptions};
 pub use sender::send;
 
-/// By whose right what is told: the forges of the sources by their names, and callbacks. It changes with the
+/// By whose right what is told: the forges and chats of the sources by their names, and callbacks. It changes with the
 /// configuration.
 pub struct Connections {
     /// Forges, by the names of the sources.
     pub forges: BTreeMap<String, Arc<Forge>>,
+    /// Chats, by the names of the sources.
+    pub chats: BTreeMap<String, Arc<Chat>>,
     /// How callbacks are made; `None` where they cannot be signed.
     pub callbacks: Option<Arc<Callbacks>>,
 }
@@ -65,7 +69,9 @@ pub struct ReportOptions {
     pub give_up_after_ms: i64,
     /// How often a forge is told at most why something waits still.
     pub refresh: Duration,
-    /// How many are told at once.
+    /// How long one answer may take: who began a try is not overtaken before.
+    pub timeout_ms: i64,
+    /// How many are told at once, of forges, chats and callbacks each.
     pub at_once_max: usize,
 }
 

@@ -1,8 +1,10 @@
 //! What is known of a workload when it is told.
 
+use std::borrow::Cow;
+
 use super::ReportParts;
 use crate::driver::CommandError;
-use crate::model::{Job, JobStateKind, Workload, WorkloadId};
+use crate::model::{Job, JobStateKind, Workload, WorkloadId, WorkloadState};
 use crate::store::StoreError;
 
 /// The most reasons that are told.
@@ -24,6 +26,17 @@ pub(super) enum NewsError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Driver(#[from] CommandError),
+}
+
+impl News {
+    /// What is to be told of a run that was in that state: of one that another has followed no more is known.
+    pub(super) fn of_run(&self, run: u32, state: WorkloadState) -> Cow<'_, Self> {
+        if self.workload.run == run {
+            return Cow::Borrowed(self);
+        }
+        let workload = Workload { run, state, ..self.workload.clone() };
+        Cow::Owned(Self { workload, jobs: Vec::new(), waits: None })
+    }
 }
 
 impl ReportParts {

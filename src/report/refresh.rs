@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{ReportParts, text};
-use crate::model::{OutboxRow, OutboxTarget, WorkloadId, WorkloadState};
+use crate::model::{OutboxLine, OutboxPayload, OutboxRow, WorkloadId, WorkloadState};
 
 /// Entries that are looked through at once.
 const ROWS: u32 = 200;
-/// Targets whose last text is remembered.
+/// Lines whose last text is remembered.
 const KNOWN_MAX: usize = 10_000;
 
-/// What was told last, by target.
-pub(super) type Known = Arc<Mutex<HashMap<OutboxTarget, String>>>;
+/// What was told last, by line.
+pub(super) type Known = Arc<Mutex<HashMap<OutboxLine, String>>>;
 
 /// Finds what may be told anew.
 #[derive(Default)]
@@ -50,44 +50,46 @@ impl Refresher {
             }
         };
         if rows.len() == ROWS as usize {
-            self.at = rows.last().map(|row| row.entry.workload_id);
+            self.at = rows.last().and_then(|row| row.entry.workload_id);
         }
-        let mut newest: HashMap<OutboxTarget, OutboxRow> = HashMap::new();
+        let mut newest: HashMap<OutboxLine, OutboxRow> = HashMap::new();
         for row in rows.into_iter().filter(|row| row.entry.target.coalesces()) {
-            newest.insert(row.entry.target.clone(), row);
+            newest.insert(row.entry.line(), row);
         }
         newest.into_values().collect()
     }
 }
 
-/// That was told to a target last.
-pub(super) fn note(known: &Known, target: &OutboxTarget, said: String) {
+/// That was told in a line last.
+pub(super) fn note(known: &Known, line: OutboxLine, said: String) {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= KNOWN_MAX {
         known.clear();
     }
-    known.insert(target.clone(), said);
+    known.insert(line, said);
 }
 
 impl ReportParts {
     /// Tells a target why its workload waits, if it does and that has changed since.
     pub(super) async fn refresh_one(&self, row: OutboxRow, known: &Known) {
-        let Ok(Some(news)) = self.news(row.entry.workload_id).await else { return };
+        let Some(workload_id) = row.entry.workload_id else { return };
+        let Ok(Some(news)) = self.news(workload_id).await else { return };
+        let OutboxPayload::Phase { run, .. } = row.entry.payload else { return };
         let waits = matches!(news.workload.state, WorkloadState::Pending | WorkloadState::Claimed);
-        let target = &row.entry.target;
+        let (target, line) = (&row.entry.target, row.entry.line());
         let connections = (self.connections)();
         let held = target.source().and_then(|source| connections.forges.get(source));
         let is_held = held.is_none_or(|forge| forge.held_until_ms() > self.clock.now().wall_ms);
         let said = text::description(&news);
         let is_old = {
             let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(target) == Some(&said)
+            known.get(&line) == Some(&said)
         };
-        if !waits || is_held || is_old {
+        if !waits || run != news.workload.run || is_held || is_old {
             return;
         }
-        match self.tell(&connections, &row, false, &news).await {
-            Ok(_) => note(known, target, said),
+        match self.tell(&connections, &row, false, Some(&news)).await {
+            Ok(_) => note(known, line, said),
             Err(fault) => tracing::debug!(?fault, "a forge could not be told why something waits"),
         }
     }

@@ -1,6 +1,6 @@
-//! The task that tells: what is due, some at once, each target one at a time.
+//! The task that tells: what is due, some of each room at once, each line one at a time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -10,7 +10,8 @@ use super::ReportParts;
 use super::attempt::Came;
 use super::refresh::Refresher;
 use crate::driver::ServerState;
-use crate::model::{OutboxRow, OutboxTarget};
+use crate::model::{OutboxLine, OutboxRoom, OutboxRow};
+use crate::store::StoreError;
 use crate::telemetry::{Metrics, OutboxLabels};
 
 /// How often it is looked beside being told: what others committed, and what was not read.
@@ -48,16 +49,16 @@ pub async fn send(parts: ReportParts, stopping: CancellationToken) {
 
 struct Sender {
     parts: ReportParts,
-    tasks: JoinSet<(OutboxTarget, Came)>,
-    /// Targets that are told something now.
-    busy: HashSet<OutboxTarget>,
+    tasks: JoinSet<(OutboxLine, Came)>,
+    /// Lines in which something is told now.
+    busy: HashMap<OutboxLine, OutboxRoom>,
     refresher: Refresher,
 }
 
 impl Sender {
     fn new(parts: ReportParts) -> Self {
         let refresher = Refresher::default();
-        Self { parts, tasks: JoinSet::new(), busy: HashSet::new(), refresher }
+        Self { parts, tasks: JoinSet::new(), busy: HashMap::new(), refresher }
     }
 
     /// Begins what is due and has room; for how long nothing else is.
@@ -66,24 +67,14 @@ impl Sender {
             self.done(Some(done));
         }
         let now = self.parts.clock.now();
-        let room = self.parts.options.at_once_max.saturating_sub(self.tasks.len());
-        if room == 0 || !self.parts.handle.views().may_speak(now) {
+        if !self.parts.handle.views().may_speak(now) {
             return LOOK;
         }
-        let rows = SPARE_ROWS + u32::try_from(self.busy.len() + room).unwrap_or(SPARE_ROWS);
-        let due = match self.parts.store.outbox_due(now.wall_ms, rows).await {
-            Ok(due) => due,
-            Err(error) => {
+        for room in OutboxRoom::ALL {
+            if let Err(error) = self.look_into(room, now.wall_ms).await {
                 tracing::debug!(%error, "what is to be told cannot be read now");
                 return LOOK;
             }
-        };
-        let free: Vec<_> =
-            due.into_iter().filter(|row| !self.busy.contains(&row.entry.target)).collect();
-        let all_begun = free.len() <= room;
-        free.into_iter().take(room).for_each(|row| self.begin(row));
-        if !all_begun {
-            return LOOK;
         }
         self.refresh().await;
         match self.parts.store.outbox_next_ms().await {
@@ -96,15 +87,35 @@ impl Sender {
         }
     }
 
+    /// Begins what is due in one room.
+    async fn look_into(&mut self, room: OutboxRoom, now_ms: i64) -> Result<(), StoreError> {
+        let places = self.places(room);
+        if places == 0 {
+            return Ok(());
+        }
+        let rows = SPARE_ROWS + u32::try_from(self.busy.len() + places).unwrap_or(SPARE_ROWS);
+        let due = self.parts.store.outbox_due(room, now_ms, rows).await?;
+        let free = due.into_iter().filter(|row| !self.busy.contains_key(&row.entry.line()));
+        let free: Vec<_> = free.take(places).collect();
+        free.into_iter().for_each(|row| self.begin(row));
+        Ok(())
+    }
+
+    /// How many more of a room may be told at once.
+    fn places(&self, room: OutboxRoom) -> usize {
+        let taken = self.busy.values().filter(|other| **other == room).count();
+        self.parts.options.at_once_max.saturating_sub(taken)
+    }
+
     fn begin(&mut self, row: OutboxRow) {
-        let target = row.entry.target.clone();
-        if !self.busy.insert(target.clone()) {
+        let line = row.entry.line();
+        if self.busy.insert(line.clone(), row.entry.target.room()).is_some() {
             return;
         }
         let (parts, known) = (self.parts.clone(), self.refresher.known());
         self.tasks.spawn(async move {
             let came = parts.try_one(row, &known).await;
-            (target, came)
+            (line, came)
         });
     }
 
@@ -112,35 +123,35 @@ impl Sender {
     async fn refresh(&mut self) {
         let found = self.refresher.due(&self.parts).await;
         for row in found {
-            let room = self.parts.options.at_once_max.saturating_sub(self.tasks.len());
-            let target = row.entry.target.clone();
-            if room == 0 || !self.busy.insert(target.clone()) {
+            let (line, room) = (row.entry.line(), row.entry.target.room());
+            if self.places(room) == 0 || self.busy.contains_key(&line) {
                 continue;
             }
+            self.busy.insert(line.clone(), room);
             let (parts, known) = (self.parts.clone(), self.refresher.known());
             self.tasks.spawn(async move {
                 parts.refresh_one(row, &known).await;
-                (target, Came::Nothing)
+                (line, Came::Nothing)
             });
         }
     }
 
-    fn done(&mut self, done: Option<Result<(OutboxTarget, Came), tokio::task::JoinError>>) {
+    fn done(&mut self, done: Option<Result<(OutboxLine, Came), tokio::task::JoinError>>) {
         match done {
-            Some(Ok((target, came))) => {
-                self.busy.remove(&target);
-                count(&self.parts.metrics, &target, came);
+            Some(Ok((line, came))) => {
+                self.busy.remove(&line);
+                count(&self.parts.metrics, &line, came);
             }
-            // Its target stays busy: it is left alone until the next start, so that it hurts nobody else.
+            // Its line stays busy: it is left alone until the next start, so that it hurts nobody else.
             Some(Err(error)) => tracing::error!(%error, "a fault while others were told"),
             None => {}
         }
     }
 }
 
-fn count(metrics: &Metrics, target: &OutboxTarget, came: Came) {
+fn count(metrics: &Metrics, line: &OutboxLine, came: Came) {
     if came != Came::Nothing {
-        let labels = OutboxLabels::new(target.kind(), came.as_str());
+        let labels = OutboxLabels::new(line.target.kind(), came.as_str());
         metrics.outbox.tries.get_or_create(&labels).inc();
     }
 }

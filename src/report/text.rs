@@ -1,7 +1,7 @@
 //! What is told, in words. Pure. Names are other people's text: in Markdown they stand as code.
 
 use super::news::News;
-use crate::model::{JobStateKind, OutboxId, ReportPhase, WorkloadState};
+use crate::model::{COMMENT_MARK, JobStateKind, OutboxId, ReportPhase, WorkloadState};
 
 /// The longest description that GitHub takes.
 /// <https://docs.github.com/en/rest/commits/statuses#create-a-commit-status>
@@ -28,6 +28,9 @@ fn line(news: &News) -> String {
             more => format!("{many}: {first} and {more} more"),
         }
     };
+    if jobs.is_empty() {
+        return format!("{}; another run followed", capital(workload.state.as_str()));
+    }
     match workload.state {
         WorkloadState::Pending | WorkloadState::Claimed => match waits {
             Some(why) => format!("Waiting: {}", plain(why)),
@@ -41,6 +44,11 @@ fn line(news: &News) -> String {
         WorkloadState::Failed => named(JobStateKind::Failed, "Failed"),
         WorkloadState::Cancelled => named(JobStateKind::Cancelled, "Cancelled"),
     }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A page about where a workload stands, in Markdown.
@@ -91,7 +99,7 @@ pub(super) fn comment(
 
 /// What tells a repeat of a comment from another one, and is not shown.
 pub(super) fn mark(installation: &str, id: OutboxId) -> String {
-    format!("<!-- dispatchyard {installation} {id} -->")
+    format!("{COMMENT_MARK}{installation} {id} -->")
 }
 
 /// Text of others in Markdown, word for word: no link, no mention, no tag.

@@ -137,6 +137,7 @@ impl Pruner {
                 Ok(Walked { totals, .. }) if totals == Totals::default() => {}
                 Ok(Walked { totals: it, .. }) => tracing::info!(
                     workloads = it.workloads,
+                    sessions = it.sessions,
                     deliveries = it.deliveries,
                     bodies = it.bodies,
                     keys = it.dedupe_keys + it.idempotency_keys,
@@ -181,6 +182,7 @@ impl Pruner {
                 deliveries: batch.prune.deliveries.clone(),
                 keys: batch.prune.keys.clone(),
                 records: batch.prune.records.clone(),
+                sessions: batch.prune.sessions.clone(),
             };
             let runners = match batch.prune.runners {
                 Some(_) => self.forget(&batch).await?.1,

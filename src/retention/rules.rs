@@ -1,8 +1,8 @@
 //! What is old. Pure.
 
 use crate::config::RetentionConfig;
-use crate::model::DeliveryId;
-use crate::store::Extent;
+use crate::model::{DeliveryId, PrunedSession};
+use crate::store::{Extent, OldSession};
 
 /// What ended or came in so lately is never pruned for its size: somebody may be looking at it.
 const SIZE_SPARES_MS: i64 = 3_600_000;
@@ -28,6 +28,8 @@ pub struct Cutoffs {
     pub idempotency_keys_ms: i64,
     /// Records about no workload that were made by then.
     pub records_ms: i64,
+    /// Sessions that ended by then.
+    pub sessions_ms: i64,
 }
 
 impl Cutoffs {
@@ -43,6 +45,7 @@ impl Cutoffs {
             dedupe_keys_ms: before(config.dedupe_keys_ms),
             idempotency_keys_ms: before(config.idempotency_keys_ms),
             records_ms: before(config.jobs_ms),
+            sessions_ms: before(config.sessions_ms),
         }
     }
 
@@ -52,6 +55,7 @@ impl Cutoffs {
             workloads_ms: self.workloads_ms.max(cut_ms),
             bodies_ms: self.bodies_ms.max(cut_ms),
             deliveries_ms: self.deliveries_ms.max(cut_ms),
+            sessions_ms: self.sessions_ms.max(cut_ms),
             ..self
         }
     }
@@ -96,6 +100,24 @@ pub(super) fn first_id_at(wall_ms: i64) -> DeliveryId {
     DeliveryId(uuid::Uuid::from_u128(millis << 80))
 }
 
+/// What goes in one batch of `rows_max` rows: the first sessions that fit whole, or a piece of the first one.
+pub(super) fn pieces(page: &[OldSession], rows_max: usize) -> Vec<PrunedSession> {
+    let many = fitting(page.iter().map(|it| piece(it, it.last).messages() + 1), rows_max);
+    let mut pieces: Vec<_> = page.iter().take(many).map(|it| piece(it, it.last)).collect();
+    if let [one] = &mut pieces[..]
+        && one.messages() + 1 > rows_max as u64
+    {
+        // At least one goes, or this would never end.
+        one.up_to = one.first + i64::try_from(rows_max.max(1)).unwrap_or(i64::MAX) - 1;
+        one.whole = false;
+    }
+    pieces
+}
+
+fn piece(it: &OldSession, up_to: i64) -> PrunedSession {
+    PrunedSession { id: it.id, ended_at_ms: it.ended_at_ms, first: it.first, up_to, whole: true }
+}
+
 /// How many of the first have no more rows together than fit into a batch: one at least.
 pub(super) fn fitting(rows: impl Iterator<Item = u64>, rows_max: usize) -> usize {
     let mut sum = 0_u64;
@@ -110,7 +132,7 @@ pub(super) fn fitting(rows: impl Iterator<Item = u64>, rows_max: usize) -> usize
 mod tests {
     use super::*;
     use crate::clock::{OsEntropy, uuid_v7};
-    use crate::model::Now;
+    use crate::model::{Now, SessionId};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -168,6 +190,21 @@ mod tests {
         let at_ms = 1_700_000_000_000;
         assert!(first_id_at(at_ms) <= id(at_ms) && id(at_ms) < first_id_at(at_ms + 1));
         assert!(first_id_at(-5) <= first_id_at(0));
+    }
+
+    #[test]
+    fn a_session_that_is_too_long_goes_in_pieces_and_short_ones_together() {
+        let old = |id, first, last| OldSession { id: SessionId(id), ended_at_ms: 7, first, last };
+        let told = |pieces: Vec<PrunedSession>| -> Vec<_> {
+            pieces.iter().map(|it| (it.id.0, it.first, it.up_to, it.whole)).collect()
+        };
+        let page = [old(1, 1, 3), old(2, 6, 5), old(3, 1, 9)];
+        assert_eq!(told(pieces(&page, 5)), [(1, 1, 3, true), (2, 6, 5, true)]);
+        assert_eq!(told(pieces(&page[2..], 5)), [(3, 1, 5, false)]);
+        assert_eq!(told(pieces(&[old(3, 6, 9)], 5)), [(3, 6, 9, true)]);
+        assert_eq!(told(pieces(&[old(3, 5, 9)], 5)), [(3, 5, 9, false)]);
+        assert_eq!(told(pieces(&[old(3, 10, 9)], 5)), [(3, 10, 9, true)], "its row alone");
+        assert_eq!(told(pieces(&[], 5)), []);
     }
 
     #[test]

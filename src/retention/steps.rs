@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::rules::{Cutoffs, first_id_at, fitting};
+use super::rules::{Cutoffs, first_id_at, fitting, pieces};
 use crate::dispatch::{GoneRunners, Prune};
-use crate::model::{DeliveryId, JobId, KeyScope, PrunedRows, UniqueKey, WorkloadId};
+use crate::model::{DeliveryId, JobId, KeyScope, PrunedRows, SessionId, UniqueKey, WorkloadId};
 use crate::store::{OldDelivery, OldWorkload, Store, StoreError};
 
 /// Rows of one page, at most.
@@ -16,6 +16,7 @@ const BATCH_BYTES_MAX: u64 = 4 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Workloads,
+    Sessions,
     Bodies,
     Deliveries,
     Keys(KeyScope),
@@ -27,7 +28,8 @@ enum Kind {
 impl Kind {
     fn next(self) -> Self {
         match self {
-            Self::Workloads => Self::Bodies,
+            Self::Workloads => Self::Sessions,
+            Self::Sessions => Self::Bodies,
             Self::Bodies => Self::Deliveries,
             Self::Deliveries => Self::Keys(KeyScope::Delivery),
             Self::Keys(KeyScope::Delivery) => Self::Keys(KeyScope::Submission),
@@ -52,6 +54,8 @@ pub(super) struct Walk {
     after_id: i64,
     /// Or its text.
     after_key: Box<str>,
+    /// Of a session that goes in pieces: the first message that is still to go.
+    next_piece: Option<(SessionId, i64)>,
     after_delivery: DeliveryId,
     /// Before it no delivery has a body that may go.
     pub(super) bodies_from: DeliveryId,
@@ -107,6 +111,7 @@ impl Walk {
             after_ms: 0,
             after_id: 0,
             after_key: "".into(),
+            next_piece: None,
             after_delivery: first_id_at(0),
             bodies_from,
             bodies_seen: bodies_from,
@@ -130,6 +135,7 @@ impl Walk {
         while self.kind != Kind::Done {
             let (batch, more) = match self.kind {
                 Kind::Workloads => self.workloads(store).await?,
+                Kind::Sessions => self.sessions(store).await?,
                 Kind::Bodies => self.bodies(store).await?,
                 Kind::Deliveries => self.deliveries(store).await?,
                 Kind::Keys(scope) => self.keys(store, scope).await?,
@@ -167,6 +173,27 @@ impl Walk {
         let workloads = page.iter().map(|it| (it.id, it.ended_at_ms)).collect();
         let prune = Prune { workloads, ..Prune::default() };
         Ok((Batch { prune, workloads: page, jobs, ..Batch::default() }, more))
+    }
+
+    async fn sessions(&mut self, store: &Store) -> Result<(Batch, bool), StoreError> {
+        let (after, limit) = ((self.after_ms, SessionId(self.after_id)), self.page_rows());
+        let mut page = store.old_sessions(after, self.cutoffs.sessions_ms, limit).await?;
+        if let (Some((id, first)), Some(next)) = (self.next_piece.take(), page.first_mut())
+            && next.id == id
+        {
+            next.first = next.first.max(first);
+        }
+        let sessions = pieces(&page, self.rows_max);
+        let more = page.len() == limit as usize || sessions.len() < page.len();
+        match sessions.last() {
+            Some(last) if last.whole => {
+                (self.after_ms, self.after_id) = (last.ended_at_ms, last.id.0);
+            }
+            Some(last) => self.next_piece = Some((last.id, last.up_to + 1)),
+            None => {}
+        }
+        let more = more || self.next_piece.is_some();
+        Ok((Batch { prune: Prune { sessions, ..Prune::default() }, ..Batch::default() }, more))
     }
 
     async fn bodies(&mut self, store: &Store) -> Result<(Batch, bool), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::steps::Batch;
-use crate::model::{KeyScope, PrunedRows};
+use crate::model::{KeyScope, PrunedRows, PrunedSession};
 
 /// What went, or would go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,15 +28,20 @@ pub struct Totals {
     pub idempotency_keys: u64,
     /// Runners that are gone.
     pub runners: u64,
+    /// Sessions that ended.
+    pub sessions: u64,
+    /// What was said in them.
+    pub session_messages: u64,
     /// Jobs whose logs went before the jobs did, or were left behind by them.
     pub logs: u64,
 }
 
 impl Totals {
     /// Each figure with its name, but for bytes.
-    pub fn named(&self) -> [(&'static str, u64); 10] {
+    pub fn named(&self) -> [(&'static str, u64); 12] {
         let Self { workloads, jobs, attempts, records, bodies, .. } = *self;
         let Self { deliveries, dedupe_keys, idempotency_keys, runners, logs, .. } = *self;
+        let Self { sessions, session_messages, .. } = *self;
         [
             ("workloads", workloads),
             ("jobs", jobs),
@@ -47,6 +52,8 @@ impl Totals {
             ("dedupe_keys", dedupe_keys),
             ("idempotency_keys", idempotency_keys),
             ("runners", runners),
+            ("sessions", sessions),
+            ("session_messages", session_messages),
             ("logs", logs),
         ]
     }
@@ -64,6 +71,8 @@ impl Totals {
         self.bodies += gone.bodies.len() as u64;
         self.body_bytes += batch.deliveries_of(&gone.bodies).map(|it| it.body_bytes).sum::<u64>();
         self.deliveries += gone.deliveries.len() as u64;
+        self.sessions += gone.sessions.iter().filter(|it| it.whole).count() as u64;
+        self.session_messages += gone.sessions.iter().map(PrunedSession::messages).sum::<u64>();
         for key in &gone.keys {
             match key.scope {
                 KeyScope::Delivery | KeyScope::Schedule => self.dedupe_keys += 1,
@@ -86,6 +95,8 @@ impl Totals {
             dedupe_keys: self.dedupe_keys + other.dedupe_keys,
             idempotency_keys: self.idempotency_keys + other.idempotency_keys,
             runners: self.runners + other.runners,
+            sessions: self.sessions + other.sessions,
+            session_messages: self.session_messages + other.session_messages,
             logs: self.logs + other.logs,
         }
     }

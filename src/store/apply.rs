@@ -228,6 +228,17 @@ async fn prune(to: &Pipe, rows: &PrunedRows) -> Result<(), StoreError> {
         to.int(key.scope as i64).text(&*key.key);
     })
     .await?;
+    to.send_any(&sql::SESSION_MESSAGE_PRUNE, &rows.sessions, |it, to| {
+        to.int(it.id.0).int(it.ended_at_ms).int(it.up_to);
+    })
+    .await?;
+    let whole: Vec<_> = rows.sessions.iter().filter(|it| it.whole).collect();
+    for prune in [&sql::OUTBOX_PRUNE_BY_SESSION, &sql::SESSION_PRUNE] {
+        to.send_any(prune, &whole, |it, to| {
+            to.int(it.id.0).int(it.ended_at_ms);
+        })
+        .await?;
+    }
     to.send_any(&sql::RECORD_PRUNE, &rows.records, id).await
 }
 

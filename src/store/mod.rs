@@ -78,8 +78,8 @@ pub use planted::{AtPoint, Planted, Point};
 pub use postgres::{LogRow, LogRows};
 pub use read::{
     DeliveryPage, EndedAttempt, EndedJob, EndedRun, Extent, JobContext, JobPage, LastCommit,
-    LevelUsage, MessagePage, OldDelivery, OldKey, OldRecord, OldWorkload, OutboxExtent, Outputs,
-    Page, PlaceInTime, RanInRun, SessionPage, WorkloadPage,
+    LevelUsage, MessagePage, OldDelivery, OldKey, OldRecord, OldSession, OldWorkload, OutboxExtent,
+    Outputs, Page, PlaceInTime, RanInRun, SessionPage, WorkloadPage,
 };
 pub use rows::delivery::{DeliveryDetail, DeliveryHead};
 pub use seat::{Held, Instance, InstanceRow, Leader, Look, Seat};

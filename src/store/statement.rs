@@ -135,6 +135,7 @@ statements! { SINGLE:
     SESSION_MESSAGE_INBOUND = "session_message_inbound";
     SESSION_MESSAGE_LIST = "session_message_list";
     SESSION_OF_WORKLOAD = "session_of_workload";
+    SESSION_PRUNABLE = "session_prunable";
     SESSION_SELECT = "session_select";
     SOFT_STATE_LOAD = "soft_state_load";
     SOFT_STATE_SELECT = "soft_state_select";
@@ -200,12 +201,12 @@ bulk_statements! {
     JOB_SPEC_PRUNE = "job_spec_prune", "ii";
     JOB_SPEC_UPDATE = "job_spec_update", "it";
     JOB_UPDATE = "job_update", "iiiiiiiiiiiitiiiiiiiiit";
-    OUTBOX_INSERT = "outbox_insert", "tiiiitiiiii";
+    OUTBOX_INSERT = "outbox_insert", "tiiiitiiiiiiii";
     OUTBOX_PRUNE = "outbox_prune", "ii";
     OUTBOX_RETRY = "outbox_retry", "ii";
     OUTBOX_TELL = "outbox_tell", "iiiiiitt";
     PAUSE_DELETE = "pause_delete", "t";
-    PAUSE_UPSERT = "pause_upsert", "ttti";
+    PAUSE_UPSERT = "pause_upsert", "tttit";
     RECORD_INSERT = "record_insert", "iitiiiitt";
     RECORD_PRUNE = "record_prune", "i";
     RECORD_PRUNE_BY_WORKLOAD = "record_prune_by_workload", "ii";
@@ -215,9 +216,12 @@ bulk_statements! {
     SCHEDULE_DELETE = "schedule_delete", "t";
     SCHEDULE_UPSERT = "schedule_upsert", "ttiititi";
     SESSION_DAY_UPSERT = "session_day_upsert", "iiii";
-    SESSION_INSERT = "session_insert", "iittiiiiiitiiiiiiittttt";
+    SESSION_INSERT = "session_insert", "iittiiiiiitiiiiiiitttttt";
     SESSION_MESSAGE_DELIVER = "session_message_deliver", "iiii";
     SESSION_MESSAGE_INSERT = "session_message_insert", "iiiitttii";
+    SESSION_MESSAGE_PRUNE = "session_message_prune", "iii";
+    OUTBOX_PRUNE_BY_SESSION = "outbox_prune_by_session", "ii";
+    SESSION_PRUNE = "session_prune", "ii";
     SESSION_UPDATE = "session_update", "iiiiiitiiiiiiitt";
     SOFT_STATE_UPSERT = "soft_state_upsert", "tti";
     UNIQUE_KEY_CLAIM = "unique_key_claim", "itti";
@@ -227,9 +231,9 @@ bulk_statements! {
     WORKLOAD_ARCHIVE = "workload_archive", "i";
     WORKLOAD_DELETE = "workload_delete", "i";
     WORKLOAD_DONE_DELETE = "workload_done_delete", "i";
-    WORKLOAD_DONE_INSERT = "workload_done_insert", "iiititttiiiitii";
-    WORKLOAD_INSERT = "workload_insert", "iiititttiiiitii";
+    WORKLOAD_DONE_INSERT = "workload_done_insert", "iiititttiiiitiii";
+    WORKLOAD_INSERT = "workload_insert", "iiititttiiiitiii";
     WORKLOAD_PRUNE = "workload_prune", "ii";
     WORKLOAD_REOPEN = "workload_reopen", "i";
-    WORKLOAD_UPDATE = "workload_update", "iiiiitii";
+    WORKLOAD_UPDATE = "workload_update", "iiiiitiii";
 }

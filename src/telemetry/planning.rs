@@ -39,6 +39,10 @@ pub struct PlanningMetrics {
     pub lookups: Family<LookupLabels, Counter>,
     /// `dispatchyard_triggers_stopped_total`.
     pub tripped: Counter,
+    /// `dispatchyard_held_deliveries`.
+    held: Gauge,
+    /// `dispatchyard_held_oldest_seconds`.
+    held_oldest: FloatGauge,
 }
 
 impl PlanningMetrics {
@@ -48,6 +52,8 @@ impl PlanningMetrics {
             oldest: Family::default(),
             lookups: Family::default(),
             tripped: Counter::default(),
+            held: Gauge::default(),
+            held_oldest: FloatGauge::default(),
         };
         table.add(
             "planning_deliveries",
@@ -73,7 +79,26 @@ impl PlanningMetrics {
             "Times that a trigger was stopped by its breaker",
             metrics.tripped.clone(),
         );
+        table.add(
+            "held_deliveries",
+            &[],
+            "Deliveries that wait for somebody's approval",
+            metrics.held.clone(),
+        );
+        table.add_seconds(
+            "held_oldest",
+            &[],
+            "How long the oldest of them has waited; 0 when none does",
+            metrics.held_oldest.clone(),
+        );
         metrics
+    }
+
+    /// Sets how many deliveries wait for an approval, and since when the oldest does, at `wall_ms`.
+    pub fn show_held(&self, many: u64, since_ms: Option<i64>, wall_ms: i64) {
+        self.held.set(i64::try_from(many).unwrap_or(i64::MAX));
+        let waited_ms = since_ms.map_or(0, |since_ms| wall_ms.saturating_sub(since_ms).max(0));
+        self.held_oldest.set(waited_ms as f64 / 1_000.0);
     }
 
     /// Sets how many deliveries of each source wait, and since when, at `wall_ms`; of the others none.

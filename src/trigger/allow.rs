@@ -48,6 +48,12 @@ pub struct AllowConfig {
     pub forks: bool,
     /// Whether somebody must approve first: `never`, `untrusted` or `always`. Default `never`.
     pub approval: Approve,
+    /// Accounts that answer what agents ask in sessions of it: numbers, or logins. Default those who may start it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Vec<Member>>,
+    /// The same, as lists of accounts by their names under `[teams]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver_teams: Option<Vec<String>>,
 }
 
 /// When somebody must approve first.
@@ -75,6 +81,8 @@ pub struct Allow {
     bots: Vec<Member>,
     forks: bool,
     approval: Approve,
+    /// Those who answer, if that is said, without regard to the rest.
+    approvers: Option<Vec<Member>>,
 }
 
 /// What the forge said of an account's permission, or that it was not asked.
@@ -112,16 +120,18 @@ impl Allow {
     ) -> Option<Self> {
         let (place, config) = (config.span(), config.get_ref());
         let before = faults.found.len();
-        let lists: [(&str, Option<usize>); 4] = [
+        let lists: [(&str, Option<usize>); 6] = [
             ("actors", config.actors.as_ref().map(Vec::len)),
             ("teams", config.teams.as_ref().map(Vec::len)),
             ("associations", config.associations.as_ref().map(Vec::len)),
             ("bots", Some(config.bots.len()).filter(|len| *len > 0)),
+            ("approvers", config.approvers.as_ref().map(Vec::len)),
+            ("approver_teams", config.approver_teams.as_ref().map(Vec::len)),
         ];
         for (key, len) in lists {
             check_length(key, len, &place, faults);
         }
-        let known = |name: &String| match teams.get(name.as_str()) {
+        let mut known = |name: &String| match teams.get(name.as_str()) {
             Some(members) => Some((name.clone(), members.clone())),
             None => {
                 let all: Vec<_> = teams.keys().map(|it| &**it).collect();
@@ -133,8 +143,18 @@ impl Allow {
                 None
             }
         };
-        let named = config.teams.as_ref();
-        let teams = named.map(|names| names.iter().filter_map(known).collect::<Vec<_>>());
+        let mut of_teams = |names: &Option<Vec<String>>| {
+            let names = names.as_ref()?;
+            Some(names.iter().filter_map(&mut known).collect::<Vec<_>>())
+        };
+        let (teams, approver_teams) = (of_teams(&config.teams), of_teams(&config.approver_teams));
+        let approvers = match (&config.approvers, approver_teams) {
+            (None, None) => None,
+            (own, teams) => {
+                let teams = teams.into_iter().flatten().flat_map(|(_, members)| members);
+                Some(own.iter().flatten().cloned().chain(teams).collect())
+            }
+        };
         let word = |it: &String| it.to_uppercase();
         let associations = config.associations.as_ref();
         let associations: Option<Vec<_>> = associations.map(|it| it.iter().map(word).collect());
@@ -155,6 +175,7 @@ impl Allow {
             bots: config.bots.clone(),
             forks: config.forks,
             approval: config.approval,
+            approvers,
         })
     }
 
@@ -208,6 +229,31 @@ impl Allow {
             };
         }
         self.judge_person(actor, standing)
+    }
+
+    /// Whether the sender of that event may answer what an agent asks. Bots never may.
+    pub fn judge_answer(&self, event: &Event, standing: &Standing) -> Said {
+        let Some(approvers) = &self.approvers else {
+            return match self.names_somebody() {
+                true => self.judge(event, standing),
+                false => Said::No("`allow` names nobody who may answer what agents ask".into()),
+            };
+        };
+        match &event.actor {
+            Some(actor) if !is_bot(actor) && approvers.iter().any(|it| is(it, actor)) => {
+                Said::Yes(format!("`allow` names the approver {}", shown_actor(actor)))
+            }
+            Some(actor) => Said::No(format!(
+                "`allow.approvers` and `allow.approver_teams` do not name {}",
+                shown_actor(actor)
+            )),
+            None => Said::No("the event names no actor, and `allow` names who answers".into()),
+        }
+    }
+
+    /// Whether that says who answers, so that no approval by somebody else is waited for.
+    pub fn names_approvers(&self) -> bool {
+        self.approvers.is_some()
     }
 
     /// What any one clause says that lets in somebody; the first that does decides.
@@ -295,10 +341,11 @@ fn is_association(text: &str) -> bool {
     )
 }
 
-/// What does not say where it comes from is taken to come from a fork. A comment says nothing of code.
+/// What does not say where it comes from is taken to come from a fork: a pull request, and what another workflow ran
+/// on. A comment says nothing of code.
 fn comes_from_fork(event: &Event) -> bool {
-    let is_pull = event.kind == EventKind::PullRequest;
-    event.subject.from_fork.unwrap_or(is_pull)
+    let is_of_code = event.kind == EventKind::PullRequest || event.kind.as_str() == "workflow_run";
+    event.subject.from_fork.unwrap_or(is_of_code)
 }
 
 /// The suffix makes a bot of an account, and never lets one in.
@@ -309,7 +356,8 @@ fn is_bot(actor: &Actor) -> bool {
 
 /// Whether that is the account.
 pub(crate) fn is(member: &Member, actor: &Actor) -> bool {
-    member.is(actor.id, actor.uid.as_deref(), &actor.login)
+    let login = if actor.is_nickname { "" } else { &actor.login };
+    member.is(actor.id, actor.uid.as_deref(), login)
 }
 
 fn shown_actor(actor: &Actor) -> String {

@@ -42,6 +42,18 @@ fn person(id: i64, login: &str) -> Event {
 }
 
 #[test]
+fn a_name_that_anybody_can_take_lets_nobody_in() {
+    let allow = allow("actors = ['ada', 'id:U1'], teams = ['core'], bots = ['octo']");
+    let of = |actor: serde_json::Value| allow.judge(&event(&actor), &Standing::NotAsked);
+    let nickname = |login: &str, uid: &str| json!({ "login": login, "uid": uid, "account_type": "User", "is_nickname": true });
+    assert!(matches!(of(json!({ "login": "ada", "account_type": "User" })), Said::Yes(_)));
+    for login in ["ada", "octo"] {
+        assert!(matches!(of(nickname(login, "U9")), Said::No(_)), "{login}");
+    }
+    assert!(matches!(of(nickname("whoever", "U1")), Said::Yes(_)));
+}
+
+#[test]
 fn any_one_clause_that_is_said_lets_somebody_in() {
     let has = |permission| Standing::Has(permission);
     let not = || Standing::NotAsked;
@@ -178,6 +190,9 @@ fn a_fork_is_let_in_only_where_that_is_said() {
         (None, "pull_request", false),
         (Some(false), "pull_request", true),
         (None, "issue_comment", true),
+        (Some(false), "workflow_run", true),
+        (Some(true), "workflow_run", false),
+        (None, "workflow_run", false),
         (None, "push", true),
     ] {
         assert_eq!(said("actors = [1]", from_fork, kind), plain, "{from_fork:?} {kind}");
@@ -245,4 +260,47 @@ fn text_of_strangers_is_shown_quoted_and_short() {
         };
         assert!(why.len() < 700 && !why.contains(['\n', '\0', '\u{202e}']), "{why}");
     }
+}
+
+#[test]
+fn agents_are_answered_by_approvers_or_by_those_who_are_let_in_by_name() {
+    let answers =
+        |text: &str, event: &Event| match allow(text).judge_answer(event, &Standing::NotAsked) {
+            Said::Yes(clause) => format!("yes {clause}"),
+            Said::No(clause) => format!("no {clause}"),
+            Said::Ask => "ask".to_owned(),
+        };
+    let chat = event(&json!({ "uid": "U1", "login": "U1", "account_type": "User" }));
+    let bot = event(&json!({ "uid": "B1", "login": "B1", "account_type": "Bot" }));
+    let nobody = "no `allow` names nobody who may answer what agents ask";
+    for (text, event, told) in [
+        ("", &person(1, "x"), nobody),
+        ("approval = 'always'", &person(1, "x"), nobody),
+        ("actors = [1]", &person(1, "x"), "yes `allow.actors` names `x` (1)"),
+        (
+            "actors = [1]",
+            &person(2, "x"),
+            "no the actor `x` (2) may not start it: it is none of `actors`",
+        ),
+        ("permission = 'write'", &person(1, "x"), "ask"),
+        ("approvers = ['id:U1']", &chat, "yes `allow` names the approver `U1` (`U1`)"),
+        ("approver_teams = ['ops']", &person(20, "y"), "yes `allow` names the approver `y` (20)"),
+        (
+            "actors = [1], approvers = [2], approver_teams = ['ops']",
+            &person(1, "x"),
+            "no `allow.approvers` and `allow.approver_teams` do not name `x` (1)",
+        ),
+        (
+            "bots = ['id:B1'], approvers = ['id:B1']",
+            &bot,
+            "no `allow.approvers` and `allow.approver_teams` do not name `B1` (`B1`)",
+        ),
+    ] {
+        assert_eq!(answers(text, event), told, "{text}");
+    }
+    // Who answers is not let in by it.
+    let said = allow("actors = [1], approvers = [2]").judge(&person(2, "x"), &Standing::NotAsked);
+    assert!(matches!(said, Said::No(_)), "{said:?}");
+    assert!(compiled("approver_teams = ['none']").unwrap_err().contains("no team `none`"));
+    assert!(compiled("approvers = []").unwrap_err().contains("allow.approvers is empty"));
 }

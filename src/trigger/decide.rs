@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use super::error::Faults;
 use super::select::shown;
+use super::session::MENTION;
 use super::start::check_labels;
 use super::{
-    AgentStart, Allow, Filters, Limits, Overrides, RuleConfig, RuleError, Start, Timed, Verdict,
+    AgentStart, Allow, Filters, Latest, Limits, Overrides, RuleConfig, RuleError, Start, Timed,
+    Verdict,
 };
-use crate::event::{Event, EventKind, clock};
+use crate::event::{Address, Event, EventKind, clock};
 use crate::model::Member;
 
 /// A checked trigger.
@@ -27,6 +29,8 @@ pub struct Trigger {
     pub times: Vec<Timed>,
     /// How often it may start something.
     pub limits: Limits,
+    /// Whose place takes what it starts.
+    pub latest: Option<Latest>,
     source: Option<String>,
     filters: Filters,
     /// In lower case; `None` for everybody.
@@ -72,6 +76,7 @@ impl Trigger {
         let allow = config.allow.as_ref();
         let allow = allow.and_then(|allow| Allow::compile(allow, teams, &mut faults));
         let limits = Limits::compile(config, &mut faults);
+        let latest = Latest::compile(config, &mut faults);
         let start = Start::compile(config, &mut faults);
         match start {
             Some(start) if faults.found.is_empty() => {
@@ -83,6 +88,7 @@ impl Trigger {
                     allow,
                     times,
                     limits,
+                    latest,
                     source,
                     filters,
                     actors,
@@ -112,6 +118,13 @@ impl Trigger {
         self.wants_label(event)?;
         let why = select.wants(event).map_err(Cow::from)?;
         if let Start::Agent(AgentStart { session: Some(session), .. }) = &self.start {
+            // Slack tells of a mention twice, and it is said once.
+            let twice = matches!(event.address, Address::Mentioned { .. });
+            if twice && self.filters.want(MENTION) {
+                return Err(
+                    "it names us, which comes as `app_mention` too and is said there".into()
+                );
+            }
             session.call(event)?;
         }
         Ok(why)

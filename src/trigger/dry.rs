@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Filters, On, PatternList};
-use crate::event::{ChangeSet, Event, EventKind, Subject};
+use crate::event::{Address, ChangeSet, Event, EventKind, Subject};
 use crate::model::{Trust, Untrusted};
 
 /// A list of patterns, and the refs or changed files of one event.
@@ -131,6 +131,7 @@ impl From<TriedEvent> for Event {
             actor: None,
             subject: Subject { deleted: tried.deleted, ..Subject::default() },
             chat: None,
+            address: Address::Everybody,
             git_ref: tried.git_ref.map(Untrusted::new),
             base_ref: tried.base_ref.map(Untrusted::new),
             head_ref: tried.head_ref.map(Untrusted::new),

@@ -61,6 +61,11 @@ impl Filters {
         self.of(event).and_then(|select| select.wants(event).map_err(Cow::from)).into()
     }
 
+    /// Whether some event of that kind is wanted.
+    pub(super) fn want(&self, kind: &str) -> bool {
+        self.0.iter().any(|it| it.kind.as_str() == kind)
+    }
+
     /// The filter of the event's kind.
     pub(super) fn of(&self, event: &Event) -> Result<&Select, Cow<'static, str>> {
         let found = self.0.iter().find(|it| it.kind == event.kind);

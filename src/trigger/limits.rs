@@ -56,7 +56,7 @@ impl Limits {
     /// What they are for an event; `None` where nothing is bounded.
     pub fn of(&self, event: &Event) -> Option<StartLimits> {
         let Self { per_subject, breaker } = *self;
-        let subject = per_subject.and_then(|_| event.subject_key());
+        let subject = per_subject.and_then(|_| conversation(event));
         // What is about nothing that has a name is no more of it than anything else.
         let per_subject = per_subject.filter(|_| subject.is_some());
         (per_subject.is_some() || breaker.is_some()).then(|| StartLimits {
@@ -65,6 +65,12 @@ impl Limits {
             breaker,
         })
     }
+}
+
+/// What it is about: of what was said in a chat the conversation.
+fn conversation(event: &Event) -> Option<String> {
+    let in_chat = event.chat.as_ref().map(|place| place.session_key(&event.source));
+    in_chat.or_else(|| event.subject_key())
 }
 
 fn check(

@@ -23,6 +23,7 @@ mod github;
 mod limits;
 mod on;
 mod on_json;
+mod order;
 mod overrides;
 mod pattern;
 mod reach;
@@ -31,6 +32,7 @@ pub mod schedule;
 mod select;
 mod session;
 mod start;
+mod succession;
 mod template;
 
 pub(crate) use allow::is as is_account;
@@ -41,6 +43,7 @@ pub use error::RuleError;
 pub use filters::{Filters, Verdict};
 pub use limits::{BreakerConfig, Limits, RateConfig};
 pub use on::{EventFilter, On};
+pub use order::Order;
 pub use overrides::Overrides;
 pub use pattern::{ListError, PATTERN_BYTES_MAX, PATTERNS_MAX, Pattern, PatternError, PatternList};
 pub use reach::contradictions;
@@ -48,6 +51,7 @@ pub use rule::{AgentConfig, RuleConfig};
 pub use schedule::{Schedule, TimeConfig, Timed};
 pub use session::{Call, SessionStart, origin, subject_key};
 pub use start::{AgentStart, Start};
+pub use succession::{DebounceConfig, Latest, SupersedeConfig};
 pub use template::{
     PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError, VALUE_BYTES_MAX,
 };

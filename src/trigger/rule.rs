@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{AllowConfig, BreakerConfig, On, Overrides, RateConfig};
+use super::{
+    AllowConfig, BreakerConfig, DebounceConfig, On, Overrides, RateConfig, SupersedeConfig,
+};
 use crate::ask::Ask;
 use crate::model::JobPriority;
 
@@ -49,6 +51,12 @@ pub struct RuleConfig {
     /// After how many starts it is stopped until an operator resumes it; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerConfig>,
+    /// Whether what it starts waits until nothing newer comes for the same; not when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debounce: Option<DebounceConfig>,
+    /// Whether what it starts takes the place of older work for the same; not when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersede: Option<SupersedeConfig>,
     /// How urgent its jobs are, instead of what the workflow says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<JobPriority>,
@@ -82,6 +90,8 @@ impl RuleConfig {
             allow: None,
             rate: None,
             breaker: None,
+            debounce: None,
+            supersede: None,
             priority: None,
             timeout_minutes: None,
             max_retries: None,
@@ -122,11 +132,15 @@ pub struct AgentConfig {
     /// Labels that the runner must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs_on: Vec<String>,
-    /// `subject`: one conversation for each issue or pull request, which later events join. Without it each
-    /// event starts an agent of its own.
+    /// `subject`: one conversation for each issue, pull request, or channel or thread of a chat, which later events
+    /// join. Without it each event starts an agent of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Spanned<String>>,
-    /// The word by which comments and new issues call the agent in a session, `/agent` or `@name`; what
+    /// Whether comments and messages that do not call the agent join the live session of what they are about. They
+    /// never start one. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
+    /// The word by which comments, messages and new issues call the agent in a session, `/agent` or `@name`; what
     /// follows it is what the agent is told. Labels and assignments need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Spanned<String>>,
@@ -150,7 +164,7 @@ mod tests {
           |
         4 | workflows = \"ci\"
           | ^^^^^^^^^
-        unknown field `workflows`, expected one of `name`, `source`, `tenant`, `on`, `workflow`, `agent`, `actors`, `labels`, `allow`, `rate`, `breaker`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`, `dispatch`
+        unknown field `workflows`, expected one of `name`, `source`, `tenant`, `on`, `workflow`, `agent`, `actors`, `labels`, `allow`, `rate`, `breaker`, `debounce`, `supersede`, `priority`, `timeout_minutes`, `max_retries`, `backoff_ms`, `dispatch`
         ");
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Faults;
-use super::{AgentConfig, CallWord, RuleConfig, SessionStart, Template};
+use super::{AgentConfig, Approve, CallWord, RuleConfig, SessionStart, Template};
 
 /// The longest profile name or label, in bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -48,7 +48,17 @@ impl Start {
                 let (name, span) = (workflow.get_ref().clone(), workflow.span());
                 Some(Self::Workflow { name, span })
             }
-            (None, Some(agent)) => AgentStart::compile(agent, faults).map(Self::Agent),
+            (None, Some(agent)) => {
+                let allow = config.allow.as_ref().map(Spanned::get_ref);
+                if agent.follow && allow.is_some_and(|it| it.approval != Approve::Never) {
+                    faults.add_with_hint(
+                        place,
+                        "agent.follow: with `allow.approval` whatever people write would wait for somebody",
+                        "leave one of them out",
+                    );
+                }
+                AgentStart::compile(agent, faults).map(Self::Agent)
+            }
             (None, None) => {
                 faults.add_with_hint(
                     place,
@@ -95,6 +105,12 @@ fn session(config: &AgentConfig, faults: &mut Faults<'_>) -> Option<SessionStart
             .ok()
     });
     match (&config.session, &config.command) {
+        (None, None) if config.follow => {
+            let hint = "add `session = \"subject\"`";
+            let message = "agent.follow is of a session, and there is none";
+            faults.add_with_hint(config.profile.span(), message, hint);
+            None
+        }
         (None, None) => None,
         (None, Some(word)) => {
             let hint = "add `session = \"subject\"`";
@@ -105,13 +121,15 @@ fn session(config: &AgentConfig, faults: &mut Faults<'_>) -> Option<SessionStart
             );
             None
         }
-        (Some(by), _) if by.get_ref() == "subject" => Some(SessionStart { command }),
+        (Some(by), _) if by.get_ref() == "subject" => {
+            Some(SessionStart { command, follow: config.follow })
+        }
         (Some(by), _) => {
             let message = format!("agent.session `{}` is not known", by.get_ref());
             faults.add_with_hint(
                 by.span(),
                 message,
-                "`subject`: one for each issue or pull request",
+                "`subject`: one for each issue, pull request or conversation in a chat",
             );
             None
         }

@@ -9,7 +9,7 @@ use super::parsed::{Parsed, Said};
 use super::tree::{self, Tree, blank};
 use super::{Head, Payload, PayloadError};
 use crate::event::{Actor, Event, Repository, Subject, SubjectKind, inputs, text};
-use crate::model::Untrusted;
+use crate::model::{ChatPlace, Untrusted};
 
 /// Where the fields of an event are: JSON pointers (RFC 6901). A field without one is absent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -40,6 +40,12 @@ pub struct FieldMap {
     pub url: Option<String>,
     /// Its labels: a list of texts.
     pub labels: Option<String>,
+    /// The workspace or team of a chat.
+    pub team: Option<String>,
+    /// The channel of a chat.
+    pub channel: Option<String>,
+    /// The thread of the channel.
+    pub thread: Option<String>,
     /// An object for the jobs.
     pub inputs: Option<String>,
 }
@@ -100,6 +106,11 @@ fn parse(
             body: fields.text(&map.body).map(text::untrusted_body),
             ..Subject::default()
         },
+        chat: fields.text(&map.body).and_then(|_| {
+            let ids = [&map.team, &map.channel, &map.thread].map(|it| fields.id(it));
+            let [team, channel, thread] = ids;
+            ChatPlace::new(team, channel, thread)
+        }),
         labels: fields
             .at(&map.labels)
             .items("")

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::PayloadError;
-use crate::event::{ChangeSet, Event, EventKind, Subject, text};
+use crate::event::{Address, ChangeSet, Event, EventKind, Subject, text};
 use crate::model::{Trust, TrustLevel, Untrusted};
 
 /// Longest name of a kind that a body makes up; bytes.
@@ -104,6 +104,7 @@ pub(super) fn blank(source: &str, kind: EventKind) -> Event {
         actor: None,
         subject: Subject::default(),
         chat: None,
+        address: Address::Everybody,
         git_ref: None,
         base_ref: None,
         head_ref: None,

@@ -305,7 +305,16 @@ async fn a_trigger_that_starts_too_much_is_stopped_loudly(setup: Setup) {
     let server = Server::again(server.stop().await).await;
     let answer = server.hook().send("push", "6", push_with("/ref", "refs/heads/d")).await;
     assert_eq!(answer.json::<DeliveryAccepted>().state, "ignored", "over a restart, too");
-    let said = crate::support::command::cli(&server, "resume trigger:ci").await;
+    // A pause beside it is lifted by itself.
+    let cli = async |line: &str| crate::support::command::cli(&server, line).await;
+    assert_eq!(cli("pause trigger:ci --reason freeze").await.code(), 0);
+    let shown = cli("pauses").await;
+    assert!(shown.out.contains("freeze; its breaker stopped it too: more than 3"), "{shown:?}");
+    let said = cli("resume trigger:ci").await;
+    assert!(said.out.contains("its breaker stops it still"), "{said:?}");
+    let answer = server.hook().send("push", "6b", push_with("/ref", "refs/heads/d")).await;
+    assert_eq!(answer.json::<DeliveryAccepted>().state, "ignored");
+    let said = cli("resume trigger:ci").await;
     assert_eq!(said.code(), 0, "{said:?}");
     let answer = server.hook().send("push", "7", push_with("/ref", "refs/heads/d")).await;
     assert_eq!(answer.json::<DeliveryAccepted>().state, "dispatched");

@@ -150,6 +150,27 @@ async fn who_only_submits_approves_nothing_and_another_tenant_sees_nothing() {
     assert_eq!(answer.status, 200);
 }
 
+/// A delivery is held as a whole, so one word would count for what another tenant's trigger wants of it too.
+#[tokio::test]
+async fn one_word_of_a_tenants_operator_starts_no_work_of_another_tenant() {
+    let theirs = RULES.replace("'checked'", "'theirs'").replace("on =", "tenant = 'other'\non =");
+    let rules = format!("[tenants.other]\n{RULES}{theirs}");
+    let setup = Setup::default().rules(&rules).tokens();
+    let server = Server::start(&setup.token("ops", "operator", "tenant = 'default'")).await;
+    let answer = server.hook().send("pull_request", "one", fork(HEAD)).await;
+    let id = answer.json::<DeliveryAccepted>().delivery_id;
+    let ops = server.api.with_token(token("ops"));
+    for verb in ["approve", "deny"] {
+        let answer = ops.post(&format!("/deliveries/{id}/{verb}"), json!({})).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert!(answer.text.contains("ask an operator who is limited to no tenant"), "{answer:?}");
+    }
+    assert_eq!(admin(&server.api).delivery(id).await.state, "held");
+    admin(&server.api).done::<DeliveryView>(&format!("/deliveries/{id}/approve"), json!({})).await;
+    let view = is(&admin(&server.api), id, "dispatched").await;
+    assert_eq!(view.triggers.iter().filter(|it| it.workload_id.is_some()).count(), 2);
+}
+
 /// What is sent for one tenant alone cannot wait: its row does not say whose triggers it may reach.
 #[tokio::test]
 async fn what_a_tenant_replays_is_not_held_for_others() {

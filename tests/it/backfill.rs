@@ -1,5 +1,5 @@
 //! Deliveries that never arrived, against a stand-in of GitHub's API written from its documentation:
-//! <https://docs.github.com/en/rest/repos/webhooks>. It lists tries newest first, in pages, and sends one again as
+//! <https://docs.github.com/en/rest/repos/webhooks>, <https://docs.github.com/en/rest/apps/webhooks>. It lists tries newest first, in pages, and sends one again as
 //! a signed delivery with its old id.
 
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use dispatchyard::api::wire::BackfillView;
@@ -15,11 +15,15 @@ use dispatchyard::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::support::app;
 use crate::support::command::cli;
 use crate::support::home::{ADMIN_TOKEN, RULES};
 use crate::support::{Api, Hook, Server, Setup, until};
 
 const DAY_MS: i64 = 86_400_000;
+/// Where the deliveries of the two hooks are.
+const OF_REPOSITORY: &str = "/api/v3/repos/acme/app/hooks/7/deliveries";
+const OF_APP: &str = "/api/v3/app/hook/deliveries";
 
 #[derive(Clone)]
 struct Try {
@@ -54,11 +58,13 @@ struct PageQuery {
 impl Forge {
     async fn start() -> (Self, SocketAddr) {
         let forge = Self::default();
-        let deliveries = "/api/v3/repos/acme/app/hooks/7/deliveries";
-        let router = Router::new()
-            .route(deliveries, get(list))
-            .route(&format!("{deliveries}/{{id}}/attempts"), post(attempt))
-            .with_state(forge.clone());
+        let mut router = Router::new();
+        for deliveries in [OF_REPOSITORY, OF_APP] {
+            router = router
+                .route(deliveries, get(list))
+                .route(&format!("{deliveries}/{{id}}/attempts"), post(attempt));
+        }
+        let router = router.with_state(forge.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -81,9 +87,20 @@ impl Forge {
     }
 }
 
-fn is_allowed(headers: &HeaderMap) -> bool {
+fn is_of_app(token: &str) -> bool {
+    app::claims(token).is_some_and(|claims| claims["iss"] == "4711")
+}
+
+/// The App's own token is asked for at the App's hook, and no other.
+fn is_allowed(headers: &HeaderMap, url: &Uri) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);
-    is("authorization", &format!("Bearer {ADMIN_TOKEN}"))
+    let token =
+        headers.get("authorization").and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
+    let is_by_right = match url.path().starts_with(OF_APP) {
+        true => token.is_some_and(is_of_app),
+        false => token == Some(ADMIN_TOKEN),
+    };
+    is_by_right
         && is("accept", "application/vnd.github+json")
         && headers.contains_key("x-github-api-version")
         && headers.contains_key("user-agent")
@@ -92,9 +109,10 @@ fn is_allowed(headers: &HeaderMap) -> bool {
 async fn list(
     State(forge): State<Forge>,
     Query(page): Query<PageQuery>,
+    url: Uri,
     headers: HeaderMap,
 ) -> axum::response::Response {
-    if !is_allowed(&headers) {
+    if !is_allowed(&headers, &url) {
         return (StatusCode::UNAUTHORIZED, "{\"message\":\"Bad credentials\"}").into_response();
     }
     forge.with(|inner| {
@@ -106,9 +124,7 @@ async fn list(
         // Pages of two, so that few deliveries make several.
         let rows: Vec<Value> = inner.tries.iter().skip(page.cursor).take(2).map(row).collect();
         let next = page.cursor + rows.len();
-        let link = format!(
-            "</api/v3/repos/acme/app/hooks/7/deliveries?per_page=100&cursor={next}>; rel=\"next\""
-        );
+        let link = format!("<{}?per_page=100&cursor={next}>; rel=\"next\"", url.path());
         let body = axum::Json(rows);
         match next < inner.tries.len() {
             true => ([("link", link)], body).into_response(),
@@ -129,9 +145,10 @@ fn row(it: &Try) -> Value {
 async fn attempt(
     State(forge): State<Forge>,
     Path(id): Path<u64>,
+    url: Uri,
     headers: HeaderMap,
 ) -> (StatusCode, &'static str) {
-    if !is_allowed(&headers) {
+    if !is_allowed(&headers, &url) {
         return (StatusCode::UNAUTHORIZED, "");
     }
     let (found, hook) = forge.with(|inner| {
@@ -200,6 +217,24 @@ async fn what_never_arrived_is_sent_again_and_what_did_is_not() {
     assert_eq!(known_guids(&server.api).await, ["arrived", "lost", "lost-too", "newest"]);
     let again = cli(&server, "backfill github --since 1d").await;
     assert!(again.out.contains("all 4 deliveries"), "{again:?}");
+}
+
+#[tokio::test]
+async fn the_hook_of_an_app_is_asked_for_by_the_app() {
+    let (forge, address) = Forge::start().await;
+    let setup = Setup::default().rules(&format!(
+        "[source.backfill]\napi_url = 'http://{address}/api/v3'\nhook = 'app'\napp_id = 4711\n\
+         private_key = {{ file = 'app.pem' }}\n{RULES}"
+    ));
+    let home = setup.build();
+    std::fs::write(home.path().join("app.pem"), app::key("pkcs1")).unwrap();
+    let server = Server::again(home).await;
+    forge.with(|inner| inner.hook = Some(server.hook()));
+    forge.made(&[(1, "one", 3_000), (2, "two", 2_000), (3, "three", 1_000)]);
+    let said = cli(&server, "backfill github --since 1d").await;
+    assert_eq!(said.code(), 0, "{said:?}");
+    until("all have arrived", async || (known_guids(&server.api).await.len() == 3).then_some(()))
+        .await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `bench`: small measurements give figures that make sense, and odd arguments are refused.
 
 use dispatchyard::bench::{CoreReport, LifecycleReport};
-use dispatchyard::cli::bench::{FleetReport, HttpReport};
+use dispatchyard::cli::bench::{FleetReport, HttpReport, SessionsReport};
 use serde::de::DeserializeOwned;
 
 use crate::support::command::{Said, run};
@@ -65,6 +65,14 @@ async fn a_fleet_loses_no_job_though_runners_die() {
 }
 
 #[tokio::test]
+async fn an_agents_waits_are_measured_with_a_real_runner() {
+    let report: SessionsReport = measured("sessions --rounds 2").await;
+    let ranges = [report.comment_to_agent_ms, report.message_to_agent_ms];
+    assert!(ranges.iter().all(|it| 0.0 < it.min && it.min <= it.median), "{report:?}");
+    assert_eq!(report.rounds, 2);
+}
+
+#[tokio::test]
 async fn odd_arguments_are_refused_with_what_to_type_instead() {
     for (line, word) in [
         ("core --jobs 0", "--jobs"),
@@ -75,6 +83,7 @@ async fn odd_arguments_are_refused_with_what_to_type_instead() {
         ("http --large-percent 101", "--large-percent"),
         ("http --running-server", "--secret-file"),
         ("http --pool fast", "--running-server"),
+        ("sessions --rounds 0", "--rounds"),
         ("fleet --runners 9 --leases 8", "8 leases are fewer than 9 runners"),
         ("everything", "everything"),
     ] {

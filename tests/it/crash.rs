@@ -9,6 +9,7 @@ mod instances;
 mod load;
 mod points;
 mod restarts;
+mod sessions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

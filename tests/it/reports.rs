@@ -168,7 +168,7 @@ async fn a_server_that_is_killed_while_it_tells_loses_nothing_and_tells_no_comme
     let told = Told::start().await;
     told.faults([Fault::Lost]);
     let report = "statuses = false\ncomments = \"work\"";
-    let patient = "[reports]\nbackoff_ms = 20\ntimeout_ms = 60000\n";
+    let patient = "[reports]\nbackoff_ms = 20\ntimeout_ms = 2000\n";
     let section = told.section(&format!("token = {{ file = \"hook-secret\" }}\n{report}"));
     let home = base.patient().rules(&format!("{section}{patient}{RULES}{BOTH}")).build();
     let mut server = ServerProcess::start(&home).await;
@@ -223,6 +223,25 @@ async fn a_callback_hears_each_phase_once_in_order_and_signed(base: Setup) {
     assert!(!detail.to_string().contains("of-mine"), "{detail}");
     let event = json!({ "kind": "x", "callback_url": "ftp://x.test" });
     assert_eq!(server.api.post("/events", event).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_callback_that_nobody_answers_takes_no_place_of_a_status() {
+    let (told, slow) = (Told::start().await, Told::start().await);
+    slow.faults([Fault::Lost]);
+    let one = "at_once_max = 1\n";
+    let section = told.section("token = { file = \"hook-secret\" }\n");
+    let reports = QUICK.replace("timeout_ms = 500", "timeout_ms = 60000");
+    let rules = format!("{section}{reports}{one}{RULES}");
+    let server = Server::start(&Setup::default().patient().rules(&rules)).await;
+    let url = format!("http://{}/callback", slow.address);
+    let request = json!({ "name": "mine", "jobs": [job("a")], "callback_url": url });
+    server.api.done::<Value>("/workloads", request).await;
+    slow.has(CALLBACK, 1).await;
+    server.hook().push("one").await;
+    told.says(STATUSES, is("pending")).await;
+    let all = outbox(&server.api).await;
+    assert_eq!((&*all[0].kind, &*all[0].state), ("callback", "waiting"), "{all:?}");
 }
 
 #[tokio::test]

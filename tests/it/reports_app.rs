@@ -1,22 +1,13 @@
 //! Check runs by the right of an App of GitHub: its token, what a check says, and its button.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatchyard::clock::{Clock as _, SystemClock};
 use dispatchyard::model::WorkloadState;
-use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use crate::support::app;
 use crate::support::home::RULES;
 use crate::support::told::{Fault, Told};
 use crate::support::{FakeRunner, Server, Setup, on_both, until};
-
-fn key(name: &str) -> Vec<u8> {
-    let path = format!("{}/fixtures/app/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).unwrap()
-}
 
 async fn started(base: Setup, told: &Told, more: &str) -> Server {
     let section = told.section(
@@ -24,7 +15,7 @@ async fn started(base: Setup, told: &Told, more: &str) -> Server {
     );
     let reports = format!("[reports]\nbackoff_ms = 20\ntimeout_ms = 500\n{more}\n");
     let home = base.patient().rules(&format!("{section}{reports}{RULES}")).build();
-    std::fs::write(home.path().join("app.pem"), key("pkcs1")).unwrap();
+    std::fs::write(home.path().join("app.pem"), app::key("pkcs1")).unwrap();
     Server::again(home).await
 }
 
@@ -101,15 +92,8 @@ async fn an_app_signs_for_itself_and_uses_a_token_until_it_is_taken_back(base: S
     check(&told, 1, is("queued")).await;
     let asked = told.seen("/installation");
     let now_s = SystemClock::new().now().wall_ms / 1_000;
-    let der = PrivatePkcs8KeyDer::from_pem_slice(&key("pkcs8")).unwrap();
-    let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
-    let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
     let token = asked[0].header("authorization").strip_prefix("Bearer ").unwrap();
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    public.verify(signed.as_bytes(), &signature).unwrap();
-    let claims = URL_SAFE_NO_PAD.decode(signed.split_once('.').unwrap().1).unwrap();
-    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let claims = app::claims(token).unwrap();
     assert_eq!(claims["iss"], "4711");
     let exp = claims["exp"].as_i64().unwrap();
     assert!(exp > now_s && exp <= now_s + 600, "{claims}");
@@ -128,7 +112,39 @@ async fn an_app_signs_for_itself_and_uses_a_token_until_it_is_taken_back(base: S
     assert_eq!(told.tokens(), 2, "a token is used until it ends");
 }
 
+async fn the_check_run_of_a_run_ends_though_the_next_run_has_begun(base: Setup) {
+    let told = Told::start().await;
+    let server = started(base, &told, "").await;
+    let workload_id = server.hook().push("one").await.workloads[0];
+    let runner = FakeRunner::register(&server.api, "r", &["self-hosted"]).await;
+    let job = runner.begin().await;
+    check(&told, 1, is("in_progress")).await;
+    // Until both are there, nothing can be told.
+    told.faults([Fault::Status(503, vec![("retry-after", "2".to_owned())])]);
+    runner.fail(&job).await;
+    until("it was tried", async || (told.refused() == 1).then_some(())).await;
+    server.api.done::<Value>(&format!("/workloads/{workload_id}/retry"), json!({})).await;
+    let second = check(&told, 2, is("queued")).await;
+    let first = until("the first has ended", async || {
+        told.checks().into_iter().next().filter(|check| is("completed")(check))
+    })
+    .await;
+    assert_eq!(first["conclusion"], "failure");
+    assert_ne!(first["external_id"], second["external_id"]);
+}
+
+async fn an_installation_that_is_there_no_more_is_looked_up_anew(base: Setup) {
+    let told = Told::start().await;
+    told.faults([Fault::Status(404, vec![])]);
+    let server = started(base, &told, "").await;
+    server.hook().push("one").await;
+    check(&told, 1, is("queued")).await;
+    assert_eq!((told.seen("/example/installation").len(), told.tokens()), (2, 2));
+}
+
 on_both!(
+    the_check_run_of_a_run_ends_though_the_next_run_has_begun,
+    an_installation_that_is_there_no_more_is_looked_up_anew,
     a_check_run_follows_its_workload_and_its_button_runs_what_failed_again,
     an_app_signs_for_itself_and_uses_a_token_until_it_is_taken_back,
 );

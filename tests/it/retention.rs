@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dispatchyard::api::wire::{DeliveryAccepted, PruneView, ReportView, StatusView};
+use dispatchyard::api::wire::{DeliveryAccepted, PruneView, ReportView, SessionOpened, StatusView};
 use dispatchyard::app::AppOptions;
 use dispatchyard::clock::{Clock, ManualClock, SystemClock};
 use dispatchyard::model::{JobStateKind, WorkloadState};
@@ -159,4 +159,40 @@ async fn a_database_that_is_too_large_loses_the_oldest_first() {
     assert_eq!(server.api.workload(workload).await.jobs.len(), 1);
 }
 
-on_both!(what_is_over_goes_after_its_time_and_nothing_else);
+async fn sessions_that_ended_go_after_their_time_with_what_was_said(setup: Setup) {
+    let (server, clock) = start(setup).await;
+    let open = async |agent: &str| -> SessionOpened {
+        let body = json!({ "agent": agent, "message": "hello" });
+        let answer = server.api.post("/sessions", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()
+    };
+    let (over, later) = (open("a").await.session_id, open("b").await.session_id);
+    for number in 0..7 {
+        let body = json!({ "message": format!("{number}") });
+        let said = server.api.post(&format!("/sessions/{over}/messages"), body).await;
+        assert_eq!(said.status, 200, "{said:?}");
+    }
+    let ended = server.api.post(&format!("/sessions/{over}/cancel"), json!({})).await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    clock.advance(89 * DAY_MS);
+    assert_eq!(prune(&server, false).await.went.sessions, 0, "its time is not over");
+    clock.advance(2 * DAY_MS);
+    let would = prune(&server, true).await.went;
+    // Hello, seven more, and the note of its end.
+    assert_eq!((would.sessions, would.session_messages), (1, 9), "{would:?}");
+    let said = cli(&server, "prune").await;
+    assert!(said.out.contains("with 9 messages"), "{said:?}");
+    assert_eq!(status_of(&server, format!("/sessions/{over}")).await, 404);
+    // It ended by its whole time when the clock was put, and is kept.
+    assert_eq!(status_of(&server, format!("/sessions/{later}")).await, 200);
+    assert_eq!(prune(&server, false).await.went.session_messages, 0);
+    let metrics = server.api.request(Method::GET, "/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains(r#"kind="session_messages"} 9"#), "{metrics}");
+}
+
+on_both!(
+    what_is_over_goes_after_its_time_and_nothing_else,
+    sessions_that_ended_go_after_their_time_with_what_was_said,
+);

@@ -33,33 +33,33 @@ for raw in sys.stdin.buffer:
 '"#;
 
 /// A runner with an agent that echoes.
-fn echo(name: &str, kept: &std::path::Path) -> RunnerSetup {
+pub(crate) fn echo(name: &str, kept: &std::path::Path) -> RunnerSetup {
     let command = format!("echo=KEPT={} exec {ECHO}", kept.display());
     RunnerSetup::new(name).agent(&command).arguments(&["--agent-protocol", "echo=jsonl"])
 }
 
-async fn open(api: &Api, body: Value) -> SessionOpened {
+pub(crate) async fn open(api: &Api, body: Value) -> SessionOpened {
     let answer = api.post("/sessions", body).await;
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     answer.json()
 }
 
-async fn session(api: &Api, id: impl std::fmt::Display) -> SessionDetail {
+pub(crate) async fn session(api: &Api, id: impl std::fmt::Display) -> SessionDetail {
     api.get(&format!("/sessions/{id}?limit=500")).await
 }
 
-async fn say(api: &Api, id: impl std::fmt::Display, text: &str) {
+pub(crate) async fn say(api: &Api, id: impl std::fmt::Display, text: &str) {
     let answer = api.post(&format!("/sessions/{id}/messages"), json!({ "message": text })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-fn replies(detail: &SessionDetail) -> Vec<&str> {
+pub(crate) fn replies(detail: &SessionDetail) -> Vec<&str> {
     let of_agent = |it: &&MessageView| it.kind == MessageKind::Reply;
     detail.messages.iter().filter(of_agent).map(|it| it.text.as_str()).collect()
 }
 
 /// Waits until so many replies are there.
-async fn replied(api: &Api, id: impl std::fmt::Display, many: usize) -> SessionDetail {
+pub(crate) async fn replied(api: &Api, id: impl std::fmt::Display, many: usize) -> SessionDetail {
     let id = id.to_string();
     until(&format!("{many} replies"), async || {
         let detail = session(api, &id).await;
@@ -68,7 +68,11 @@ async fn replied(api: &Api, id: impl std::fmt::Display, many: usize) -> SessionD
     .await
 }
 
-async fn is(api: &Api, id: impl std::fmt::Display, state: SessionState) -> SessionDetail {
+pub(crate) async fn is(
+    api: &Api,
+    id: impl std::fmt::Display,
+    state: SessionState,
+) -> SessionDetail {
     let id = id.to_string();
     until(&format!("session {id} is {state:?}"), async || {
         let detail = session(api, &id).await;

@@ -109,7 +109,7 @@ async fn a_matrix_runs_every_combination_and_bears_one_that_may_fail(setup: Setu
         ])
     );
     ended.says("test (alpine, 2)", &["os=alpine version=2", "leg 2 of 4"]).await;
-    ended.says("done", &["the matrix was success"]).await;
+    ended.says("done", &["the matrix was success, the experiment ended with 3"]).await;
 }
 
 async fn a_matrix_is_made_of_what_a_job_found(setup: Setup) {

@@ -13,14 +13,17 @@ use dispatchyard::dispatch::{
 };
 use dispatchyard::model::{
     AssignedJob, Direction, JobPriority, JobResult, JobSpec, JobWork, LeaseRef, MessageKind, Now,
-    PlannedJob, PlannedSession, PlannedWorkload, RetryPolicy, RunnerCapabilities, RunnerId,
-    RunnerRequirements, SessionId, SessionState, Spent, TenantId, Trust, Untrusted, WorkloadKind,
+    OutboxTarget, PlannedJob, PlannedSession, PlannedWorkload, ReplyOn, ReplyTo, RetryPolicy,
+    RunnerCapabilities, RunnerId, RunnerRequirements, SessionId, SessionState, SessionWish, Spent,
+    TenantId, Trust, Untrusted, WorkloadKind,
 };
 use dispatchyard::runner::PollId;
 
 use crate::dice::Dice;
 use crate::number;
 use crate::rows::Rows;
+
+mod past;
 
 const WORLDS: u64 = 300;
 const STEPS: usize = 250;
@@ -47,6 +50,7 @@ struct World {
     now: Now,
     runners: Vec<RunnerId>,
     agents: Vec<Agent>,
+    silent: Vec<past::Silent>,
     answers: BTreeMap<PollId, Vec<AssignedJob>>,
     next_poll: u64,
     /// What was accepted and went to agents.
@@ -56,6 +60,8 @@ struct World {
     /// Up to where some agent was told all of it.
     dealt: BTreeMap<SessionId, i64>,
     seen: BTreeMap<&'static str, u32>,
+    /// The trouble is over.
+    runs_dry: bool,
 }
 
 fn settings() -> Settings {
@@ -82,12 +88,14 @@ impl World {
             now,
             runners: Vec::new(),
             agents: Vec::new(),
+            silent: Vec::new(),
             answers: BTreeMap::new(),
             next_poll: 1,
             accepted: BTreeSet::new(),
             reached: BTreeSet::new(),
             dealt: BTreeMap::new(),
             seen: BTreeMap::new(),
+            runs_dry: false,
         };
         for at in 0..RUNNERS {
             world.register(at, 0);
@@ -181,7 +189,13 @@ impl World {
             author: "ada".into(),
             opening: self.dice.once_in(3).then(|| "opening".into()),
             message: "hello".into(),
+            wish: SessionWish::Talk,
             origin: "{}".into(),
+            reply_to: self.dice.once_in(2).then(|| ReplyTo {
+                target: OutboxTarget::Callback { url: key.into() },
+                on: if self.dice.once_in(2) { ReplyOn::All } else { ReplyOn::Replies },
+                units_max: 1_000,
+            }),
             limits: None,
         };
         PlannedWorkload {
@@ -276,11 +290,20 @@ impl World {
             return;
         }
         for job in self.answers.remove(&poll_id).unwrap_or_default() {
-            if matches!(self.send(Command::Start(lease(&job))), Some(Ok(Reply::Started { .. }))) {
+            let talks = !self.dice.once_in(4);
+            let start = match talks {
+                true => Command::Session(SessionCommand::Start(lease(&job))),
+                false => Command::Start(lease(&job)),
+            };
+            if matches!(self.send(start), Some(Ok(Reply::Started { .. }))) {
                 let works = self.rows.talks.live.values();
                 let of = works.rev().find(|row| row.workload_id == Some(job.workload_id));
                 let Some(row) = of else { continue };
                 let (session, dealt_with) = (row.id, row.delivered);
+                if !talks && !self.runs_dry {
+                    self.begin_silently(job, session);
+                    continue;
+                }
                 self.agents.push(Agent { job, session, told: Vec::new(), dealt_with, sent: 0 });
                 self.mark("started");
             }
@@ -362,7 +385,12 @@ impl World {
             dealt_with: Some(self.agents[at].dealt_with),
         };
         let end = Command::Complete { lease, result: Box::new(result) };
-        if !self.batch(vec![Command::Session(told), end], false).is_empty() {
+        if self.dice.once_in(3) {
+            // Without a word of what it has dealt with: that is not known then.
+            self.batch(vec![end], false);
+            self.agents.remove(at);
+            self.mark("left without a word");
+        } else if !self.batch(vec![Command::Session(told), end], false).is_empty() {
             let agent = self.agents.remove(at);
             let dealt = self.dealt.entry(agent.session).or_default();
             *dealt = agent.dealt_with.max(*dealt);
@@ -375,6 +403,7 @@ impl World {
         let at = self.dice.roll(RUNNERS as u64) as usize;
         let runner_id = self.runners[at];
         self.agents.retain(|agent| agent.job.lease.runner_id != runner_id);
+        self.forget_silent(|job| job.lease.runner_id == runner_id);
         self.mark("died");
         let boot = self.next_poll;
         self.register(at, boot);
@@ -416,13 +445,17 @@ impl World {
             2..=5 => self.say(),
             6..=8 => self.poll(),
             9..=13 => self.talk(),
-            14 => self.leave(true),
+            14 => match self.dice.once_in(3) {
+                true => self.end_silently(),
+                false => self.leave(true),
+            },
             15 => match self.dice.once_in(3) {
                 true => self.leave(false),
                 false => self.answer(),
             },
             16 if self.dice.once_in(3) => self.die(),
             17 if self.dice.once_in(6) => self.end(),
+            17 if self.dice.once_in(4) => self.prune(),
             18 if self.dice.once_in(3) => {
                 self.mark("restart");
                 self.restart();
@@ -437,6 +470,7 @@ impl World {
 
     /// Nothing is taken to be dealt with that no agent has dealt with.
     fn check(&self) {
+        self.rows.talks.all_is_told();
         for row in self.rows.talks.live.values() {
             let dealt = self.dealt.get(&row.id).copied().unwrap_or(0);
             let most = self.agents.iter().filter(|it| it.session == row.id).map(|it| it.dealt_with);
@@ -447,8 +481,10 @@ impl World {
 
     /// After the last trouble: agents that work come, and all that was accepted in live sessions is dealt with.
     fn run_dry(&mut self) {
+        self.runs_dry = true;
         for _ in 0..400 {
             self.pass(20);
+            self.end_silently();
             self.answer();
             // What nobody runs for needs another word, as its note says.
             let live = self.rows.talks.live.values().filter(|row| row.is_behind());
@@ -518,6 +554,13 @@ fn no_message_of_a_session_is_lost_whatever_happens() {
             "died",
             "restart",
             "lost batch",
+            "left without a word",
+            "began silently",
+            "ended silently",
+            "given a part",
+            "live not pruned",
+            "pruned",
+            "pruned a piece",
         ];
         for what in all {
             assert!(seen.contains_key(what), "{what} was never reached: {seen:?}");

@@ -3,7 +3,7 @@
 //! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a
 //! database in memory, written from the meaning of each change; `known` is what the checker
 //! remembers by itself; `naive` is a matcher that looks at everything. After each batch the world
-//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `started` has worlds of runners and jobs that are started outside. `conversations` has worlds of sessions, whose rows are in `talks`. `soak` has long worlds about fair shares and aging.
+//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `started` has worlds of runners and jobs that are started outside. `conversations` has worlds of sessions, whose rows are in `talks`; `guards` of deliveries that somebody must approve, whose rows are in `desk`; `times` of schedules. `soak` has long worlds about fair shares and aging.
 //!
 //! `SIM_SEEDS=n` plays so many worlds, `SIM_SEED=n` only that one. Worlds that found bugs are in
 //! `regressions`.
@@ -11,10 +11,12 @@
 #![expect(clippy::unwrap_used, reason = "a world that does not fit together is a failed test")]
 
 mod conversations;
+mod desk;
 mod dice;
 mod faulty;
 mod fleets;
 mod gates;
+mod guards;
 mod known;
 mod naive;
 mod own_policies;
@@ -25,6 +27,7 @@ mod shapes;
 mod soak;
 mod started;
 mod talks;
+mod times;
 mod world;
 
 use std::sync::Mutex;

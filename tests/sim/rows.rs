@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::desk::Desk;
 use crate::talks::Talks;
 use dispatchyard::model::{
     Archived, Attempt, Change, Class, ClassId, Delivery, DeliveryId, Edge, Job, JobId, LeaseToken,
@@ -47,6 +48,8 @@ pub(crate) struct Rows {
     /// Of each job that there is which jobs it needs; the same as the edges.
     pub(crate) needs: BTreeMap<JobId, Vec<JobId>>,
     pub(crate) deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    /// Where deliveries stand.
+    pub(crate) desk: Desk,
     /// Sessions of agents.
     pub(crate) talks: Talks,
     /// What was claimed by deliveries, and by which.
@@ -66,11 +69,12 @@ impl Rows {
         let mut before = Before::default();
         self.marks = marks;
         for change in changes {
+            self.desk.apply(&change);
             let Some(change) = self.talks.apply(change) else { continue };
             match change {
                 Change::OutboxAdded(entry) => {
-                    let row =
-                        self.workloads.get(&entry.workload_id).expect("it is about a live one");
+                    let id = entry.workload_id.expect("it is about one");
+                    let row = self.workloads.get(&id).expect("it is about a live one");
                     let terms = row.terms.as_ref().expect("somebody wants to hear of it");
                     assert!(terms.report.iter().any(|it| it.target == entry.target));
                 }
@@ -182,6 +186,7 @@ impl Rows {
         for id in &rows.deliveries {
             assert!(self.deliveries.remove(id).is_some(), "delivery {id} was there");
         }
+        self.talks.forget(&rows.sessions);
         for key in &rows.keys {
             assert!(self.keys.remove(&key.key).is_some(), "{key:?} was there");
         }
@@ -253,7 +258,7 @@ impl Rows {
             edges: self.edges.iter().filter(live).copied().collect(),
             runners: self.runners.values().cloned().collect(),
             pauses: self.pauses.values().cloned().collect(),
-            held: Vec::new(),
+            held: self.desk.held(),
             schedules: self.schedules.values().cloned().collect(),
             soft: self.soft.values().cloned().collect(),
             sessions: self.talks.live.values().cloned().collect(),

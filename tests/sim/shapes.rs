@@ -60,6 +60,7 @@ pub(crate) fn workload(dice: &mut Dice, beside: Beside<'_>) -> PlannedWorkload {
         fail_fast: dice.once_in(6),
         title: None,
         report: Vec::new(),
+        succession: None,
     };
     if terms.fail_fast {
         // Somebody is told of some of them.

@@ -139,6 +139,11 @@ impl Desk {
         works || self.requests > 0
     }
 
+    /// Whether it waits for somebody to answer.
+    pub(super) fn waits(&self) -> bool {
+        self.requests > 0
+    }
+
     /// Whether the agent has to wait before more of it is heard.
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= QUEUE_MAX
@@ -167,12 +172,25 @@ impl Desk {
         Some(Batch { first: self.sent + 1, messages, dealt_with })
     }
 
-    /// A batch was heard.
-    pub(super) fn heard(&mut self, batch: &Batch) {
-        self.queue.drain(..self.sending);
-        self.sent += i64::try_from(self.sending).unwrap_or(0);
+    /// A batch was heard, up to that message of all that were sent. What was not is sent again.
+    pub(super) fn heard(&mut self, batch: &Batch, up_to: i64) {
+        let heard = usize::try_from(up_to.saturating_sub(self.sent)).unwrap_or(0);
+        let heard = heard.min(self.sending);
+        self.queue.drain(..heard);
+        self.sent += i64::try_from(heard).unwrap_or(0);
+        if heard == self.sending {
+            self.dealt_known = batch.dealt_with.unwrap_or(self.dealt_known);
+        }
         self.sending = 0;
-        self.dealt_known = batch.dealt_with.unwrap_or(self.dealt_known);
+    }
+
+    /// A batch was refused: its messages are lost, and the next one has their numbers.
+    pub(super) fn refused(&mut self, batch: &Batch) {
+        self.queue.drain(..self.sending);
+        if batch.messages.is_empty() {
+            self.dealt_known = batch.dealt_with.unwrap_or(self.dealt_known);
+        }
+        self.sending = 0;
     }
 
     /// Whether everything is sent.
@@ -192,7 +210,7 @@ mod tests {
 
     fn sent(desk: &mut Desk) -> Batch {
         let batch = desk.batch().expect("there is something to send");
-        desk.heard(&batch);
+        desk.heard(&batch, batch.first - 1 + batch.messages.len() as i64);
         batch
     }
 
@@ -243,7 +261,7 @@ mod tests {
         assert_eq!(batch.messages[0].text, "one\ntwo");
         desk.hear("three");
         assert_eq!(desk.batch(), None, "one call at a time");
-        desk.heard(&batch);
+        desk.heard(&batch, 1);
         let next = desk.batch().unwrap();
         assert_eq!((next.first, next.messages[0].text.as_str()), (2, "three"));
     }
@@ -272,5 +290,25 @@ mod tests {
         assert_eq!((first.messages.len(), first.dealt_with), (100, None));
         let second = sent(&mut desk);
         assert_eq!((second.first, second.messages.len(), second.dealt_with), (101, 51, Some(1)));
+    }
+
+    #[test]
+    fn what_is_over_the_servers_limit_is_sent_again_and_what_is_refused_takes_no_number() {
+        let mut desk = Desk::default();
+        desk.told(&message(1));
+        for text in ["a", "b", "c"] {
+            desk.hear(&format!(r#"{{"type":"reply","text":"{text}"}}"#));
+        }
+        desk.hear(TURN_END);
+        let first = desk.batch().unwrap();
+        assert_eq!((first.first, first.messages.len(), first.dealt_with), (1, 4, Some(1)));
+        desk.heard(&first, 2);
+        let second = desk.batch().unwrap();
+        assert_eq!((second.first, second.messages[0].text.as_str()), (3, "c"));
+        assert_eq!(second.dealt_with, Some(1), "which was not heard before");
+        desk.refused(&second);
+        let last = sent(&mut desk);
+        assert_eq!((last.first, last.messages.len(), last.dealt_with), (3, 0, Some(1)));
+        assert!(desk.is_clear());
     }
 }

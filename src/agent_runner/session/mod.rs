@@ -9,7 +9,8 @@
 //! speak JSON lines gets what was said as its prompt, and all that it writes is one reply at its end.
 //!
 //! What is told reaches the agent in order and at least once: it is done with when the agent says so
-//! (`turn_end`), or when it ends well without ever having said so.
+//! (`turn_end`), or, where it never says so, when it has answered and ends well. One that does not go when it is let
+//! go is stopped.
 
 mod desk;
 mod ear;
@@ -17,7 +18,7 @@ mod protocol;
 mod talk;
 
 pub(super) use ear::Ear;
-pub(super) use talk::{Talk, Talker};
+pub(super) use talk::{END_GRACE_MS, Overdue, SILENCE_MS, Talk, Talker};
 
 /// How the command of an agent's profile is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -27,15 +27,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER_BYTES_MAX: usize = 60_000;
 /// How long one call for messages is parked.
 const WAIT_MS: i64 = 30_000;
+/// How long an agent that owes an answer may say nothing, where the server does not say.
+pub(in crate::agent_runner) const SILENCE_MS: i64 = 3_600_000;
+/// How long an agent that was let go has to end, where the server does not say.
+pub(in crate::agent_runner) const END_GRACE_MS: i64 = 30_000;
 
 /// What a session's job begins with.
 #[derive(Clone, Debug)]
 pub(in crate::agent_runner) struct Talk {
     pub(in crate::agent_runner) protocol: AgentProtocol,
     pub(in crate::agent_runner) idle_ms: i64,
+    /// How long it may say nothing while it owes an answer.
+    pub(in crate::agent_runner) silence_ms: i64,
+    /// How long it has to end once it was let go.
+    pub(in crate::agent_runner) end_grace_ms: i64,
     /// What came up to this message is done with.
     pub(in crate::agent_runner) delivered: i64,
     pub(in crate::agent_runner) messages: Vec<AgentMessage>,
+}
+
+/// An agent did not end when it was let go: its process is to be stopped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::agent_runner) struct Overdue {
+    /// What it did not do.
+    pub(in crate::agent_runner) why: String,
+    /// It was let go because it said nothing, and owes an answer.
+    pub(in crate::agent_runner) owes: bool,
 }
 
 /// One side of a conversation: it is polled beside the process.
@@ -48,6 +65,8 @@ pub(in crate::agent_runner) struct Talker<'a> {
     lines: mpsc::Receiver<String>,
     /// What a plain agent answered so far.
     answer: String,
+    /// Says once that the process is to be stopped.
+    stop: Option<oneshot::Sender<Overdue>>,
 }
 
 /// The way to the agent's standard input.
@@ -57,16 +76,18 @@ struct Pen {
 }
 
 impl<'a> Talker<'a> {
-    /// With the ear that is to hear the agent's output.
+    /// With the ear that is to hear the agent's output, and with who hears when its process is to be stopped.
     pub(in crate::agent_runner) fn new(
         shared: &'a Shared,
         held: HeldLease,
         orders: watch::Receiver<Order>,
         talk: Talk,
-    ) -> (Self, Ear) {
+    ) -> (Self, (Ear, oneshot::Receiver<Overdue>)) {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let (desk, answer) = (Desk::default(), String::new());
-        (Self { shared, held, orders, talk, desk, lines, answer }, Ear::new(sender))
+        let (stop, stopped) = oneshot::channel();
+        let talker = Self { shared, held, orders, talk, desk, lines, answer, stop: Some(stop) };
+        (talker, (Ear::new(sender), stopped))
     }
 
     /// Talks until `ended` says that the process is over, and whether it ended well; returns when all that
@@ -101,13 +122,18 @@ impl<'a> Talker<'a> {
         }
         let mut asked_after = unread.back().map_or(self.talk.delivered, |message| message.seq);
         let (shared, held) = (self.shared, self.held.clone());
-        let idle = Duration::from_millis(self.talk.idle_ms.unsigned_abs());
+        let millis = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+        let (idle, patience) = (millis(self.talk.idle_ms), millis(self.talk.silence_ms));
+        let grace = millis(self.talk.end_grace_ms);
         let mut asking: Option<Asking<'_>> = None;
         let mut sending: Option<Sending<'_>> = None;
         let mut silence = pin!(tokio::time::sleep(idle));
+        // By then it has said nothing for too long, since it was told something or said something.
+        let mut patient = pin!(tokio::time::sleep(patience));
+        let mut end_by = pin!(tokio::time::sleep(grace));
         let mut pause = pin!(tokio::time::sleep(PAUSE));
         let (mut may_send, mut over) = (true, false);
-        let (mut heard_all, mut told_all, mut let_go) = (false, false, false);
+        let (mut heard_all, mut told_all, mut let_go) = (false, false, LetGo::No);
         loop {
             if told_all && unread.is_empty() {
                 pen.close();
@@ -148,6 +174,7 @@ impl<'a> Talker<'a> {
                         if let Some(message) = unread.pop_front() {
                             room.send(protocol::told(&message));
                             self.desk.told(&message);
+                            patient.set(tokio::time::sleep(patience));
                             silence.set(tokio::time::sleep(idle));
                         }
                     }
@@ -156,6 +183,7 @@ impl<'a> Talker<'a> {
                 },
                 line = self.lines.recv(), if !self.desk.is_full() && !heard_all && !over => match line {
                     Some(line) => {
+                        patient.set(tokio::time::sleep(patience));
                         silence.set(tokio::time::sleep(idle));
                         self.hear(is_jsonl, &line);
                     }
@@ -166,7 +194,7 @@ impl<'a> Talker<'a> {
                     while let Ok(line) = self.lines.try_recv() {
                         self.hear(is_jsonl, &line);
                     }
-                    self.end(is_jsonl, well.unwrap_or(false), let_go);
+                    self.end(is_jsonl, well.unwrap_or(false), let_go == LetGo::Idle);
                     (over, asking) = (true, None);
                     pen.close();
                 }
@@ -175,7 +203,9 @@ impl<'a> Talker<'a> {
                     may_send = false;
                     pause.set(tokio::time::sleep(PAUSE));
                     match heard {
-                        (Ok(AgentHeard { ended: false, .. }), batch) => self.desk.heard(&batch),
+                        (Ok(AgentHeard { ended: false, heard }), batch) => {
+                            self.desk.heard(&batch, heard);
+                        }
                         // Nobody hears it any more.
                         (Ok(_), _) | (Err(CallError::LeaseLost), _) => {
                             pen.close();
@@ -184,20 +214,56 @@ impl<'a> Talker<'a> {
                         }
                         (Err(error), batch) => {
                             tracing::error!(%error, "what an agent said is refused, and lost");
-                            self.desk.heard(&batch);
+                            self.desk.refused(&batch);
                         }
                     }
                 }
                 () = pause.as_mut(), if waits_to_send && !may_send && !over => may_send = true,
-                () = silence.as_mut(), if pen.is_open() && !over => {
-                    if !self.desk.is_busy() && unread.is_empty() {
-                        let_go = true;
-                        pen.close();
+                () = silence.as_mut(), if is_jsonl && let_go == LetGo::No && !over => {
+                    // The deadline of its own sleep is the present time.
+                    let now = silence.deadline();
+                    let_go = self.may_go(unread.is_empty(), now >= patient.deadline());
+                    if let_go == LetGo::No {
+                        // A busy one has longer; it is looked at again when that may be over.
+                        let left = patient.deadline().saturating_duration_since(now);
+                        silence.set(tokio::time::sleep(if left.is_zero() { idle } else { left.min(idle) }));
                     } else {
-                        silence.set(tokio::time::sleep(idle));
+                        unread.clear();
+                        pen.close();
+                        end_by.set(tokio::time::sleep(grace));
                     }
                 }
+                () = end_by.as_mut(), if let_go != LetGo::No && self.stop.is_some() && !over => {
+                    self.stop_it(let_go == LetGo::Silent);
+                }
             }
+        }
+    }
+
+    /// Whether an agent that said nothing for a while is let go: one with nothing to do at once, one that owes an
+    /// answer when its `patience_is_over`, one that waits for people never.
+    fn may_go(&self, has_read_all: bool, patience_is_over: bool) -> LetGo {
+        match self.desk.is_busy() || !has_read_all {
+            false => LetGo::Idle,
+            true if patience_is_over && !self.desk.waits() => LetGo::Silent,
+            true => LetGo::No,
+        }
+    }
+
+    /// It was let go, and does not go.
+    fn stop_it(&mut self, owes: bool) {
+        let Talk { silence_ms, end_grace_ms, .. } = self.talk;
+        let why = match owes {
+            true => format!(
+                "the agent owes an answer and said nothing for {silence_ms} ms (session_silence_ms), and did not \
+                 end within {end_grace_ms} ms (session_end_grace_ms) of the end of its input"
+            ),
+            false => format!(
+                "the agent did not end within {end_grace_ms} ms of the end of its input (session_end_grace_ms)"
+            ),
+        };
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(Overdue { why, owes });
         }
     }
 
@@ -234,6 +300,17 @@ impl<'a> Talker<'a> {
             self.desk.ended_well(let_go || !is_jsonl);
         }
     }
+}
+
+/// Why an agent is told that nothing more comes, though its session goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LetGo {
+    /// It is not.
+    No,
+    /// It has nothing to do.
+    Idle,
+    /// It has something to do, and is not heard of.
+    Silent,
 }
 
 /// The end of a text that is too long.

@@ -48,7 +48,7 @@ use crate::model::{JobWork, Untrusted};
 use super::attempt_folder::AttemptFolder;
 use super::environment::{Variables, overlay};
 use super::pump::Pump;
-use super::session::{AgentProtocol, Talk};
+use super::session::{AgentProtocol, END_GRACE_MS, SILENCE_MS, Talk};
 use super::shared::Shared;
 use super::spool::Spool;
 use super::table::Order;
@@ -213,6 +213,8 @@ impl<'a> Steps<'a> {
         let talk = self.work.context.session.as_ref().map(|session| Talk {
             protocol,
             idle_ms: session.idle_ms,
+            silence_ms: session.silence_ms.unwrap_or(SILENCE_MS),
+            end_grace_ms: session.end_grace_ms.unwrap_or(END_GRACE_MS),
             delivered: session.delivered,
             messages: session.messages.clone(),
         });

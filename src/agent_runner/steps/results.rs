@@ -52,7 +52,8 @@ pub(in crate::agent_runner) fn outputs_to_send(
 ) -> Outputs {
     let mut sent = Outputs { values: BTreeMap::new(), complaints: of_file.complaints };
     let (mut bytes, mut dropped) = (0, Vec::new());
-    let declared = declared.into_iter();
+    // As at GitHub: of the jobs of a matrix one that has nothing to say does not hide what another said.
+    let declared = declared.into_iter().filter(|(_, value)| !value.is_empty());
     for (name, value) in declared.chain(of_file.values) {
         if sent.values.contains_key(&name) {
             continue;

@@ -16,7 +16,7 @@ use super::super::leftovers;
 use super::super::process::{Group, Spawned};
 use super::super::procfs::Process;
 use super::super::pump::{Listeners, Pump};
-use super::super::session::{Talk, Talker};
+use super::super::session::{Overdue, Talk, Talker};
 use super::super::table::{Order, ordered};
 use super::command_stream::CommandStream;
 use super::exit::{Exit, WorkEnd, judge, millis};
@@ -62,7 +62,8 @@ impl Steps<'_> {
         let held = HeldLease { lease: job.lease, nonce: job.nonce };
         let talker = task.talk.clone();
         let talker = talker.map(|talk| Talker::new(shared, held, self.orders.clone(), talk));
-        let (talker, ear) = talker.unzip();
+        let (talker, heard) = talker.unzip();
+        let (ear, overdue) = heard.unzip();
         let listeners = Listeners { commands, tail: Arc::clone(&tail), ear };
         self.pumps.push(Pump::start(output, Arc::clone(self.work.spool), listeners));
         let (prompt, pen) = match task.stdin {
@@ -77,7 +78,7 @@ impl Steps<'_> {
             }
         };
         let work = async {
-            let ended = self.wait(group, &task.name, task.timeout_ms).await;
+            let ended = self.wait(group, &task.name, task.timeout_ms, overdue).await;
             self.record(&leftovers::members(number).await);
             if let Some(prompt) = prompt {
                 prompt.abort();
@@ -139,13 +140,23 @@ impl Steps<'_> {
         }
     }
 
-    /// Waits for the process, for the time, or for an order.
+    /// Waits for the process, for the time, for an order, or until its conversation is over and it is not.
     async fn wait(
         &mut self,
         mut group: Group,
         name: &str,
         timeout_ms: Option<i64>,
+        overdue: Option<oneshot::Receiver<Overdue>>,
     ) -> io::Result<WorkEnd> {
+        let overdue = async {
+            match overdue {
+                Some(overdue) => match overdue.await {
+                    Ok(overdue) => overdue,
+                    Err(_) => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
         let step_time = async {
             match timeout_ms {
                 Some(ms) => tokio::time::sleep(millis(ms)).await,
@@ -166,6 +177,10 @@ impl Steps<'_> {
                 Why::StepTime(format!("step `{name}` ran longer than its {limit} ms"))
             }
             () = self.wind_down.over() => Why::NoMoreGrace,
+            overdue = overdue => {
+                self.work.spool.line(&format!("##[warning] {}: it is stopped", overdue.why)).await;
+                Why::Overdue(overdue)
+            }
             order = ordered(&mut self.orders, least) => {
                 self.work.spool.line(&format!("##[cancelled] step `{name}` is stopped")).await;
                 Why::Ordered(order)
@@ -175,7 +190,7 @@ impl Steps<'_> {
         let grace = self.work.shared.grace();
         let grace = match why {
             // This step alone is stopped; the others have the job's time.
-            Why::StepTime(_) if !is_stopping => {
+            Why::StepTime(_) | Why::Overdue(_) if !is_stopping => {
                 own_grace.begin(grace);
                 &mut own_grace
             }
@@ -196,6 +211,9 @@ impl Steps<'_> {
         Ok(match why {
             Why::JobTime(error) | Why::StepTime(error) => WorkEnd::TimedOut(exit, error),
             Why::Ordered(order) => WorkEnd::Stopped(order, exit),
+            Why::Overdue(Overdue { why, owes: true }) => WorkEnd::Failed(exit, why),
+            // It had done all that was asked of it.
+            Why::Overdue(_) => WorkEnd::Completed,
             Why::NoMoreGrace => {
                 let error = format!("step `{name}` was stopped: the time to tidy up is over");
                 WorkEnd::TimedOut(exit, error)
@@ -210,6 +228,8 @@ enum Why {
     StepTime(String),
     NoMoreGrace,
     Ordered(Order),
+    /// Its conversation is over, and it is not.
+    Overdue(Overdue),
 }
 
 /// Writes a prompt; a process that does not read it is free not to.

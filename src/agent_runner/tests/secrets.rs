@@ -140,6 +140,7 @@ async fn a_step_finds_exactly_what_is_documented_in_its_environment() {
         "CI",
         "DISPATCHYARD_ATTEMPT",
         "DISPATCHYARD_ATTEMPT_NUMBER",
+        "DISPATCHYARD_CAUSE",
         "DISPATCHYARD_IDEMPOTENCY_KEY",
         "DISPATCHYARD_JOB_ID",
         "DISPATCHYARD_JOB_NAME",

@@ -28,7 +28,7 @@ use super::state::{AppState, Rulebook};
 use crate::clock::OsEntropy;
 use crate::event::Event;
 use crate::intake::{Arrival, Facts, Needs};
-use crate::model::{DeliveryId, DeliveryState, Plan};
+use crate::model::{Approval, DeliveryId, DeliveryState, Plan};
 use crate::store::{DeliveryDetail, StoreError};
 use crate::telemetry::LookupLabels;
 use crate::trigger::Standing;
@@ -228,6 +228,12 @@ async fn find(state: &AppState, turn: &Turn, row: &DeliveryDetail) -> Found {
     }
 }
 
+/// Since when a delivery waits for its forge (wall milliseconds). Until it was approved it waited for a person, who had
+/// time.
+fn waits_since_ms(received_at_ms: i64, approval: Option<&Approval>) -> i64 {
+    approval.and_then(|approval| approval.at_ms).unwrap_or(0).max(received_at_ms)
+}
+
 /// Why a delivery is given up, if it has waited for too long.
 fn too_late(state: &AppState, row: &DeliveryDetail, error: &str) -> Option<String> {
     let rulebook = state.rulebook();
@@ -235,7 +241,8 @@ fn too_late(state: &AppState, row: &DeliveryDetail, error: &str) -> Option<Strin
     let of_files = rulebook.repositories.get(source).map(|it| it.give_up_after_ms);
     let of_forge = rulebook.forges.get(source).map(|it| it.give_up_after_ms);
     let max_ms = of_files.into_iter().chain(of_forge).max()?;
-    let waited_ms = state.clock.now().wall_ms - row.head.received_at_ms;
+    let since_ms = waits_since_ms(row.head.received_at_ms, row.head.approval.as_deref());
+    let waited_ms = state.clock.now().wall_ms - since_ms;
     let what = row.head.reason.as_deref().unwrap_or_default();
     (waited_ms >= max_ms).then(|| {
         format!("{what}; given up after {} s (`give_up_after_ms`): {error}", waited_ms / 1_000)
@@ -273,7 +280,8 @@ async fn decided(
         false => None,
     };
     let payload = || stored_json(body.as_deref()?);
-    let whose = WhoseTriggers { tenant_id: row.head.tenant_id, limited_to: None };
+    let limited_to = row.head.approval.as_ref().and_then(|approval| approval.limited_to);
+    let whose = WhoseTriggers { tenant_id: row.head.tenant_id, limited_to };
     let traceparent = row.head.traceparent.clone();
     let approved_by = row.head.approval.as_ref().and_then(|approval| approval.by.clone());
     let arrival = Arrival {
@@ -329,4 +337,19 @@ pub(super) fn told(state: &AppState, row: &DeliveryDetail) -> Option<Box<str>> {
     let next = jiff::Timestamp::from_millisecond(until_wall_ms).ok()?;
     let next = next.strftime("%Y-%m-%dT%H:%M:%SZ");
     Some(format!("{what}; failed {tries} times, next try at {next}: {error}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::About;
+
+    #[test]
+    fn what_somebody_approved_waits_for_its_forge_from_then_on() {
+        let about = About { subject: "pull 7".into(), sha: None };
+        let held = Approval::of(about, 10);
+        assert_eq!(waits_since_ms(10, None), 10);
+        assert_eq!(waits_since_ms(10, Some(&held)), 10);
+        assert_eq!(waits_since_ms(10, Some(&Approval { at_ms: Some(90_000), ..held })), 90_000);
+    }
 }

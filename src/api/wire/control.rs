@@ -42,6 +42,9 @@ pub struct PauseView {
     pub reason: String,
     /// Since when, wall milliseconds.
     pub at_ms: i64,
+    /// Of a trigger that its breaker stopped besides: why. When the pause is lifted this stays, until it is lifted too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<String>,
 }
 
 /// Changes to a pool; what is absent stays.

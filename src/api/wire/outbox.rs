@@ -7,21 +7,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobId, OutboxId, WorkloadId};
+use crate::model::{JobId, OutboxId, SessionId, WorkloadId};
 
 /// Something that is to be told, or was.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OutboxView {
     /// Its number.
     pub id: OutboxId,
-    /// `commit_status`, `check_run`, `comments` or `callback`.
+    /// `commit_status`, `check_run`, `comments`, `chat` or `callback`.
     pub kind: String,
     /// To whom, in one line: of a URL not what could be secret.
     pub target: String,
-    /// `made`, `started`, `ended`, or `text`.
+    /// `made`, `started`, `ended`, or `text`; of a session `started`, `reply`, `approval_request`, `note` or `ended`.
     pub what: String,
-    /// What it is about.
-    pub workload_id: WorkloadId,
+    /// What it is about; nothing where a session rests.
+    #[serde(default)]
+    pub workload_id: Option<WorkloadId>,
+    /// The session that it is about.
+    #[serde(default)]
+    pub session_id: Option<SessionId>,
     /// Which job of it.
     #[serde(default)]
     pub job_id: Option<JobId>,

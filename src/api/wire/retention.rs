@@ -52,6 +52,12 @@ pub struct PrunedView {
     pub idempotency_keys: u64,
     /// Runners that were gone.
     pub runners: u64,
+    /// Sessions that ended.
+    #[serde(default)]
+    pub sessions: u64,
+    /// What was said in them.
+    #[serde(default)]
+    pub session_messages: u64,
     /// Jobs whose logs went alone. Of a dry run 0: it does not look through the folder.
     pub logs: u64,
 }
@@ -71,6 +77,9 @@ pub struct CutoffsView {
     pub dedupe_keys_ms: i64,
     /// Keys of submissions that were claimed by then.
     pub idempotency_keys_ms: i64,
+    /// Sessions that ended by then.
+    #[serde(default)]
+    pub sessions_ms: i64,
 }
 
 /// What is kept, as of the last time that somebody looked for what is old.

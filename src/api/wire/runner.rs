@@ -57,6 +57,10 @@ use crate::model::{
 /// The header that carries a lease's nonce where there is no JSON body.
 pub const NONCE_HEADER: &str = "x-lease-nonce";
 
+/// The header by which work says that it is itself that asks: the value of its variable `DISPATCHYARD_CAUSE`. What it
+/// starts is trusted no further than it is.
+pub const CAUSE_HEADER: &str = "x-dispatchyard-cause";
+
 /// A runner says hello. Repeating it with the same instance is safe and gives a new token.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -44,6 +44,10 @@ pub struct OpenSession {
     /// How long one attempt of the agent's job may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
+    /// Where what is said in it is told, where it is a new one: as callbacks of workloads are, with the types
+    /// `session.started`, `session.reply`, `session.approval_request`, `session.note` and `session.ended`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
 }
 
 /// Limits of one session, as they are asked for.
@@ -184,6 +188,12 @@ pub struct SessionContext {
     pub id: SessionId,
     /// How long the agent's process waits for another message.
     pub idle_ms: i64,
+    /// How long an agent that owes an answer may say nothing at all before it is let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_ms: Option<i64>,
+    /// How long an agent that was let go has to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_grace_ms: Option<i64>,
     /// Up to this message the agent has dealt with what it was told, in an attempt before.
     pub delivered: i64,
     /// What it is to be told, oldest first; there may be more already.

@@ -106,6 +106,7 @@ fn workload(job: &Job) -> Workload {
         terms: None,
         open: false,
         in_group: false,
+        quiet_until_ms: 0,
         state: if running { WorkloadState::Running } else { WorkloadState::Pending },
         begun: running,
         created_at_ms: job.queued_at_ms,

@@ -5,6 +5,7 @@
 //!  lifecycle.rs  durable lifecycles in process              crate::bench
 //!  http.rs       webhooks to waiting runners, over HTTP     target.rs, wire.rs
 //!  fleet.rs      many runners and leases, over HTTP         target.rs, wire.rs
+//!  sessions.rs   comments and messages to a real agent      target.rs, wire.rs
 //! ```
 
 use clap::{Args, Subcommand};
@@ -13,11 +14,13 @@ mod core;
 mod fleet;
 mod http;
 mod lifecycle;
+mod sessions;
 mod target;
 mod wire;
 
 pub use fleet::FleetReport;
 pub use http::{HttpLoad, HttpReport, accepted_per_s, http};
+pub use sessions::SessionsReport;
 pub use target::OWN_SECRET;
 
 use super::console::Console;
@@ -40,6 +43,8 @@ enum What {
     Http(http::HttpArgs),
     /// Many runners and leases over HTTP, with runners that die
     Fleet(fleet::FleetArgs),
+    /// Comments and messages to agents, with a real runner and a real agent
+    Sessions(sessions::SessionsArgs),
 }
 
 /// Measures and tells; on a runtime with several threads.
@@ -52,6 +57,7 @@ pub async fn run(args: BenchArgs, global: &Global, console: &mut Console) -> Res
         What::Lifecycle(args) => lifecycle::run(args, console).await,
         What::Http(args) => http::run(args, global, console).await,
         What::Fleet(args) => fleet::run(args, global, console).await,
+        What::Sessions(args) => sessions::run(args, console).await,
     }
 }
 

@@ -162,7 +162,7 @@ async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Option<String> {
     None
 }
 
-/// One source, and one trigger that makes one job of each push.
+/// One source, a trigger that makes one job of each push, and one that makes a session of comments.
 fn configuration(lease_ms: u64) -> String {
     let heartbeat_ms = (lease_ms / 4).max(100);
     format!(
@@ -184,6 +184,10 @@ secrets = [{{ env = "{SECRET_VARIABLE}" }}]
 name = "one-job"
 on = "push"
 agent = {{ profile = "bench", prompt = "{{{{ event.title }}}}" }}
+[[trigger]]
+name = "talk"
+on = "issue_comment"
+agent = {{ profile = "talk", prompt = "You are measured.", session = "subject", command = "/talk" }}
 "#
     )
 }

@@ -84,6 +84,7 @@ fn workload(kind: RunKind, run: &Run) -> Workload {
         terms: None,
         open: false,
         in_group: false,
+        quiet_until_ms: 0,
         state: WorkloadState::Running,
         begun: true,
         created_at_ms: run.lease.assigned_at_ms,

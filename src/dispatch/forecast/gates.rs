@@ -161,7 +161,8 @@ impl Scheduler {
         let start_by_ms = self.jobs[&job.id].start_by_ms();
         let (level, _) = self.raising().lane_level(job.priority, start_by_ms, now.wall_ms);
         let held_ms = self.holds.get(job.id).map_or(0, |(until_ms, _)| until_ms - now.mono_ms);
-        let delayed_ms = (job.not_before_ms - now.wall_ms).max(0);
+        let quiet_until_ms = self.workload(job.workload_id).map_or(0, |it| it.quiet_until_ms);
+        let delayed_ms = (job.not_before_ms.max(quiet_until_ms) - now.wall_ms).max(0);
         let group = job.group().filter(|_| !job.in_group);
         let limits = group.map(|group| self.group_limit(job.tenant_id, group));
         Ok(Entrant {

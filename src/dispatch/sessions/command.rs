@@ -37,6 +37,16 @@ pub enum SessionCommand {
         /// Up to this message of the session the agent has dealt with what it was told.
         dealt_with: Option<i64>,
     },
+    /// The runner of a job begins. Of a session's job it will say by itself what the agent has dealt with.
+    Start(LeaseRef),
+    /// Whoever carries a session out and knows of no sessions was given what was said up to this message, and
+    /// not all of it.
+    Given {
+        /// By whose right.
+        lease: LeaseRef,
+        /// The number of the last message that it was given.
+        up_to: i64,
+    },
     /// Ends a live session, and stops its work.
     End {
         /// Which.

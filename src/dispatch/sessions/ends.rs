@@ -4,8 +4,8 @@ use crate::dispatch::command::Refusal;
 use crate::dispatch::lanes::KeyKind;
 use crate::dispatch::scheduler::Scheduler;
 use crate::model::{
-    Change, EndReason, Now, RunnerId, Session, SessionId, SessionState, TenantId, WorkloadId,
-    WorkloadState,
+    Change, EndReason, Now, RunnerId, Session, SessionId, SessionSays, SessionState, TenantId,
+    WorkloadId, WorkloadState,
 };
 
 use super::SERVER;
@@ -22,7 +22,7 @@ impl Scheduler {
         reason: &str,
     ) -> Result<i64, Refusal> {
         self.live_session(id)?;
-        let sequence = self.note(now, id, reason);
+        let sequence = self.note(now, id, SessionSays::Ended, reason);
         let Some(mut row) = self.sessions.remove(id) else {
             return Err(Refusal::UnknownSession(id));
         };
@@ -85,11 +85,14 @@ impl Scheduler {
         let Some(id) = self.sessions.of_workload(workload) else { return };
         self.sessions.edit(id, |row| {
             row.workload_id = None;
-            // Whoever carries agents out without knowing of sessions gave it all that there was.
+            // Whoever carries agents out without knowing of sessions gave it so much with its start.
             if state == WorkloadState::Completed && row.lease.is_none() {
                 row.delivered = row.delivered.max(row.given);
             }
         });
+        if state != WorkloadState::Completed {
+            self.withdraw_requests(now, id, "the agent that asked is over");
+        }
         self.restate(id);
         let Some(row) = self.sessions.get(id) else { return };
         let again = "the next message starts it again";
@@ -101,23 +104,28 @@ impl Scheduler {
                 let text = format!(
                     "the agent ended and has dealt with nothing from message {next} on: {again}"
                 );
-                self.note(now, id, &text);
+                self.note(now, id, SessionSays::Note, &text);
             }
             WorkloadState::Completed if row.state == SessionState::WaitingApproval => {}
             WorkloadState::Completed => {
                 if let Err(refusal) = self.resume_session(now, id) {
-                    self.note(now, id, &format!("the agent cannot go on now: {refusal}; {again}"));
+                    self.note(
+                        now,
+                        id,
+                        SessionSays::Note,
+                        &format!("the agent cannot go on now: {refusal}; {again}"),
+                    );
                 }
             }
             WorkloadState::Cancelled => {
                 let text = format!("the agent was stopped (workload {workload}): {again}");
-                self.note(now, id, &text);
+                self.note(now, id, SessionSays::Note, &text);
             }
             _ => {
                 let text = format!(
                     "the agent failed (workload {workload}; the log of its job says more): {again}"
                 );
-                self.note(now, id, &text);
+                self.note(now, id, SessionSays::Note, &text);
             }
         }
     }

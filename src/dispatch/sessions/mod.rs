@@ -8,15 +8,19 @@
 //! the work ends ──> something was said that it has not dealt with? ──> resume
 //! ```
 //!
-//! `index` has the live ones, `open` starts and resumes them, `talk` is what is said both ways, `ends` what ends
-//! a session or its work. Of what is said memory has numbers only: the texts go through to their rows.
+//! `index` has the live ones, `open` starts and resumes them, `begin` is the start of an attempt, `talk` what is said
+//! both ways, `wish` what events want of a live one, `answer` what of it is told where the session was started, `ends`
+//! what ends a session or its work. Of what is said memory has numbers only: the texts go through to their rows.
 
+mod answer;
+mod begin;
 mod command;
 mod ends;
 mod index;
 mod open;
 mod settings;
 mod talk;
+mod wish;
 
 pub use command::{SessionCommand, SessionPulse, Told};
 pub use settings::SessionSettings;

@@ -8,11 +8,13 @@ use crate::dispatch::needs::Ends;
 use crate::dispatch::scheduler::Scheduler;
 use crate::model::{
     Change, DeliveryId, Direction, JobSpec, JobWork, KeyScope, MessageKind, Now, PlannedJob,
-    PlannedSession, PlannedWorkload, Session, SessionId, SessionState, SessionTemplate, Spent,
-    TenantId, Trust, TrustLevel, UniqueKey, Untrusted, WorkloadId, WorkloadKind,
+    PlannedSession, PlannedWorkload, Session, SessionId, SessionState, SessionTemplate,
+    SessionWish, Spent, TenantId, Trust, TrustLevel, UniqueKey, Untrusted, WorkloadId,
+    WorkloadKind,
 };
 
 use super::talk::Words;
+use super::wish::no_session;
 
 /// What came of a wish for a session.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +60,20 @@ impl Scheduler {
         let Some(wanted) = planned.session.take() else {
             return Err(Refusal::Invalid("the work names no session".into()));
         };
-        let PlannedSession { key, author, opening, message, origin, limits } = *wanted;
+        let PlannedSession { key, author, opening, message, wish, origin, reply_to, limits } =
+            *wanted;
         let tenant_id = planned.tenant_id;
         let live = key.as_deref().and_then(|key| self.sessions.with_key(tenant_id, key));
         if let Some(id) = live {
             self.check_may_join(id, &planned)?;
-            let sequence = self.say(now, id, &author, message)?;
-            let workload_id = self.sessions.get(id).and_then(|row| row.workload_id);
+            let before = self.sessions.get(id).and_then(|row| row.workload_id);
+            let sequence = self.fulfil(now, id, wish, &author, message)?;
+            // One that has ended has none any more.
+            let workload_id = self.sessions.get(id).map_or(before, |row| row.workload_id);
             return Ok(Opened { id, sequence, made: false, workload_id });
+        }
+        if wish != SessionWish::Talk {
+            return Err(Refusal::WrongState(no_session(wish).into()));
         }
         let template = Arc::new(template(&planned)?);
         self.check_room_for_session(now, tenant_id)?;
@@ -95,6 +103,7 @@ impl Scheduler {
             limits: self.settings.sessions.limits(limits),
             approvals: Vec::new(),
             origin: (*origin).into(),
+            reply_to: reply_to.map(Arc::new),
             template,
         };
         self.out.changes.push(Change::SessionInserted(Box::new(row.clone())));
@@ -115,7 +124,11 @@ impl Scheduler {
 
     /// Who may speak to one agent may not to any other, and a session that somebody trusted started may do what no
     /// stranger may ask for.
-    fn check_may_join(&self, id: SessionId, planned: &PlannedWorkload) -> Result<(), Refusal> {
+    pub(super) fn check_may_join(
+        &self,
+        id: SessionId,
+        planned: &PlannedWorkload,
+    ) -> Result<(), Refusal> {
         let is_trusted = |trust: &Trust| trust.level == TrustLevel::Trusted;
         let row = self.live_session(id)?;
         if *row.agent != *planned.name || *row.template.trigger != *planned.trigger {
@@ -228,7 +241,9 @@ fn carry_out(planned: &mut PlannedWorkload, id: SessionId, key: Box<str>) {
         author: "".into(),
         opening: None,
         message: Untrusted::default(),
+        wish: SessionWish::Talk,
         origin: "".into(),
+        reply_to: None,
         limits: None,
     }));
     for job in &mut planned.jobs {

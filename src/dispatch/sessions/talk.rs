@@ -4,10 +4,12 @@ use crate::dispatch::command::{Refusal, Reply, Verdict};
 use crate::dispatch::scheduler::Scheduler;
 use crate::model::{
     Change, Direction, JobId, JobStateKind, LeaseRef, LeaseToken, MessageKind, Now, Session,
-    SessionDay, SessionDelivered, SessionId, SessionMessage, SessionState, Untrusted, WorkloadId,
+    SessionDay, SessionDelivered, SessionId, SessionMessage, SessionSays, SessionState, Untrusted,
+    WorkloadId,
 };
 
 use super::SERVER;
+use super::answer::Spoken;
 use super::command::{SessionCommand, Told};
 use super::open::said_before;
 
@@ -58,6 +60,8 @@ impl Scheduler {
             SessionCommand::Told { lease, first, messages, dealt_with } => {
                 self.hear(now, lease, first, messages, dealt_with)
             }
+            SessionCommand::Start(lease) => self.start_talking(now, lease),
+            SessionCommand::Given { lease, up_to } => self.was_given(lease, up_to),
             SessionCommand::End { session_id, author, reason } => {
                 let reason = match &*reason {
                     "" => format!("ended by {author}"),
@@ -67,7 +71,9 @@ impl Scheduler {
                 Ok(Reply::Session { session_id, sequence, made: false, duplicate: false })
             }
             SessionCommand::Answer { session_id, request, approve, note, author } => {
-                self.answer_request(now, session_id, request, (approve, note), &author)
+                let sequence =
+                    self.answer_request(now, session_id, request, (approve, note), &author)?;
+                Ok(Reply::Session { session_id, sequence, made: false, duplicate: false })
             }
         }
     }
@@ -124,10 +130,12 @@ impl Scheduler {
         sequence
     }
 
-    /// The server says something.
-    pub(super) fn note(&mut self, now: Now, id: SessionId, text: &str) -> i64 {
+    /// The server says something, which is told as that where the session answers.
+    pub(super) fn note(&mut self, now: Now, id: SessionId, says: SessionSays, text: &str) -> i64 {
         let words = Words::new(Direction::Out, MessageKind::Note, SERVER, text.into());
-        self.append(now, id, words)
+        let sequence = self.append(now, id, words);
+        self.tell_session(now, id, says, sequence, text);
+        sequence
     }
 
     /// The runner tells what the agent says, and what it has dealt with.
@@ -170,23 +178,36 @@ impl Scheduler {
             row.runner_id = Some(lease.runner_id);
             row.heard = heard.max(last);
         });
+        let mut spoken = self.answers(id).then(Spoken::default);
         for told in messages.into_iter().skip(skip) {
-            self.hear_one(now, id, lease.token, told);
+            self.hear_one(now, id, lease.token, told, spoken.as_mut());
         }
+        self.tell_spoken(now, id, spoken.unwrap_or_default());
         self.deal_with(id, lease.token, dealt_with);
         self.settle_requests(now, id);
         let ended = self.end_if_used_up(now, id);
         Ok(Reply::Told { heard: heard.max(last), ended })
     }
 
-    fn hear_one(&mut self, now: Now, id: SessionId, lease: LeaseToken, told: Told) {
+    fn hear_one(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        lease: LeaseToken,
+        told: Told,
+        spoken: Option<&mut Spoken>,
+    ) {
         let Told { kind, text, reference, spent } = told;
         let Some(row) = self.sessions.get(id) else { return };
         let (agent, tenant_id) = (row.agent.clone(), row.tenant_id);
         if let Some(kind) = kind {
+            let told = spoken.map(|spoken| (spoken, text.clone()));
             let words = Words::new(Direction::Out, kind, &agent, text);
             let words = Words { reference, lease: Some(lease), ..words };
             let sequence = self.append(now, id, words);
+            if let Some((spoken, text)) = told {
+                spoken.add(kind, sequence, text.as_data());
+            }
             if kind == MessageKind::ApprovalRequest {
                 self.sessions.edit(id, |row| row.approvals.push(sequence));
             }
@@ -222,19 +243,20 @@ impl Scheduler {
                 "request {} can be answered no more: {APPROVALS_MAX} later ones wait",
                 oldest.unwrap_or_default()
             );
-            self.note(now, id, &text);
+            self.note(now, id, SessionSays::Note, &text);
         }
         self.restate(id);
     }
 
-    fn answer_request(
+    /// Answers a request of the agent; returns the number of the message that says so.
+    pub(super) fn answer_request(
         &mut self,
         now: Now,
         id: SessionId,
         request: i64,
         (approve, note): (bool, Untrusted),
         author: &str,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<i64, Refusal> {
         let row = self.live_session(id)?;
         if !row.approvals.contains(&request) {
             let text = format!("session {id} has no request {request} that waits for an answer");
@@ -250,7 +272,7 @@ impl Scheduler {
         let reference = Some(request.to_string().into());
         let sequence = self.append(now, id, Words { reference, ..words });
         self.restate(id);
-        Ok(Reply::Session { session_id: id, sequence, made: false, duplicate: false })
+        Ok(sequence)
     }
 
     /// A session's state follows from its requests and from its job.
@@ -269,16 +291,6 @@ impl Scheduler {
         if let Some(id) = self.sessions.of_workload(workload) {
             self.restate(id);
         }
-    }
-
-    /// The job of a workload is with a runner that begins: if that is a session's, it is given all that was
-    /// said so far.
-    pub(in crate::dispatch) fn session_started(&mut self, lease: LeaseRef, workload: WorkloadId) {
-        let Some(id) = self.sessions.of_workload(workload) else { return };
-        self.sessions.edit(id, |row| {
-            row.runner_id = Some(lease.runner_id);
-            row.given = row.said;
-        });
     }
 
     /// The one job of a session's workload.

@@ -117,7 +117,8 @@ fn a_cordon_and_a_pause_are_lifted() {
 
     let mut yard = two(|_| {}, job);
     for scope in [PauseScope::Tenant(TenantId::DEFAULT), PauseScope::Trigger("other".into())] {
-        let pause = Pause { scope, author: "ada".into(), reason: "".into(), at_ms: 0 };
+        let pause =
+            Pause { scope, author: "ada".into(), reason: "".into(), at_ms: 0, breaker: None };
         yard.apply(Command::Pause(pause)).unwrap();
     }
     let stuck = advice(&yard);

@@ -195,7 +195,7 @@ fn one_paused_pool_and_one_full_one_are_both_said_to_close_the_way() {
     yard.run(fast);
     let scope = PauseScope::Pool(PoolId::DEFAULT);
     let (author, reason, at_ms) = ("ada".into(), "upgrade".into(), yard.now.wall_ms);
-    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms })).unwrap();
+    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms, breaker: None })).unwrap();
     let id = yard.submit(vec![fast_or_any("b")])[0];
     let reasons = yard.scheduler.explain(yard.now, id).unwrap().reasons;
     assert!(matches!(
@@ -212,7 +212,7 @@ fn a_clock_that_goes_back_does_not_delay_a_job_again() {
         let trigger = PauseScope::Trigger(workload(vec![]).trigger.into());
         if paused {
             let (author, reason, at_ms) = ("ada".into(), "upgrade".into(), yard.now.wall_ms);
-            let pause = Pause { scope: trigger.clone(), author, reason, at_ms };
+            let pause = Pause { scope: trigger.clone(), author, reason, at_ms, breaker: None };
             yard.apply(Command::Pause(pause)).unwrap();
         }
         let id = yard.submit(vec![PlannedJob { not_before_ms, ..job("a") }])[0];

@@ -91,7 +91,7 @@ fn what_a_runner_has_left_counts_where_its_pool_reserves() {
     assert_eq!(said(&fit(&yard, &cores(9))), ["r never: has cpu_cores 8 where 9 is required"]);
     let (scope, at_ms) = (PauseScope::Pool(PoolId::DEFAULT), yard.now.wall_ms);
     let (author, reason) = ("ada".into(), "why".into());
-    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms })).unwrap();
+    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms, breaker: None })).unwrap();
     assert_eq!(said(&fit(&yard, &cores(1))), ["r later: is of pool default, which is paused"]);
 }
 

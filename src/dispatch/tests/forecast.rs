@@ -236,7 +236,7 @@ fn where_the_end_is_nobodys_to_know_there_is_no_figure() {
     let nobody = yard.submit(vec![labelled("b", "nobody")])[0];
     assert_eq!(unknown(&yard, nobody), Unforeseen::NoRunner);
     let (scope, author) = (PauseScope::Everything, "ada");
-    let pause = Pause { scope, author: author.into(), reason: "".into(), at_ms: 0 };
+    let pause = Pause { scope, author: author.into(), reason: "".into(), at_ms: 0, breaker: None };
     yard.apply(Command::Pause(pause)).unwrap();
     assert_eq!(unknown(&yard, id), Unforeseen::Paused);
     let scope = PauseScope::Everything;

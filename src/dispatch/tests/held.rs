@@ -53,6 +53,7 @@ fn say(number: u128, approved: bool, sha: Option<&str>) -> Command {
         sha,
         author,
         reason,
+        limited_to: None,
     }))
 }
 
@@ -162,4 +163,40 @@ fn strangers_cannot_fill_the_memory() {
     );
     yard.apply(say(0, false, None)).unwrap();
     assert_eq!(state_of(&yard.apply(deliver(20_001, HELD, about("x", "a"))).unwrap()), HELD);
+}
+
+#[test]
+fn one_that_nobody_answers_is_over_after_a_while() {
+    let mut yard = Yard::with(|settings| settings.held_expires_after_ms = Some(5_000));
+    yard.apply(deliver(1, HELD, about("pull 1", "a"))).unwrap();
+    yard.pass(3_000);
+    yard.apply(deliver(2, HELD, about("pull 2", "a"))).unwrap();
+    assert_eq!(yard.scheduler.figures(yard.now).held, (2, Some(yard.now.wall_ms - 3_000)));
+    // Also while nobody is there.
+    yard.restart();
+    assert_eq!(yard.scheduler.next_tick_in_ms(yard.now), Some(1_000), "the clock may be set");
+    yard.pass(1_999);
+    assert_eq!(answers(&yard), []);
+    yard.pass(1);
+    let [over] = answers(&yard).try_into().unwrap();
+    assert_eq!((over.id, over.state), (id(1), DeliveryState::Ignored));
+    assert_eq!(&*over.reason, "nobody approved it within 5 s (`held_expires_after_ms`)");
+    assert_eq!(yard.scheduler.figures(yard.now).held.0, 1);
+    assert!(yard.apply(say(1, true, None)).is_err());
+    assert_eq!(yard.apply(say(2, true, None)), Ok(Reply::Done));
+}
+
+#[test]
+fn an_approval_says_when_it_was_given_and_for_whose_work() {
+    let mut yard = Yard::new();
+    yard.apply(deliver(1, HELD, about("pull 1", "a"))).unwrap();
+    let held_at_ms = yard.now.wall_ms;
+    yard.pass(77);
+    let Command::AnswerHeld(mut answer) = say(1, true, None) else { panic!() };
+    answer.limited_to = Some(TenantId(7));
+    yard.apply(Command::AnswerHeld(answer)).unwrap();
+    let [said] = answers(&yard).try_into().unwrap();
+    let told = said.approval;
+    assert_eq!((told.held_at_ms, told.at_ms), (Some(held_at_ms), Some(held_at_ms + 77)));
+    assert_eq!(told.limited_to, Some(TenantId(7)));
 }

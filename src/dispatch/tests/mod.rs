@@ -45,6 +45,7 @@ mod sessions;
 mod settle;
 mod starts;
 mod streams;
+mod succession;
 mod summary;
 mod tangle;
 mod terms;

@@ -6,7 +6,8 @@ use crate::model::{JobStateKind, Pause, PauseScope, PoolId, RecordName, TenantId
 
 fn pause(yard: &mut Yard, scope: PauseScope) {
     let at_ms = yard.now.wall_ms;
-    let pause = Pause { scope, author: "ada".into(), reason: "upgrade".into(), at_ms };
+    let pause =
+        Pause { scope, author: "ada".into(), reason: "upgrade".into(), at_ms, breaker: None };
     yard.apply(Command::Pause(pause)).unwrap();
 }
 

@@ -1,7 +1,11 @@
 //! Conversations that outlive jobs. The yard holds the fourth law after each batch: what is loaded from the
 //! rows that were written is what is live.
 
+mod answers;
+mod begin;
 mod limits;
+mod past;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -9,8 +13,8 @@ use super::yard::{Yard, job, lease, retried, slots, workload};
 use crate::dispatch::{Command, Refusal, Reply, SessionCommand, TenantSettings, Told, Verdict};
 use crate::model::{
     AssignedJob, Direction, JobResult, JobSpec, JobWork, MessageKind, PlannedJob, PlannedSession,
-    PlannedWorkload, Session, SessionId, SessionLimits, SessionState, Spent, TenantId, Trust,
-    TrustLevel, Untrusted, WorkloadKind,
+    PlannedWorkload, Session, SessionId, SessionLimits, SessionState, SessionWish, Spent, TenantId,
+    Trust, TrustLevel, Untrusted, WorkloadKind,
 };
 
 fn planned(key: Option<&str>, text: &str) -> PlannedWorkload {
@@ -25,7 +29,9 @@ fn agent(job: PlannedJob, key: Option<&str>, text: &str) -> PlannedWorkload {
         author: "ada".into(),
         opening: None,
         message: text.into(),
+        wish: SessionWish::Talk,
         origin: "{}".into(),
+        reply_to: None,
         limits: None,
     };
     PlannedWorkload {
@@ -213,18 +219,6 @@ fn an_agent_that_takes_nothing_is_not_started_for_ever() {
     assert_eq!((last.0, last.1), (Direction::Out, MessageKind::Note));
     assert!(last.2.contains("from message 1 on"), "{}", last.2);
     assert_eq!(yard.session(id).delivered, 0, "and it is told again");
-}
-
-#[test]
-fn whoever_knows_of_no_sessions_was_given_all_with_its_start() {
-    let mut yard = Yard::new();
-    let runner = yard.register("r", slots(1));
-    let id = id_of(yard.apply(open(planned(None, "a"))));
-    let work = yard.run(runner);
-    yard.apply(say(id, "b")).unwrap();
-    yard.succeed(&work);
-    let row = yard.session(id);
-    assert_eq!((row.delivered, row.state), (1, SessionState::Starting));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn each_gate_before_the_lanes_has_its_count() {
     yard.submit(vec![of("m1"), of("m2"), of("m3")]);
     let (scope, at_ms) = (PauseScope::Trigger("nightly".into()), yard.now.wall_ms);
     let (author, reason) = ("ada".into(), "why".into());
-    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms })).unwrap();
+    yard.apply(Command::Pause(Pause { scope, author, reason, at_ms, breaker: None })).unwrap();
     let trigger = "nightly".to_owned();
     yard.submit_whole(PlannedWorkload { trigger, ..workload(vec![job("p")]) });
 

@@ -108,6 +108,7 @@ impl Tangle {
                     fail_fast: b.is_multiple_of(5),
                     title: None,
                     report: Vec::new(),
+                    succession: None,
                 };
                 let jobs = self.jobs(a, b, &[], open);
                 let planned = PlannedWorkload { open, terms, ..workload(jobs) };

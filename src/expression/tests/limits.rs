@@ -104,6 +104,16 @@ fn the_pieces_of_a_text_share_the_fuel() {
 }
 
 #[test]
+fn what_a_condition_adds_counts_as_depth() {
+    let text = format!("github{}", ".a".repeat(DEPTH_MAX - 1));
+    Expression::parse(&text).unwrap();
+    let error = Expression::condition(&text).unwrap_err();
+    assert_eq!(error.message, "the expression is nested more than 100 levels deep");
+    let less = Expression::condition(&format!("github{}", ".a".repeat(DEPTH_MAX - 2))).unwrap();
+    assert_eq!(Expression::parse(&less.to_string()).unwrap(), less);
+}
+
+#[test]
 fn a_value_that_is_too_deep_is_not_written() {
     let mut value = json!(1);
     for _ in 0..400 {

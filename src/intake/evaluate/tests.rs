@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::model::{JobPriority, Trust, TrustLevel};
+use crate::model::{JobPriority, JobWork, Trust, TrustLevel, WorkloadKind};
 use crate::trigger::RuleConfig;
 use crate::workflow::{Defaults, File};
 
@@ -184,4 +184,97 @@ fn a_start_by_hand_cannot_ask_for_what_cannot_be() {
     ] {
         assert_eq!(refused(ask), format!("workflow `build` cannot run: {why}"));
     }
+}
+
+/// A message in a chat, by somebody with that id, meant for us.
+fn said_in_chat(uid: &str, text: &str) -> Event {
+    let mut event: Event = serde_json::from_value(json!({
+        "source": "chat", "kind": "message", "chat": { "channel": "C1" },
+        "actor": { "uid": uid, "login": uid, "account_type": "User" },
+        "address": { "us": { "words_at": 0 } },
+    }))
+    .unwrap();
+    event.subject.body = Some(text.into());
+    event
+}
+
+const IN_CHAT: &str = "
+[[trigger]]
+name = 'agent'
+on = 'message'
+agent = { profile = 'fixer', prompt = 'You help.', session = 'subject' }
+";
+
+fn in_chat(allow: &str, uid: &str, text: &str) -> String {
+    let evaluation =
+        evaluate(&said_in_chat(uid, text), &rules(&format!("{IN_CHAT}{allow}")), ARRIVAL);
+    match evaluation.outcome {
+        Outcome::Plan(plan) => {
+            let session = plan.workloads[0].session.as_ref().unwrap();
+            let opening = session.opening.as_ref().map(|it| it.as_data());
+            format!(
+                "{:?} {opening:?} {:?} {}",
+                session.wish,
+                session.message.as_data(),
+                session.key.as_deref().unwrap()
+            )
+        }
+        Outcome::Held(_) => "held".to_owned(),
+        _ => evaluation.verdicts[0].why.clone(),
+    }
+}
+
+#[test]
+fn what_is_said_in_a_chat_is_the_message_and_the_prompt_its_opening() {
+    assert_eq!(
+        in_chat("", "U1", "{{ event.body }} $(x)"),
+        "Talk Some(\"You help.\") \"{{ event.body }} $(x)\" chat:/C1/"
+    );
+    assert_eq!(in_chat("", "U1", "stop"), "End None \"\" chat:/C1/");
+}
+
+#[test]
+fn an_agent_is_answered_by_those_who_are_named_and_an_approval_is_not_waited_for_twice() {
+    let answered = "Answer { request: Some(3), approve: false } None \"not so\" chat:/C1/";
+    let named = "allow = { actors = ['id:U1'], approvers = ['id:U2'], approval = 'untrusted' }";
+    assert_eq!(in_chat(named, "U2", "reject 3 not so"), answered);
+    assert!(in_chat(named, "U1", "approve 3").contains("do not name `U1`"));
+    assert!(in_chat(named, "U2", "hello").contains("may not start it"));
+    assert_eq!(in_chat(named, "U1", "hello"), "held");
+    assert!(in_chat(named, "U1", "stop").starts_with("End "));
+    let unnamed = "allow = { actors = ['id:U1'], approval = 'untrusted' }";
+    assert_eq!(in_chat(unnamed, "U1", "approve"), "held");
+    assert!(in_chat("", "U1", "approve").contains("has no `allow`, so nobody may answer"));
+}
+
+#[test]
+fn to_follow_needs_a_session_and_no_approval() {
+    let refused = |more: &str, allow: &str| {
+        let text = format!("{}{allow}", IN_CHAT.replace(", session = 'subject'", more));
+        let errors = Rules::compile(&configs(&text), workflows(), Defaults::default(), catalogue());
+        errors.unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(refused(", follow = true", ""), @r#"trigger `agent`: agent.follow is of a session, and there is none; add `session = "subject"`"#);
+    insta::assert_snapshot!(refused(", session = 'subject', follow = true", "allow = { approval = 'always' }"), @"trigger `agent`: agent.follow: with `allow.approval` whatever people write would wait for somebody; leave one of them out");
+}
+
+#[test]
+fn who_speaks_without_a_name_is_called_by_their_id() {
+    let mut event = said_in_chat("", "hello");
+    let rules = rules(IN_CHAT);
+    let mut author = |actor| {
+        event.actor = actor;
+        let Outcome::Plan(plan) = evaluate(&event, &rules, ARRIVAL).outcome else {
+            panic!("a plan")
+        };
+        plan.workloads[0].session.as_ref().unwrap().author.to_string()
+    };
+    let actor = |login: &str| crate::event::Actor {
+        id: Some(5),
+        login: login.into(),
+        ..Default::default()
+    };
+    assert_eq!(author(Some(actor("ada"))), "ada");
+    assert_eq!(author(Some(actor(""))), "5");
+    assert_eq!(author(None), "chat");
 }

@@ -102,7 +102,7 @@ impl Store {
         row.map(|row| rows::attempt::read(&row)).transpose()
     }
 
-    /// What jobs put out in their last completed attempt; jobs that put out nothing are not in it.
+    /// What jobs put out in their last attempt, also if that failed; jobs that put out nothing are not in it.
     ///
     /// # Errors
     /// As every read.
@@ -123,6 +123,5 @@ pub(super) async fn outputs(
         columns.int("token")?;
         Ok((JobId(columns.int("job_id")?), columns.json("outputs")?))
     };
-    // Oldest first: of several completed attempts, which manual retries make, the last counts.
     rows.iter().map(read).collect()
 }

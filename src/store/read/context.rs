@@ -12,8 +12,13 @@ use crate::store::error::StoreError;
 use crate::store::rows;
 use crate::store::statement as sql;
 
-/// The most messages that an agent is told with its start; the runner asks for the others.
-const FIRST_MESSAGES_MAX: i64 = 100;
+/// What an agent is told with its start, in bytes, but for a single message: executors hand it on in one piece. A
+/// runner asks for the rest, and of others it stays for the next turn.
+const FIRST_BYTES_MAX: usize = 128 * 1024;
+/// What a message takes beside its text.
+const MESSAGE_BYTES: usize = 128;
+/// Messages that are read together.
+const MESSAGES_AT_ONCE: i64 = 100;
 
 /// What a job starts with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,10 +35,19 @@ pub struct JobContext {
     pub body_bytes: Option<u64>,
     /// The outputs of the jobs that it needs, by their names; one without outputs is empty.
     pub needs: BTreeMap<Box<str>, Outputs>,
-    /// Of a session's job: the session, and what its agent is not known to have dealt with, oldest first.
+    /// Of a session's job: the session, and what was said before its start that its agent is not known to have
+    /// dealt with, oldest first, as far as it fits.
     pub session: Option<(Session, Vec<SessionMessage>)>,
     /// The same jobs with how they ended, in the order of their ids.
     pub ended_needs: Vec<EndedNeed>,
+}
+
+impl JobContext {
+    /// Up to which message it has what was said, where not all of that fitted.
+    pub fn cut_at(&self) -> Option<i64> {
+        let (session, messages) = self.session.as_ref()?;
+        messages.last().map(|last| last.sequence).filter(|last| *last < session.given)
+    }
 }
 
 impl Store {
@@ -113,13 +127,26 @@ async fn session_of(
         return Ok(None);
     };
     let session = rows::session::read(&row)?;
-    let (after, up_to) = (session.delivered, session.said);
-    let messages = reader.all(sql::SESSION_MESSAGE_INBOUND, |to| {
-        to.int(session.id.0).int(after).int(up_to).int(FIRST_MESSAGES_MAX)
-    });
-    let messages = messages.await?;
-    let messages = messages.iter().map(rows::session::read_message).collect::<Result<_, _>>()?;
-    Ok(Some((session, messages)))
+    let (mut after, up_to) = (session.delivered, session.given);
+    let (mut messages, mut bytes): (Vec<SessionMessage>, usize) = (Vec::new(), 0);
+    loop {
+        let page = reader.all(sql::SESSION_MESSAGE_INBOUND, |to| {
+            to.int(session.id.0).int(after).int(up_to).int(MESSAGES_AT_ONCE)
+        });
+        let page = page.await?;
+        for row in &page {
+            let message = rows::session::read_message(row)?;
+            bytes += MESSAGE_BYTES + message.text.as_data().len();
+            if bytes > FIRST_BYTES_MAX && !messages.is_empty() {
+                return Ok(Some((session, messages)));
+            }
+            after = message.sequence;
+            messages.push(message);
+        }
+        if (page.len() as i64) < MESSAGES_AT_ONCE {
+            return Ok(Some((session, messages)));
+        }
+    }
 }
 
 /// The error about a job whose other half is missing.

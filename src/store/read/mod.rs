@@ -24,7 +24,7 @@ pub use outbox::OutboxExtent;
 pub use prune::{Extent, OldDelivery, OldKey, OldRecord, OldWorkload};
 pub use record::LastCommit;
 pub use report::{EndedAttempt, EndedJob, PlaceInTime};
-pub use session::MessagePage;
+pub use session::{MessagePage, OldSession};
 pub use tenant::LevelUsage;
 
 pub(super) use reader::Readers;

@@ -1,7 +1,9 @@
 //! What is told to others, and what is still to be told.
 
 use super::ROWS_MAX;
-use crate::model::{OutboxId, OutboxRow, OutboxState, OutboxTarget, TenantId, WorkloadId};
+use crate::model::{
+    OutboxId, OutboxLine, OutboxRoom, OutboxRow, OutboxState, TenantId, WorkloadId,
+};
 use crate::store::Store;
 use crate::store::columns::Columns;
 use crate::store::error::StoreError;
@@ -25,14 +27,21 @@ pub struct OutboxExtent {
 }
 
 impl Store {
-    /// Entries that may be sent by then, of each target the first that waits; at most so many, the one that waits
-    /// longest first.
+    /// Entries of a room that may be sent by then, of each line the first that waits; at most so many, the one that
+    /// waits longest first.
     ///
     /// # Errors
     /// As every read.
-    pub async fn outbox_due(&self, now_ms: i64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+    pub async fn outbox_due(
+        &self,
+        room: OutboxRoom,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut reader = self.reader().await?;
-        let rows = reader.all(sql::OUTBOX_DUE, |to| to.int(now_ms).int(i64::from(limit))).await?;
+        let rows =
+            reader.all(sql::OUTBOX_DUE, |to| to.int(now_ms).int(i64::from(limit)).int(room as i64));
+        let rows = rows.await?;
         rows.iter().map(rows::read).collect()
     }
 
@@ -46,33 +55,29 @@ impl Store {
         row.map(|row| Columns::new("outbox", &row).int("next_at_ms")).transpose()
     }
 
-    /// What waits to be told to a target, in its order, at most 500.
+    /// What waits in a line, in its order, at most 500.
     ///
     /// # Errors
     /// As every read.
-    pub async fn outbox_of(&self, target: &OutboxTarget) -> Result<Vec<OutboxRow>, StoreError> {
+    pub async fn outbox_of(&self, line: &OutboxLine) -> Result<Vec<OutboxRow>, StoreError> {
         let mut reader = self.reader().await?;
-        let line = rows::line(target);
-        let rows = reader.all(sql::OUTBOX_LINE, |to| to.int(line).int(LINE_ROWS_MAX)).await?;
+        let key = rows::line(line);
+        let rows = reader.all(sql::OUTBOX_LINE, |to| to.int(key).int(LINE_ROWS_MAX)).await?;
         let mut found: Vec<_> = rows.iter().map(rows::read).collect::<Result<_, _>>()?;
-        found.retain(|row: &OutboxRow| row.entry.target == *target);
+        found.retain(|row: &OutboxRow| row.entry.line() == *line);
         Ok(found)
     }
 
-    /// How a target calls what was made there, the last first; at most 50.
+    /// How the other side of a line calls what was made there, the last first; at most 50.
     ///
     /// # Errors
     /// As every read.
-    pub async fn outbox_references(
-        &self,
-        target: &OutboxTarget,
-    ) -> Result<Vec<Box<str>>, StoreError> {
+    pub async fn outbox_references(&self, line: &OutboxLine) -> Result<Vec<Box<str>>, StoreError> {
         let mut reader = self.reader().await?;
-        let line = rows::line(target);
-        let rows =
-            reader.all(sql::OUTBOX_REFERENCES, |to| to.int(line).int(REFERENCES_MAX)).await?;
+        let key = rows::line(line);
+        let rows = reader.all(sql::OUTBOX_REFERENCES, |to| to.int(key).int(REFERENCES_MAX)).await?;
         let found: Vec<_> = rows.iter().map(rows::read).collect::<Result<_, _>>()?;
-        let own = found.into_iter().filter(|row: &OutboxRow| row.entry.target == *target);
+        let own = found.into_iter().filter(|row: &OutboxRow| row.entry.line() == *line);
         Ok(own.filter_map(|row| row.progress.reference).collect())
     }
 

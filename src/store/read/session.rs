@@ -3,6 +3,7 @@
 use super::{ROWS_MAX, SessionPage};
 use crate::model::{Session, SessionId, SessionMessage};
 use crate::store::Store;
+use crate::store::columns::Columns;
 use crate::store::error::StoreError;
 use crate::store::rows;
 use crate::store::statement::{self as sql, Sql};
@@ -20,7 +21,46 @@ pub struct MessagePage {
     pub limit: u32,
 }
 
+/// A session that ended long ago, and how much is kept of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OldSession {
+    /// Which.
+    pub id: SessionId,
+    /// When it ended, wall milliseconds.
+    pub ended_at_ms: i64,
+    /// The number of its first message that is still there; one above the last when none is.
+    pub first: i64,
+    /// The number of its last message.
+    pub last: i64,
+}
+
 impl Store {
+    /// Sessions that ended up to `until_ms`, oldest first, after the time and number of `after`.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn old_sessions(
+        &self,
+        after: (i64, SessionId),
+        until_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<OldSession>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows = reader.all(sql::SESSION_PRUNABLE, |to| {
+            to.int(after.0).int(after.1.0).int(until_ms).int(i64::from(limit))
+        });
+        let read = |row| {
+            let mut columns = Columns::new("session", row);
+            Ok(OldSession {
+                id: SessionId(columns.int("id")?),
+                ended_at_ms: columns.int("ended_at_ms")?,
+                first: columns.int("first_sequence")?,
+                last: columns.int("last_sequence")?,
+            })
+        };
+        rows.await?.iter().map(read).collect()
+    }
+
     /// A page of sessions, newest first.
     ///
     /// # Errors

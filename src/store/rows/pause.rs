@@ -8,7 +8,11 @@ use crate::store::row::Row;
 
 /// The values of `pause_upsert`.
 pub(in crate::store) fn bind(pause: &Pause, to: &mut Bind) {
-    to.json(&pause.scope).text(&*pause.author).text(&*pause.reason).int(pause.at_ms);
+    to.json(&pause.scope)
+        .text(&*pause.author)
+        .text(&*pause.reason)
+        .int(pause.at_ms)
+        .text(pause.breaker.as_deref());
 }
 
 /// The key, as in `pause_delete`.
@@ -27,6 +31,7 @@ pub(in crate::store) fn read(row: &Row) -> Result<Pause, StoreError> {
         author: columns.text("author")?,
         reason: columns.text("reason")?,
         at_ms: columns.int("at_ms")?,
+        breaker: columns.opt_text("breaker")?,
     })
 }
 

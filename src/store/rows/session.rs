@@ -11,6 +11,8 @@ use crate::store::row::Row;
 
 /// The values of a whole row, as in `session_insert`.
 pub(in crate::store) fn bind(session: &Session, to: &mut Bind) {
+    let reply_to = session.reply_to.as_deref();
+    let reply_to = reply_to.and_then(|it| serde_json::to_string(it).ok());
     to.int(session.id.0)
         .int(session.tenant_id.0)
         .text(&*session.key)
@@ -33,7 +35,8 @@ pub(in crate::store) fn bind(session: &Session, to: &mut Bind) {
         .json(&session.limits)
         .json(&session.approvals)
         .text(&*session.origin)
-        .json(&*session.template);
+        .json(&*session.template)
+        .text(reply_to.as_deref());
 }
 
 /// The key and the values that can change, as in `session_update`.
@@ -86,6 +89,7 @@ pub(in crate::store) fn read(row: &Row) -> Result<Session, StoreError> {
         approvals: columns.json("approvals")?,
         origin: columns.text("origin")?.into(),
         template: std::sync::Arc::new(columns.json("template")?),
+        reply_to: columns.opt_json("reply_to")?.map(std::sync::Arc::new),
     })
 }
 

@@ -22,7 +22,8 @@ pub(in crate::store) fn bind(workload: &Workload, to: &mut Bind) {
         .int(workload.ended_at_ms)
         .opt_json(workload.terms.as_deref())
         .int(i64::from(workload.open))
-        .int(i64::from(workload.in_group));
+        .int(i64::from(workload.in_group))
+        .int(workload.quiet_until_ms);
 }
 
 /// The key and the values that can change, as in `workload_update`.
@@ -34,7 +35,8 @@ pub(in crate::store) fn bind_update(workload: &Workload, to: &mut Bind) {
         .int(workload.ended_at_ms)
         .text(workload.session_key.as_deref())
         .int(i64::from(workload.open))
-        .int(i64::from(workload.in_group));
+        .int(i64::from(workload.in_group))
+        .int(workload.quiet_until_ms);
 }
 
 /// A row of `table`, as `workload_load` and the reads select it.
@@ -59,6 +61,7 @@ pub(in crate::store) fn read(table: &'static str, row: &Row) -> Result<Workload,
         terms: columns.opt_json("terms")?.map(Box::new),
         open: columns.flag("open")?,
         in_group: columns.flag("in_group")?,
+        quiet_until_ms: columns.int("quiet_until_ms")?,
     })
 }
 

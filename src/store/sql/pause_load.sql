@@ -1,2 +1,2 @@
 -- All pauses. Safe: reads, in the load's snapshot.
-SELECT scope, author, reason, at_ms FROM pause ORDER BY scope
+SELECT scope, author, reason, at_ms, breaker FROM pause ORDER BY scope

@@ -1,6 +1,6 @@
 -- One ended workload. Safe: reads by key.
 SELECT
     id, run, kind, name, tenant_id, delivery_id, "trigger", session_key, state, begun, created_at_ms,
-    ended_at_ms, terms, open, in_group
+    ended_at_ms, terms, open, in_group, quiet_until_ms
 FROM workload_done
 WHERE id = $1

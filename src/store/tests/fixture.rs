@@ -254,6 +254,7 @@ pub(in crate::store) fn workload(id: i64) -> Workload {
         terms: None,
         open: false,
         in_group: false,
+        quiet_until_ms: 0,
         begun: false,
         created_at_ms: 10,
         ended_at_ms: None,

@@ -19,4 +19,5 @@ pub(crate) mod schema;
 mod session;
 mod shared;
 mod statements;
+mod strangers;
 mod tenant;

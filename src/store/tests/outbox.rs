@@ -2,8 +2,8 @@
 
 use super::fixture::{self, Opened, on_both};
 use crate::model::{
-    Change, JobId, OutboxEntry, OutboxId, OutboxPayload, OutboxProgress, OutboxRow, OutboxState,
-    OutboxTarget, OutboxTold, PrunedRows, TenantId, WorkloadId,
+    Change, JobId, OutboxEntry, OutboxId, OutboxPayload, OutboxProgress, OutboxRoom, OutboxRow,
+    OutboxState, OutboxTarget, OutboxTold, PrunedRows, TenantId, WorkloadId,
 };
 use crate::store::OutboxExtent;
 use crate::store::connection::Kind;
@@ -12,7 +12,8 @@ fn entry(url: &str, text: &str, at_ms: i64) -> Change {
     Change::OutboxAdded(Box::new(OutboxEntry {
         target: OutboxTarget::Callback { url: url.into() },
         tenant_id: TenantId::DEFAULT,
-        workload_id: WorkloadId(1),
+        workload_id: Some(WorkloadId(1)),
+        session_id: None,
         job_id: Some(JobId(3)),
         payload: OutboxPayload::Text { text: text.into() },
         created_at_ms: at_ms,
@@ -44,21 +45,28 @@ async fn of_each_line_the_first_is_due_and_what_became_of_it_is_kept(on: Kind) {
     let mut opened = Opened::new(on).await;
     let all = [entry("a", "a1", 10), entry("a", "a2", 11), entry("b", "b1", 12)];
     opened.write(&all).await.unwrap();
-    let due = opened.store.outbox_due(12, 10).await.unwrap();
+    let due = opened.store.outbox_due(OutboxRoom::Callback, 12, 10).await.unwrap();
     assert_eq!(texts(&due), ["a1", "b1"]);
-    assert_eq!(texts(&opened.store.outbox_due(11, 10).await.unwrap()), ["a1"]);
+    assert_eq!(
+        texts(&opened.store.outbox_due(OutboxRoom::Callback, 11, 10).await.unwrap()),
+        ["a1"]
+    );
     assert_eq!(opened.store.outbox_next_ms().await.unwrap(), Some(10));
     let later = told(&due[0], OutboxState::Waiting, 50);
     opened.write(&[Change::OutboxTold(Box::new(later.clone()))]).await.unwrap();
     // A stale word changes nothing, and is no error.
     let stale = told(&due[0], OutboxState::Sent, 1);
     opened.write(&[Change::OutboxTold(Box::new(stale))]).await.unwrap();
-    assert_eq!(texts(&opened.store.outbox_due(49, 10).await.unwrap()), ["b1"], "a2 waits for a1");
-    let line = opened.store.outbox_of(&due[0].entry.target).await.unwrap();
+    assert_eq!(
+        texts(&opened.store.outbox_due(OutboxRoom::Callback, 49, 10).await.unwrap()),
+        ["b1"],
+        "a2 waits for a1"
+    );
+    let line = opened.store.outbox_of(&due[0].entry.line()).await.unwrap();
     assert_eq!(texts(&line), ["a1", "a2"]);
     assert_eq!(line[0].progress, later.progress);
     assert_eq!(line[0].entry, due[0].entry);
-    let references = opened.store.outbox_references(&due[0].entry.target).await.unwrap();
+    let references = opened.store.outbox_references(&due[0].entry.line()).await.unwrap();
     assert_eq!(references, ["r".into()]);
     // Two words about one entry in one batch are carried out in their order.
     let dead = OutboxTold { attempts: 2, ..told(&line[0], OutboxState::Dead, 60) };
@@ -74,9 +82,14 @@ async fn of_each_line_the_first_is_due_and_what_became_of_it_is_kept(on: Kind) {
     // What was given up waits again, before those behind it; what was not is left alone.
     let retried = Change::OutboxRetried(vec![listed[0].id, due[1].id, OutboxId(999)], 70);
     opened.write(&[retried]).await.unwrap();
-    assert_eq!(texts(&opened.store.outbox_due(70, 10).await.unwrap()), ["b1", "a1"]);
+    assert_eq!(
+        texts(&opened.store.outbox_due(OutboxRoom::Callback, 70, 10).await.unwrap()),
+        ["b1", "a1"]
+    );
     let again = opened.store.outbox_entry(listed[0].id).await.unwrap().unwrap();
     assert_eq!((again.progress.attempts, again.progress.unsure), (0, true));
+    assert_eq!((again.since_ms, again.entry.created_at_ms), (70, 10), "its time begins anew");
+    assert_eq!(opened.store.outbox_due(OutboxRoom::Forge, 70, 10).await.unwrap(), []);
 }
 
 async fn a_workload_stays_until_all_of_it_is_told_and_takes_that_with_it(on: Kind) {
@@ -93,7 +106,7 @@ async fn a_workload_stays_until_all_of_it_is_told_and_takes_that_with_it(on: Kin
         opened.store.old_workloads((0, WorkloadId(0)), 20, 10).await.unwrap().len()
     };
     assert_eq!(old(&opened).await, 0, "something of it is to be told");
-    let due = opened.store.outbox_due(10, 10).await.unwrap();
+    let due = opened.store.outbox_due(OutboxRoom::Callback, 10, 10).await.unwrap();
     let sent = told(&due[0], OutboxState::Sent, 11);
     opened.write(&[Change::OutboxTold(Box::new(sent))]).await.unwrap();
     assert_eq!(old(&opened).await, 1);

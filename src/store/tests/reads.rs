@@ -1,10 +1,13 @@
 //! Pages, deliveries with their bodies, and what a job starts with.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::fixture::{self, Opened, on_both};
 use crate::model::{
-    Body, Change, DeliveryState, JobId, JobStateKind, TriggerVerdict, Workload, WorkloadId,
+    Attempt, AttemptOutcome, Body, Change, DeliveryState, JobId, JobStateKind, TriggerVerdict,
+    Workload, WorkloadId,
 };
 use crate::store::Page;
 use crate::store::connection::Kind;
@@ -131,6 +134,12 @@ async fn a_job_starts_with_its_event_and_what_its_needs_put_out(on: Kind) {
     let delivery = fixture::delivery(1);
     let workload = Workload { delivery_id: Some(delivery.id), ..fixture::workload(1) };
     let again = fixture::attempt(11, 1);
+    // A job that may fail has outputs too.
+    let failed = Attempt {
+        outcome: AttemptOutcome::Failed,
+        outputs: BTreeMap::from([("exit".to_owned(), "3".to_owned())]),
+        ..fixture::attempt(12, 2)
+    };
     let changes = [
         Change::ClassInserted(fixture::class(1)),
         Change::DeliveryInserted(Box::new(delivery.clone())),
@@ -140,6 +149,7 @@ async fn a_job_starts_with_its_event_and_what_its_needs_put_out(on: Kind) {
         fixture::new_job(fixture::job(3, 1), &[1, 2]),
         Change::AttemptEnded(Box::new(fixture::attempt(10, 1))),
         Change::AttemptEnded(Box::new(again.clone())),
+        Change::AttemptEnded(Box::new(failed.clone())),
     ];
     opened.write(&changes).await.unwrap();
     let store = &opened.store;
@@ -147,7 +157,7 @@ async fn a_job_starts_with_its_event_and_what_its_needs_put_out(on: Kind) {
     assert_eq!((context.job, context.workload), (fixture::job(3, 1), workload));
     assert_eq!(context.spec, *fixture::spec());
     assert_eq!((context.event, context.body_bytes), (delivery.event, Some(5)));
-    let needs = [("job-1".into(), again.outputs), ("job-2".into(), Default::default())];
+    let needs = [("job-1".into(), again.outputs), ("job-2".into(), failed.outputs)];
     assert_eq!(context.needs, needs.into());
     assert_eq!(store.job_context(JobId(4)).await.unwrap(), None);
     assert_eq!(store.job_spec(JobId(3)).await.unwrap(), Some(context.spec));

@@ -95,6 +95,7 @@ async fn updates_reach_every_field_that_can_change(on: Kind) {
         begun: true,
         session_key: Some("s".into()),
         ended_at_ms: Some(3),
+        quiet_until_ms: 9,
         ..fixture::workload(1)
     };
     let mut runner = fixture::runner(4);

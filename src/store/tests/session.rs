@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::fixture::{Opened, on_both};
 use crate::model::{
-    Change, Direction, JobPriority, LeaseToken, MessageKind, RetryPolicy, RunnerId,
-    RunnerRequirements, Session, SessionDay, SessionDelivered, SessionId, SessionLimits,
-    SessionMessage, SessionState, SessionTemplate, Spent, TenantId, Trust, WorkloadId,
+    Change, Direction, JobPriority, LeaseToken, MessageKind, OutboxEntry, OutboxPayload,
+    OutboxProgress, OutboxState, OutboxTarget, OutboxTold, PrunedRows, PrunedSession, ReplyOn,
+    ReplyTo, RetryPolicy, RunnerId, RunnerRequirements, Session, SessionDay, SessionDelivered,
+    SessionId, SessionLimits, SessionMessage, SessionState, SessionTemplate, Spent, TenantId,
+    Trust, WorkloadId,
 };
 use crate::store::connection::Kind;
 use crate::store::{MessagePage, Page};
@@ -35,6 +37,11 @@ fn session(id: i64, key: &str) -> Session {
         limits: SessionLimits { idle_ms: 5, turns_max: 6, total_ms: 7, cost_micros_max: Some(8) },
         approvals: vec![2, 3],
         origin: r#"{"kind":"api"}"#.into(),
+        reply_to: Some(Arc::new(ReplyTo {
+            target: OutboxTarget::Callback { url: "https://x.test".into() },
+            on: ReplyOn::All,
+            units_max: 9,
+        })),
         template: Arc::new(SessionTemplate {
             trigger: "t".into(),
             job: "session".into(),
@@ -146,7 +153,97 @@ async fn an_agent_is_told_what_goes_to_it_and_what_it_called_its_request(on: Kin
     assert_eq!(opened.store.messages_to_agent(rest).await.unwrap(), [called]);
 }
 
+fn ended(id: i64, ended_at_ms: i64) -> Session {
+    let ended_at_ms = Some(ended_at_ms);
+    Session { state: SessionState::Ended, workload_id: None, ended_at_ms, ..session(id, "a") }
+}
+
+/// What a session told when no work carried it out.
+fn answer(session_id: i64) -> OutboxEntry {
+    OutboxEntry {
+        target: OutboxTarget::Callback { url: "https://x.test".into() },
+        tenant_id: TenantId::DEFAULT,
+        workload_id: None,
+        session_id: Some(SessionId(session_id)),
+        job_id: None,
+        payload: OutboxPayload::Text { text: "it rests".into() },
+        created_at_ms: 5,
+    }
+}
+
+async fn ended_sessions_go_piece_by_piece_and_no_others(on: Kind) {
+    use Direction::In;
+    let mut opened = Opened::new(on).await;
+    let rows = [ended(2, 20), ended(1, 10), session(3, "live"), ended(4, 40)];
+    let mut changes: Vec<_> =
+        rows.iter().map(|row| Change::SessionInserted(Box::new(row.clone()))).collect();
+    for (session_id, many) in [(1, 3), (2, 1), (3, 2)] {
+        changes.extend((1..=many).map(|sequence| {
+            let session_id = SessionId(session_id);
+            let said = message(sequence, In, MessageKind::Message);
+            Change::SessionSaid(Box::new(SessionMessage { session_id, ..said }))
+        }));
+    }
+    opened.write(&changes).await.unwrap();
+    let outbox = async |opened: &Opened| {
+        let all = opened.store.outbox(None, 9, None, None).await.unwrap();
+        all.iter().map(|it| it.entry.session_id.map_or(0, |id| id.0)).collect::<Vec<_>>()
+    };
+    let said: Vec<_> = [1, 3].map(|id| Change::OutboxAdded(Box::new(answer(id)))).into();
+    opened.write(&said).await.unwrap();
+    let nothing = (i64::MIN, SessionId(i64::MIN));
+    let waits = opened.store.old_sessions(nothing, 30, 9).await.unwrap();
+    assert_eq!(waits.iter().map(|it| it.id.0).collect::<Vec<_>>(), [2], "1 has something to tell");
+    let told = opened.store.outbox(None, 9, None, None).await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| OutboxTold {
+            id: row.id,
+            attempts: 0,
+            progress: OutboxProgress { state: OutboxState::Sent, ..row.progress.clone() },
+        })
+        .map(|told| Change::OutboxTold(Box::new(told)))
+        .collect();
+    opened.write(&told).await.unwrap();
+    let old = opened.store.old_sessions(nothing, 30, 9).await.unwrap();
+    let told: Vec<_> = old.iter().map(|it| (it.id.0, it.ended_at_ms, it.first, it.last)).collect();
+    assert_eq!(told, [(1, 10, 1, 3), (2, 20, 1, 3)], "its last message is told by its row");
+    let after = opened.store.old_sessions((10, SessionId(1)), 40, 1).await.unwrap();
+    assert_eq!(after.iter().map(|it| it.id.0).collect::<Vec<_>>(), [2]);
+
+    let piece = |id, ended_at_ms, first, up_to, whole| PrunedSession {
+        id: SessionId(id),
+        ended_at_ms,
+        first,
+        up_to,
+        whole,
+    };
+    let mut prune = async |sessions: Vec<PrunedSession>| {
+        let rows = PrunedRows { sessions, ..PrunedRows::default() };
+        opened.write(&[Change::Pruned(Box::new(rows))]).await.unwrap();
+        let mut left = Vec::new();
+        for id in 1..=3 {
+            let session_id = SessionId(id);
+            let page = MessagePage { session_id, after: 0, up_to: 99, limit: 99 };
+            let numbers = opened.store.messages(page).await.unwrap();
+            let numbers: Vec<_> = numbers.iter().map(|it| it.sequence).collect();
+            let row = opened.store.session(session_id).await.unwrap();
+            left.push((row.is_some(), numbers));
+        }
+        left
+    };
+    let left = prune(vec![piece(1, 10, 1, 2, false), piece(2, 99, 1, 3, true)]).await;
+    assert_eq!(left, [(true, vec![3]), (true, vec![1]), (true, vec![1, 2])], "2 ended at 20");
+    let left = prune(vec![piece(1, 10, 3, 3, true), piece(2, 20, 1, 3, true)]).await;
+    assert_eq!(left, [(false, vec![]), (false, vec![]), (true, vec![1, 2])]);
+    assert_eq!(outbox(&opened).await, [3], "what was told of a session goes with it");
+    let old = opened.store.old_sessions(nothing, i64::MAX, 9).await.unwrap();
+    let told: Vec<_> = old.iter().map(|it| (it.id.0, it.first, it.last)).collect();
+    assert_eq!(told, [(4, 4, 3)], "none of its messages is there");
+}
+
 on_both!(
+    ended_sessions_go_piece_by_piece_and_no_others,
     sessions_come_back_field_for_field,
     a_key_is_free_in_the_batch_in_which_its_session_ends,
     an_agent_is_told_what_goes_to_it_and_what_it_called_its_request,

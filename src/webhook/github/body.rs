@@ -99,6 +99,8 @@ pub(in crate::webhook) struct Repository<'a> {
 pub(in crate::webhook) struct WorkflowRun<'a> {
     #[serde(borrow)]
     pub(in crate::webhook) head_branch: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) head_repository: Maybe<Repository<'a>>,
 }
 
 /// A group of pull requests that is tried before it is merged.

@@ -17,7 +17,7 @@ mod subject;
 
 use super::parsed::{Parsed, Said};
 use super::{Head, Payload, PayloadError, Verification};
-use crate::event::{Actor, ChangeSet, Event, EventKind, Repository, inputs, text, trust};
+use crate::event::{Actor, Address, ChangeSet, Event, EventKind, Repository, inputs, text, trust};
 use crate::model::Untrusted;
 pub(in crate::webhook) use body::Body;
 use body::Text;
@@ -122,6 +122,7 @@ pub(in crate::webhook) fn event(
         trust,
         causation_depth: 0,
         chat: None,
+        address: Address::Everybody,
         subject,
         action,
         kind,

@@ -24,6 +24,9 @@ pub(super) fn of(kind: &EventKind, body: &Body<'_>) -> Subject {
             deleted: *kind == EventKind::Delete,
             ..Subject::default()
         },
+        EventKind::Other(name) if name == "workflow_run" => {
+            Subject { from_fork: ran_for_fork(body), ..conversation(body) }
+        }
         EventKind::PullRequest
         | EventKind::Issues
         | EventKind::IssueComment
@@ -139,6 +142,14 @@ fn issue(issue: &Issue<'_>) -> Subject {
         body: issue.body.as_str().map(text::untrusted_body),
         ..Subject::default()
     }
+}
+
+/// Whether another workflow ran on the code of another repository. One that is gone was a fork.
+/// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run>
+fn ran_for_fork(body: &Body<'_>) -> Option<bool> {
+    let run = body.workflow_run.as_ref()?;
+    let Some(from) = run.head_repository.as_ref() else { return Some(true) };
+    Some(from.id.0? != body.repository.as_ref()?.id.0?)
 }
 
 /// By the numbers of the two repositories: names can be taken over. A head whose repository is

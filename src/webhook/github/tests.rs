@@ -339,6 +339,19 @@ fn the_branches_of_other_workflows_and_of_merge_groups_are_read() {
 }
 
 #[test]
+fn what_another_workflow_ran_on_says_whose_code_it_was() {
+    let of = |head: Value| {
+        let run = json!({"action": "completed", "repository": {"id": 7, "full_name": "o/r"},
+            "workflow_run": {"head_branch": "topic", "head_repository": head}});
+        event_of(parse_as("workflow_run", &run.to_string()).unwrap()).unwrap().subject.from_fork
+    };
+    assert_eq!(of(json!({"id": 7})), Some(false));
+    assert_eq!(of(json!({"id": 8})), Some(true));
+    assert_eq!(of(Value::Null), Some(true), "its repository is gone");
+    assert_eq!(of(json!({"full_name": "o/r"})), None, "a name proves nothing");
+}
+
+#[test]
 fn what_the_json_reader_itself_refuses_is_an_error_only_where_it_is_read() {
     for value in ["1e999", "\"\\ud800\""] {
         let read = format!("{{\"action\":{value}}}");

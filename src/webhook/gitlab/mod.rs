@@ -58,7 +58,11 @@ fn of_kind(own: &str, source: &str, body: Tree<'_>) -> Vec<Event> {
             action: progress(body.text("/object_attributes/status")),
             sha: body.commit("/object_attributes/sha"),
             git_ref: short_ref(body, "/object_attributes/ref", "/object_attributes/tag"),
-            subject: Subject { url: body.name("/object_attributes/url"), ..Subject::default() },
+            subject: Subject {
+                url: body.name("/object_attributes/url"),
+                from_fork: Some(ran_for_fork(body)),
+                ..Subject::default()
+            },
             ..one("workflow_run")
         }],
         "build" => vec![Event {
@@ -77,6 +81,20 @@ fn of_kind(own: &str, source: &str, body: Tree<'_>) -> Vec<Event> {
             },
             ..one(other)
         }],
+    }
+}
+
+/// Whether a pipeline ran what another project proposes: it names a merge request then, and that both projects. One
+/// that does not say it is taken to be of a fork.
+/// <https://docs.gitlab.com/user/project/integrations/webhook_events/#pipeline-events>
+fn ran_for_fork(body: Tree<'_>) -> bool {
+    let request = body.at("/merge_request");
+    if !request.is_object("") {
+        return false;
+    }
+    match (request.int("/source_project_id"), request.int("/target_project_id")) {
+        (Some(from), Some(into)) => from != into,
+        _ => true,
     }
 }
 

@@ -172,6 +172,22 @@ fn a_fork_is_told_by_the_ids_of_the_repositories() {
 }
 
 #[test]
+fn a_pipeline_of_another_projects_merge_request_is_of_a_fork() {
+    let of = |request: Value| {
+        let text = include_str!("../../../fixtures/gitlab/pipeline.json");
+        let mut body: Value = serde_json::from_str(text).unwrap();
+        body["merge_request"] = request;
+        let parsed = parse_as(Provider::Gitlab, "Pipeline Hook", &body.to_string()).unwrap();
+        said(parsed).events[0].subject.from_fork
+    };
+    assert_eq!(event("gitlab/pipeline").subject.from_fork, Some(false));
+    let request = |from: i64| json!({ "source_project_id": from, "target_project_id": 7001 });
+    assert_eq!((of(request(7001)), of(request(9))), (Some(false), Some(true)));
+    assert_eq!(of(Value::Null), Some(false));
+    assert_eq!(of(json!({ "iid": 1 })), Some(true), "it does not say");
+}
+
+#[test]
 fn each_label_that_came_or_went_is_an_event() {
     let seen: Vec<_> = events("gitlab/merge_request_labels")
         .into_iter()

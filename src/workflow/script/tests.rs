@@ -237,6 +237,8 @@ proptest! {
         ),
     ) {
         let run: String = parts.concat();
+        // Pieces can make the beginning of another expression, which ends where one of ours does.
+        prop_assume!(run.matches("${{").count() == run.matches("${{ github.ref }}").count());
         match rewrite(&run, Shell::Bash, Policy::Environment) {
             Ok(script) => {
                 // Nothing but the expressions has changed.

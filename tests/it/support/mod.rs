@@ -2,7 +2,9 @@
 //! levels.
 
 pub(crate) mod api;
+pub(crate) mod app;
 pub(crate) mod backend;
+pub(crate) mod chat;
 pub(crate) mod clock;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;

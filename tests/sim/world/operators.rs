@@ -119,7 +119,8 @@ impl World {
             2 => PauseScope::Tenant(self.dice.pick(&setup::TENANTS)),
             _ => PauseScope::Trigger(self.dice.pick(&setup::TRIGGERS).into()),
         };
-        let pause = Pause { scope, author, reason: "sim".into(), at_ms: self.now.wall_ms };
+        let pause =
+            Pause { scope, author, reason: "sim".into(), at_ms: self.now.wall_ms, breaker: None };
         self.send(Command::Pause(pause)).expect("everything can be paused");
     }
 

@@ -175,12 +175,14 @@ impl World {
             max: 1 + dice.roll(3) as usize,
             dry_run: dice.once_in(4),
         });
-        Prune { workloads, bodies, deliveries: over, keys, records: Vec::new(), runners }
+        let (records, sessions) = (Vec::new(), Vec::new());
+        Prune { workloads, bodies, deliveries: over, keys, records, sessions, runners }
     }
 
     /// What of it nothing live refers to.
     fn prunable(&self, asked: &Prune) -> PrunedRows {
-        let Prune { workloads, bodies, deliveries, keys, records, runners: _ } = asked.clone();
+        let Prune { workloads, bodies, deliveries, keys, records, sessions, runners: _ } =
+            asked.clone();
         let needed: BTreeSet<_> =
             self.rows.jobs.values().flat_map(|job| job.needs_workloads()).copied().collect();
         let is_live = |id: &WorkloadId| self.rows.workloads.contains_key(id);
@@ -192,6 +194,7 @@ impl World {
             deliveries,
             keys,
             records,
+            sessions,
         }
     }
 
