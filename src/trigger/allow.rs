@@ -301,7 +301,9 @@ impl Allow {
                     .push(format!("is not known to have the permission {wanted_name}: {why}")),
             }
         }
-        Said::No(format!("the actor {shown} may not start it: it {}", missing.join(", ")))
+        let hint =
+            if actor.is_nickname { "; people of chats are named by id or number" } else { "" };
+        Said::No(format!("the actor {shown} may not start it: it {}{hint}", missing.join(", ")))
     }
 
     /// Whether it says who is let in.

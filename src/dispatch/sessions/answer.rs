@@ -59,8 +59,8 @@ impl Scheduler {
         let Some(row) = self.sessions.get(id) else { return };
         let Some(to) = row.reply_to.clone().filter(|to| says.is_told(to.on)) else { return };
         let (tenant_id, workload_id) = (row.tenant_id, row.workload_id);
-        let text = readable(text);
-        let mut texts = pieces(&text, usize::try_from(to.units_max).unwrap_or(usize::MAX));
+        let mut texts = pieces(text, usize::try_from(to.units_max).unwrap_or(usize::MAX));
+        texts.retain(|text| !readable(text).trim().is_empty());
         // A request is asked and a start is told without a text too; an answer that is none is not.
         if texts.is_empty() && matches!(says, SessionSays::Started | SessionSays::ApprovalRequest) {
             texts.push("");
