@@ -10,7 +10,7 @@ pub enum SessionWish {
     Join,
     /// That a request of its agent is answered; the message is the note.
     Answer {
-        /// The number of the request; the only one that waits where absent.
+        /// The number of the request. Where absent the only one that waits is rejected; nothing is approved so.
         request: Option<i64>,
         /// Whether the agent may.
         approve: bool,

@@ -356,8 +356,13 @@ fn is_bot(actor: &Actor) -> bool {
         || actor.login.to_lowercase().ends_with("[bot]")
 }
 
-/// Whether that is the account.
-pub(crate) fn is(member: &Member, actor: &Actor) -> bool {
+/// Whether that is the account, by whatever it is called: what keeps somebody out takes a name that others can take.
+pub(crate) fn is_account(member: &Member, actor: &Actor) -> bool {
+    member.is(actor.id, actor.uid.as_deref(), &actor.login)
+}
+
+/// The same for what lets somebody in, which takes no such name.
+fn is(member: &Member, actor: &Actor) -> bool {
     let login = if actor.is_nickname { "" } else { &actor.login };
     member.is(actor.id, actor.uid.as_deref(), login)
 }

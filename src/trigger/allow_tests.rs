@@ -51,6 +51,9 @@ fn a_name_that_anybody_can_take_lets_nobody_in() {
         assert!(matches!(of(nickname(login, "U9")), Said::No(_)), "{login}");
     }
     assert!(matches!(of(nickname("whoever", "U1")), Said::Yes(_)));
+    // Our own bot is kept out by its name, too.
+    let own = event(&nickname("ada", "U9"));
+    assert!(is_account(&Member::parse("ada").unwrap(), own.actor.as_ref().unwrap()));
 }
 
 #[test]

@@ -35,7 +35,7 @@ mod start;
 mod succession;
 mod template;
 
-pub(crate) use allow::is as is_account;
+pub(crate) use allow::is_account;
 pub use allow::{Allow, AllowConfig, Approve, Said, Standing};
 pub use command::CallWord;
 pub use decide::Trigger;
