@@ -97,6 +97,8 @@ pub(super) async fn tell_summary(spool: &Spool, step: &str, summary: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -114,6 +116,14 @@ mod tests {
         assert!(sent.complaints.is_empty());
     }
 
+    #[test]
+    fn a_declared_output_that_is_empty_hides_nothing_and_is_no_complaint() {
+        let of_file = Outputs { values: values(&[("a", "file")]), ..Outputs::default() };
+        let sent = outputs_to_send(values(&[("a", ""), ("b", "")]), of_file);
+        assert_eq!(sent.values, values(&[("a", "file")]));
+        assert!(sent.complaints.is_empty());
+    }
+
     proptest! {
         #[test]
         fn the_server_takes_whatever_is_sent(
@@ -123,8 +133,8 @@ mod tests {
             let all = |map: BTreeMap<String, usize>| {
                 map.into_iter().map(|(name, len)| (name, "x".repeat(len))).collect()
             };
-            let count = declared.keys().chain(file.keys()).collect::<std::collections::BTreeSet<_>>();
-            let count = count.len();
+            let said = declared.iter().filter(|(_, len)| **len > 0).map(|(name, _)| name);
+            let count = said.chain(file.keys()).collect::<BTreeSet<_>>().len();
             let of_file = Outputs { values: all(file), ..Outputs::default() };
             let sent = outputs_to_send(all(declared), of_file);
             let bytes: usize = sent.values.iter().map(|(name, value)| name.len() + value.len()).sum();
