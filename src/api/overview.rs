@@ -184,13 +184,8 @@ pub(super) async fn livez() -> &'static str {
 
 /// `GET /readyz`: the scheduler is loaded and the store can be written, or another instance leads.
 pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, String) {
-    let server_state = state.handle.views().state();
-    let ready = match server_state {
-        ServerState::Running => true,
-        // Calls can be passed on.
-        ServerState::Standby => state.handle.views().standing().leader.is_some(),
-        _ => false,
-    };
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let views = state.handle.views();
+    let server_state = views.state();
+    let status = if views.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, format!("{}\n", server_state.as_str()))
 }

@@ -14,7 +14,7 @@
 //!   speak.rs    only after the commit: replies, and waiters.rs for what runners are given
 //!      |
 //!      v
-//!   views.rs    what is published after each commit: leases, credentials, records, state;
+//!   views.rs    what is published after each commit: leases, credentials, records (records.rs), state;
 //!   sessions.rs   how far the messages of live sessions go
 //!   undecided.rs  and jobs that somebody is to decide about
 //! ```
@@ -33,6 +33,7 @@ mod decide;
 mod failure;
 mod flight;
 mod handle;
+mod records;
 mod run;
 mod seat;
 mod sessions;
@@ -47,10 +48,11 @@ mod work;
 
 pub use batch::{Envelope, Limits};
 pub use handle::{CommandError, Handle};
+pub use records::{Cursor, RecordStream, Streamed};
 pub use run::{DriverOptions, Probe, spawn};
 pub use sessions::SessionBoard;
 pub use term::Term;
 pub use undecided::Undecided;
-pub use views::{Cursor, RecordStream, ServerState, Standing, Streamed, Views};
+pub use views::{ServerState, Standing, Views};
 pub use waiters::Waiter;
 pub use work::{Told, WorkStream};

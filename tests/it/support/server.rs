@@ -7,6 +7,7 @@ use dispatchyard::app::{App, AppOptions};
 use dispatchyard::dispatch::{Command, HeldJob};
 use dispatchyard::driver::Handle;
 use dispatchyard::model::{JobId, LeaseRef, RequeueReason, RunnerId};
+use dispatchyard::telemetry::{self, LogFormat};
 
 use super::process::Logged;
 use super::{Api, Home, Hook, Setup, until};
@@ -39,6 +40,8 @@ impl Server {
     }
 
     async fn of(home: Home, options: AppOptions) -> Self {
+        // What it logs is shown with a test that fails. Another server of the test may have begun it.
+        let _ = telemetry::init(LogFormat::Text);
         let config = home.config();
         let secrets = config.load_secrets(|_| None).unwrap_or_else(|error| panic!("{error}"));
         let app = App::start(config, secrets, options).await.unwrap();
