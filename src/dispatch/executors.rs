@@ -78,7 +78,10 @@ impl Scheduler {
             ExecutorState::There => drop(self.trouble.remove(name)),
             // What was wrong stays to be read until it is over.
             ExecutorState::Trying => {}
-            ExecutorState::Away(absence) => drop(self.trouble.insert(name.into(), absence)),
+            ExecutorState::Away(absence) => {
+                self.trouble.insert(name.into(), absence);
+                self.end_polls_of(now, name);
+            }
         }
         if self.index.set_standing(name, standing) {
             self.look_everywhere = true;
@@ -86,6 +89,15 @@ impl Scheduler {
             self.record(Record { detail: detail.into(), ..record });
         }
         Ok(Reply::Done)
+    }
+
+    /// An executor asked for work before it went away: what it was given now would only come back.
+    fn end_polls_of(&mut self, now: Now, executor: &str) {
+        let asks = self.runners.iter().filter(|(_, runner)| {
+            runner.parked.is_some() && *runner.row.capabilities.executor == *executor
+        });
+        let slots: Vec<_> = asks.map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.end_poll(now, slot));
     }
 
     /// Whether a runner is an executor, or belongs to one.

@@ -108,7 +108,15 @@ impl Scheduler {
     /// nobody any more who reads it.
     pub(super) fn end_stream(&mut self, now: Now, slot: RunnerSlot) {
         let parked = self.runners.at(slot).and_then(|runner| runner.parked);
-        let Some(parked) = parked.filter(|parked| parked.stays) else { return };
+        if parked.is_some_and(|parked| parked.stays) {
+            self.end_poll(now, slot);
+        }
+    }
+
+    /// Ends whatever a runner has open, a stream or a poll.
+    pub(super) fn end_poll(&mut self, now: Now, slot: RunnerSlot) {
+        let parked = self.runners.at(slot).and_then(|runner| runner.parked);
+        let Some(parked) = parked else { return };
         let gone = self.poll_gone(now, parked.poll_id);
         debug_assert_eq!(gone, Ok(Reply::Done));
         self.answer_nothing(parked.poll_id);

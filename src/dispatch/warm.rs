@@ -200,11 +200,7 @@ impl Scheduler {
     /// A runner has left, or is dead: what it has open is ended, and its token opens nothing.
     pub(super) fn silence(&mut self, now: Now, id: RunnerId) {
         let Some(slot) = self.runners.slot(id) else { return };
-        if let Some(parked) = self.runners.at(slot).and_then(|runner| runner.parked) {
-            let gone = self.poll_gone(now, parked.poll_id);
-            debug_assert_eq!(gone, Ok(Reply::Done));
-            self.answer_nothing(parked.poll_id);
-        }
+        self.end_poll(now, slot);
         self.to_answer.remove(&slot);
         self.runners.update(slot, |runner| runner.offline = true);
         self.out.credentials.push((id, None));

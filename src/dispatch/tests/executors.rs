@@ -70,6 +70,27 @@ fn a_job_that_its_executor_gives_back_because_it_is_away_goes_to_the_next_one_in
     yard.restart();
 }
 
+/// Else the job would be given to a poll that nobody waits for any more, and that would be one attempt more.
+#[test]
+fn who_goes_away_is_given_nothing_by_what_it_asked_before() {
+    let mut yard = yard();
+    let first = yard.register("first", executor("first"));
+    let id = yard.submit(vec![job("only")])[0];
+    let given = yard.take_started(first).remove(0);
+    let waits = yard.poll(first);
+    let release = Command::Release {
+        lease: lease(&given),
+        reason: RequeueReason::ExecutorUnavailable,
+        why: None,
+    };
+    let state = away(&yard);
+    yard.batch([Command::ExecutorStands { executor: "first".into(), state }, release]);
+    assert_eq!(yard.answer(waits).map(|answer| answer.jobs), Some(vec![]));
+    assert_eq!((yard.state(id), yard.jobs[&id].attempt), (JobStateKind::Pending, 1));
+    stands(&mut yard, "first", ExecutorState::There);
+    assert_eq!(names(&yard.take(first)), ["only"]);
+}
+
 #[test]
 fn it_gets_one_job_while_it_is_tried_and_all_when_it_is_back() {
     let mut yard = yard();
