@@ -12,10 +12,11 @@ use crate::queue::Demand;
 
 impl Scheduler {
     /// Refuses work for which the queue has no room, and jobs that could never run. Each job comes
-    /// with its tenant.
+    /// with its tenant; `room` is what the new work makes for itself by taking the places of other jobs.
     pub(super) fn check_admission<'a>(
         &self,
         jobs: impl Iterator<Item = (TenantId, &'a PlannedJob)>,
+        room: &BTreeMap<TenantId, u64>,
     ) -> Result<(), Refusal> {
         let mut new: BTreeMap<TenantId, u64> = BTreeMap::new();
         for (tenant, job) in jobs {
@@ -27,11 +28,15 @@ impl Scheduler {
             Err(Refusal::TooMany { what, limit, max })
         };
         let most = self.settings.queue_jobs_max;
-        if self.quota.waiting() + new.values().sum::<u64>() > most {
+        let more = new.values().sum::<u64>().saturating_sub(room.values().sum());
+        if more > 0 && self.quota.waiting() + more > most {
             return too_many("too many jobs wait", "queue_jobs_max", most);
         }
         for (tenant, jobs) in new {
-            if let Err(reached) = self.quota.may_wait(tenant, jobs) {
+            let jobs = jobs.saturating_sub(room.get(&tenant).copied().unwrap_or(0));
+            if jobs > 0
+                && let Err(reached) = self.quota.may_wait(tenant, jobs)
+            {
                 return too_many("too many jobs of the tenant wait", reached.quota, reached.limit);
             }
         }

@@ -60,7 +60,12 @@ impl Scheduler {
     }
 
     /// Changes what the place of a waiting job follows from.
-    fn reorder(&mut self, now: Now, id: JobId, change: impl FnOnce(&mut super::live::LiveJob)) {
+    pub(super) fn reorder(
+        &mut self,
+        now: Now,
+        id: JobId,
+        change: impl FnOnce(&mut super::live::LiveJob),
+    ) {
         let pending = self.jobs[&id].row.kind() == JobStateKind::Pending;
         if pending {
             self.unplace(id);

@@ -149,9 +149,9 @@ impl Scheduler {
             return Ok((opened.workload_id, Outlooks::default(), None));
         }
         let outlook = self.look_ahead(now, &Coming::of(&workload, needs))?;
-        let places = self.places_for(now, &mut workload);
+        let taken = self.places_for(now, &mut workload);
         let id = self.create(now, workload, needs, ends, &outlook, Some(delivery_id));
-        let note = self.take_places(now, id, &places);
+        let note = self.take_places(now, id, &taken);
         Ok((Some(id), outlook, note))
     }
 
@@ -211,7 +211,7 @@ impl Scheduler {
         }
         let jobs = || workloads.iter().flat_map(|workload| &workload.jobs);
         let owned = workloads.iter().flat_map(|it| it.jobs.iter().map(|job| (it.tenant_id, job)));
-        self.check_admission(owned)?;
+        self.check_admission(owned, &self.room_made_by(workloads.iter()))?;
         let ends = self.ends_of(needed(jobs()), ended)?;
         self.check_classes(jobs())?;
         Ok((needs, ends))

@@ -5,6 +5,8 @@
 //! needs to complete fails, because a name that never came is a mistake, and a workload that
 //! completed over it would hide that; one that runs after failures, or always, may run.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::command::{Ended, Refusal, Reply, Verdict};
@@ -253,7 +255,10 @@ impl Scheduler {
         let ends = self.ends_of(needed(jobs.iter()), ended)?;
         self.check_circle(&joining)?;
         match place {
-            None => self.check_admission(jobs.iter().map(|job| (tenant_id, job)))?,
+            None => {
+                let owned = jobs.iter().map(|job| (tenant_id, job));
+                self.check_admission(owned, &BTreeMap::new())?;
+            }
             // They are part of what was accepted: a full queue that held them back might wait for them.
             Some(_) => jobs.iter().try_for_each(|job| self.check_can_run(tenant_id, job))?,
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! one comes -> those of its line that wait, and were never given to a runner, are cancelled
+//!           -> it is as old as the oldest of these
 //!           -> it waits itself until nothing newer came (quiet), or goes on at once
 //! ```
 //!
@@ -12,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scheduler::Scheduler;
 use crate::model::{
-    EndReason, JobId, JobStateKind, Name, Now, PlannedWorkload, TenantId, Workload, WorkloadId,
+    EndReason, JobId, JobStateKind, Name, Now, PlannedWorkload, Succession, TenantId, Workload,
+    WorkloadId,
 };
 use crate::queue::Member;
 
@@ -28,6 +30,16 @@ pub struct Lines {
     lines: BTreeMap<LineKey, BTreeSet<WorkloadId>>,
     /// By when it goes on (wall).
     quiet: BTreeSet<(i64, WorkloadId)>,
+}
+
+/// The places that new work takes.
+#[derive(Default, Debug)]
+pub(super) struct Taken {
+    /// In the order in which they came.
+    pub workloads: Vec<WorkloadId>,
+    /// The age (`lane_key`) of the oldest that waits among them. Who takes its place goes on with its wait: it would
+    /// never come to its turn if each newer one began anew.
+    pub age: Option<i64>,
 }
 
 impl Lines {
@@ -81,29 +93,58 @@ impl Scheduler {
         }
     }
 
-    /// The live work whose place new work is to take, in the order in which it came; and by that until when the
-    /// new one waits.
-    pub(super) fn places_for(&self, now: Now, planned: &mut PlannedWorkload) -> Vec<WorkloadId> {
-        let Some(mut succession) = planned.terms.succession.take() else { return Vec::new() };
-        let trigger = Name::from(planned.trigger.as_str());
-        let key = (planned.tenant_id, trigger, succession.key.clone());
-        let line = self.lines.lines.get(&key).into_iter().flatten();
-        let live = line.filter_map(|id| self.workloads.get(id)).filter(|live| {
-            let older = live.row.succession();
-            older.is_some_and(|older| succession.may_replace(older))
-        });
-        let (waits, begun): (Vec<_>, Vec<_>) =
-            live.partition(|live| !self.was_given_out(live.row.id));
-        let waiting = waits.iter().filter_map(|live| live.row.succession()).cloned();
-        let mut places: Vec<_> = waits.iter().map(|live| live.row.id).collect();
-        let waiting: Vec<_> = waiting.collect();
-        if succession.running {
-            places.extend(begun.iter().map(|live| live.row.id));
-            places.sort_unstable();
-        }
+    /// The live work whose place new work is to take; and by that until when the new one waits.
+    pub(super) fn places_for(&self, now: Now, planned: &mut PlannedWorkload) -> Taken {
+        let Some(mut succession) = planned.terms.succession.take() else { return Taken::default() };
+        let (waits, begun) = self.older(planned.tenant_id, &planned.trigger, &succession);
+        let rows = waits.iter().filter_map(|id| self.workload(*id));
+        let waiting: Vec<_> = rows.filter_map(Workload::succession).cloned().collect();
         succession.follow(now.wall_ms, waiting.iter());
+        let jobs = waits.iter().flat_map(|id| self.unended_jobs(*id));
+        let age = jobs.map(|id| self.jobs[&id].row.lane_key).min();
+        let mut workloads = waits;
+        if succession.running {
+            workloads.extend(begun);
+            workloads.sort_unstable();
+        }
         planned.terms.succession = Some(succession);
-        places
+        Taken { workloads, age }
+    }
+
+    /// How many jobs of each tenant wait that new work, once it is there, takes the places of.
+    pub(super) fn room_made_by<'a>(
+        &self,
+        planned: impl Iterator<Item = &'a PlannedWorkload>,
+    ) -> BTreeMap<TenantId, u64> {
+        let mut replaced = BTreeSet::new();
+        for planned in planned {
+            if let Some(succession) = &planned.terms.succession {
+                let (waits, _) = self.older(planned.tenant_id, &planned.trigger, succession);
+                replaced.extend(waits.into_iter().map(|id| (planned.tenant_id, id)));
+            }
+        }
+        let mut room = BTreeMap::new();
+        for (tenant, id) in replaced {
+            *room.entry(tenant).or_default() += self.unended_jobs(id).len() as u64;
+        }
+        room
+    }
+
+    /// Of those whose place new work may take: which wait and were never given to a runner, and which were given; each
+    /// in the order in which they came.
+    fn older(
+        &self,
+        tenant: TenantId,
+        trigger: &str,
+        succession: &Succession,
+    ) -> (Vec<WorkloadId>, Vec<WorkloadId>) {
+        let key = (tenant, Name::from(trigger), succession.key.clone());
+        let line = self.lines.lines.get(&key).into_iter().flatten();
+        let may_replace = |id: &WorkloadId| {
+            let older = self.workload(*id).and_then(Workload::succession);
+            older.is_some_and(|older| succession.may_replace(older))
+        };
+        line.copied().filter(may_replace).partition(|id| !self.was_given_out(*id))
     }
 
     /// Whether a runner was ever given a job of a workload.
@@ -118,7 +159,7 @@ impl Scheduler {
         &mut self,
         now: Now,
         id: WorkloadId,
-        places: &[WorkloadId],
+        taken: &Taken,
     ) -> Option<String> {
         let row = self.workload(id)?;
         let quiet = row.succession().and_then(|it| it.quiet).filter(|_| row.is_quiet());
@@ -126,8 +167,14 @@ impl Scheduler {
             format!("newer work for the same took its place: workload {id} ({})", row.name);
         let waits =
             quiet.map(|it| format!("it waits until nothing newer came for {} ms", it.quiet_ms));
+        let places = &taken.workloads;
         for older in places {
             self.cancel_all(now, *older, AUTHOR, &reason, EndReason::GroupReplaced);
+        }
+        if let Some(age) = taken.age {
+            for job_id in self.unended_jobs(id) {
+                self.reorder(now, job_id, |job| job.row.lane_key = age);
+            }
         }
         let numbers: Vec<_> = places.iter().map(ToString::to_string).collect();
         let takes = (!places.is_empty())

@@ -6,8 +6,8 @@ use super::plan::workload;
 use super::yard::{Yard, after, job, names, slots};
 use crate::dispatch::{Command, PoolSettings, Reason, Reply};
 use crate::model::{
-    EndReason, GroupTerms, JobState, JobStateKind, PendingPolicy, PlannedWorkload, Quiet,
-    RecordName, Succession, WorkloadId, WorkloadState,
+    DeliveryState, EndReason, GroupTerms, JobState, JobStateKind, PendingPolicy, PlannedWorkload,
+    Quiet, RecordName, Succession, WorkloadId, WorkloadState,
 };
 
 fn line(key: &str) -> Succession {
@@ -96,6 +96,42 @@ fn what_came_back_from_a_runner_is_not_what_was_never_given() {
     assert_eq!(yard.jobs[&given.job_id].kind(), JobStateKind::Pending);
     deliver(&mut yard, of(line("k")));
     assert_eq!(state(&yard, first), WorkloadState::Pending);
+}
+
+/// Else work whose line gets newer events all the time would never be the oldest, and never come to its turn.
+#[test]
+fn newer_work_goes_on_with_the_wait_of_what_it_takes_the_place_of() {
+    let mut yard = Yard::new();
+    let (first, _) = deliver(&mut yard, of(line("k")));
+    let since_ms = yard.jobs.values().find(|job| job.workload_id == first).unwrap().lane_key;
+    yard.pass(10);
+    yard.submit(vec![job("beside")]);
+    yard.pass(10);
+    deliver(&mut yard, of(line("k")));
+    yard.restart();
+    yard.pass(10);
+    let (third, _) = deliver(&mut yard, of(line("k")));
+    let jobs = yard.jobs.values().filter(|job| job.workload_id == third);
+    let ages: Vec<_> = jobs.map(|job| (job.lane_key, job.queued_at_ms)).collect();
+    assert_eq!(ages, [(since_ms, since_ms + 30); 2]);
+    let runner = yard.register("r", slots(2));
+    assert_eq!(names(&yard.take(runner)), ["a", "beside"]);
+}
+
+/// A full queue has room for what takes a place in it.
+#[test]
+fn work_that_takes_the_place_of_other_work_needs_no_more_room() {
+    let mut yard = Yard::with(|settings| settings.queue_jobs_max = 3);
+    let (first, _) = deliver(&mut yard, of(line("k")));
+    yard.submit(vec![job("beside")]);
+    deliver(&mut yard, of(line("k")));
+    assert_eq!(state(&yard, first), WorkloadState::Cancelled);
+    let Command::Deliver(mut other) = super::intake::deliver(2, vec![of(line("other"))]) else {
+        panic!()
+    };
+    other.key = None;
+    let refused = yard.apply(Command::Deliver(other));
+    assert!(matches!(refused, Ok(Reply::Delivered { state: DeliveryState::Failed, .. })));
 }
 
 #[test]
