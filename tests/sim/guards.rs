@@ -1,13 +1,12 @@
-//! Worlds of deliveries that somebody must approve, long because a world is one thing: strangers and people of one's own push to pull requests, operators
-//! approve and deny, planners take up what was approved, servers start again or are another one, batches are lost before
-//! anybody heard of them, and answers after.
+//! Worlds of deliveries that somebody must approve, long because a world is one thing: strangers and people of
+//! one's own push to pull requests, operators approve and deny, planners take up what was approved, servers start
+//! again or are another one, batches are lost before anybody heard of them, and answers after.
 //!
 //! What is held and what runs is decided by the real rules. The world knows by itself who sent what, who approved what
 //! and which push is the newest, and holds the rows against that: nothing that was accepted is lost, nothing starts
 //! twice, and nothing of a stranger starts that nobody approved.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dispatchyard::dispatch::{
@@ -24,7 +23,7 @@ use dispatchyard::workflow::{Defaults, File};
 use serde_json::json;
 
 use crate::dice::Dice;
-use crate::number;
+use crate::many::{Seen, all_keep_the_laws, each_is_noticed};
 use crate::rows::Rows;
 
 const WORLDS: u64 = 150;
@@ -103,7 +102,7 @@ struct World {
     starts: BTreeMap<u64, u32>,
     /// What a planner has read, and under which epoch.
     read: Option<(i64, DeliveryId)>,
-    seen: BTreeMap<&'static str, u32>,
+    seen: Seen,
 }
 
 fn rules() -> Rules {
@@ -163,7 +162,7 @@ impl World {
             denied: BTreeSet::new(),
             starts: BTreeMap::new(),
             read: None,
-            seen: BTreeMap::new(),
+            seen: Seen::new(),
         }
     }
 
@@ -488,7 +487,7 @@ impl World {
     }
 }
 
-fn play(seed: u64, fault: Option<Fault>) -> BTreeMap<&'static str, u32> {
+fn play(seed: u64, fault: Option<Fault>) -> Seen {
     let mut world = World::new(seed, fault);
     for _ in 0..STEPS {
         world.step();
@@ -499,42 +498,24 @@ fn play(seed: u64, fault: Option<Fault>) -> BTreeMap<&'static str, u32> {
 
 #[test]
 fn nothing_that_is_held_is_lost_or_starts_twice_or_unapproved() {
-    let seeds = match number("SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..WORLDS,
-    };
-    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in seeds.clone() {
-        let all = std::panic::catch_unwind(AssertUnwindSafe(|| play(seed, None)));
-        let all = all.unwrap_or_else(|_| panic!("play it again with SIM_SEED={seed}"));
-        all.into_iter().for_each(|(what, many)| *seen.entry(what).or_default() += many);
-    }
-    println!("{seen:?}");
-    if seeds.end - seeds.start > 1 {
-        let all = [
-            "approved",
-            "denied",
-            "refused",
-            "planned",
-            "planner stopped",
-            "expired",
-            "duplicate",
-            "restart",
-            "taken over",
-            "fenced",
-            "lost",
-            "unheard",
-        ];
-        for what in all {
-            assert!(seen.contains_key(what), "{what} was never reached: {seen:?}");
-        }
-    }
+    let wanted = [
+        "approved",
+        "denied",
+        "refused",
+        "planned",
+        "planner stopped",
+        "expired",
+        "duplicate",
+        "restart",
+        "taken over",
+        "fenced",
+        "lost",
+        "unheard",
+    ];
+    all_keep_the_laws(WORLDS, &wanted, |seed| play(seed, None));
 }
 
 #[test]
 fn each_fault_that_is_planted_among_held_deliveries_is_noticed() {
-    for fault in FAULTS {
-        let noticed = |seed| std::panic::catch_unwind(|| play(seed, Some(fault))).is_err();
-        assert!((0..30).any(noticed), "{fault:?} was not noticed");
-    }
+    each_is_noticed(&FAULTS, |seed, fault| play(seed, Some(fault)));
 }

@@ -1,9 +1,12 @@
 //! The scheduler under random commands and virtual time, without a database.
 //!
-//! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a
-//! database in memory, written from the meaning of each change; `known` is what the checker
-//! remembers by itself; `naive` is a matcher that looks at everything. After each batch the world
-//! checks the laws. `faulty` plants faults in the scheduler, to see that each is noticed. `started` has worlds of runners and jobs that are started outside. `conversations` has worlds of sessions, whose rows are in `talks`; `guards` of deliveries that somebody must approve, whose rows are in `desk`; `times` of schedules. `soak` has long worlds about fair shares and aging.
+//! `world` plays senders, runners, operators and faults against the real `Scheduler`; `rows` is a database in
+//! memory, written from the meaning of each change; `known` is what the checker remembers by itself; `naive` is a
+//! matcher that looks at everything. After each batch the world checks the laws. `faulty` plants faults in the
+//! scheduler, to see that each is noticed. `started` has worlds of runners and jobs that are started outside.
+//! `conversations` has worlds of sessions, whose rows are in `talks`; `guards` of deliveries that somebody must
+//! approve, whose rows are in `desk`; `times` of schedules; `many` plays them. `soak` has long worlds about fair
+//! shares and aging.
 //!
 //! `SIM_SEEDS=n` plays so many worlds, `SIM_SEED=n` only that one. Worlds that found bugs are in
 //! `regressions`.
@@ -18,6 +21,7 @@ mod fleets;
 mod gates;
 mod guards;
 mod known;
+mod many;
 mod naive;
 mod own_policies;
 mod reached;

@@ -1,12 +1,12 @@
-//! Worlds of schedules, long because a world is one thing: clocks that run, jump and go back, pauses, servers that start again or are another one, batches
-//! that are lost before anybody heard of them, and keepers that acted on what they had read long before.
+//! Worlds of schedules, long because a world is one thing: clocks that run, jump and go back, pauses, servers that
+//! start again or are another one, batches that are lost before anybody heard of them, and keepers that acted on
+//! what they had read long before.
 //!
 //! What is to be done is asked of the real schedules, and decided by the real scheduler. The world knows by itself when
 //! each time is, and holds what came against that: no time comes twice or early, and each policy makes good what it
 //! promises to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dispatchyard::dispatch::{
@@ -22,7 +22,7 @@ use dispatchyard::trigger::{RuleConfig, Timed};
 use dispatchyard::workflow::{Defaults, File};
 
 use crate::dice::Dice;
-use crate::number;
+use crate::many::{Seen, all_keep_the_laws, each_is_noticed};
 use crate::rows::Rows;
 
 const WORLDS: u64 = 150;
@@ -76,7 +76,7 @@ struct World {
     pending: Option<Fire>,
     /// What came of each policy.
     came: BTreeMap<String, BTreeSet<i64>>,
-    seen: BTreeMap<&'static str, u32>,
+    seen: Seen,
 }
 
 fn rules() -> Rules {
@@ -116,7 +116,7 @@ impl World {
             next: 1,
             pending: None,
             came: POLICIES.map(|policy| (policy.to_owned(), BTreeSet::new())).into(),
-            seen: BTreeMap::new(),
+            seen: Seen::new(),
         }
     }
 
@@ -399,7 +399,7 @@ impl World {
     }
 }
 
-fn play(seed: u64, fault: Option<Fault>) -> BTreeMap<&'static str, u32> {
+fn play(seed: u64, fault: Option<Fault>) -> Seen {
     let mut world = World::new(seed, fault);
     for _ in 0..STEPS {
         world.step();
@@ -410,44 +410,26 @@ fn play(seed: u64, fault: Option<Fault>) -> BTreeMap<&'static str, u32> {
 
 #[test]
 fn a_time_comes_once_and_what_is_missed_is_made_good_as_it_is_said() {
-    let seeds = match number("SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..WORLDS,
-    };
-    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in seeds.clone() {
-        let all = std::panic::catch_unwind(AssertUnwindSafe(|| play(seed, None)));
-        let all = all.unwrap_or_else(|_| panic!("play it again with SIM_SEED={seed}"));
-        all.into_iter().for_each(|(what, many)| *seen.entry(what).or_default() += many);
-    }
-    println!("{seen:?}");
-    if seeds.end - seeds.start > 1 {
-        let all = [
-            "came",
-            "made good",
-            "passed over",
-            "held by a pause",
-            "counted anew",
-            "had come",
-            "was handled",
-            "clock ahead",
-            "clock back",
-            "restart",
-            "taken over",
-            "fenced",
-            "lost",
-            "sent late",
-        ];
-        for what in all {
-            assert!(seen.contains_key(what), "{what} was never reached: {seen:?}");
-        }
-    }
+    let wanted = [
+        "came",
+        "made good",
+        "passed over",
+        "held by a pause",
+        "counted anew",
+        "had come",
+        "was handled",
+        "clock ahead",
+        "clock back",
+        "restart",
+        "taken over",
+        "fenced",
+        "lost",
+        "sent late",
+    ];
+    all_keep_the_laws(WORLDS, &wanted, |seed| play(seed, None));
 }
 
 #[test]
 fn each_fault_that_is_planted_among_times_is_noticed() {
-    for fault in FAULTS {
-        let noticed = |seed| std::panic::catch_unwind(|| play(seed, Some(fault))).is_err();
-        assert!((0..30).any(noticed), "{fault:?} was not noticed");
-    }
+    each_is_noticed(&FAULTS, |seed, fault| play(seed, Some(fault)));
 }
