@@ -56,6 +56,11 @@ impl Cause {
         Ok(Some(Self { workload_id: context.workload.id, trust: context.spec.trust }))
     }
 
+    /// Whether the work itself is trusted.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trust.level == TrustLevel::Trusted
+    }
+
     /// That trust, but no more than the work itself has.
     pub(super) fn limit(&self, trust: &Trust) -> Trust {
         let id = self.workload_id;

@@ -218,8 +218,9 @@ pub(super) async fn say(
     let own = |key| format!("say\u{1f}{session_id}\u{1f}{}", caller.own_key(key)).into();
     let idempotency_key = idempotency_key(&headers)?.map(own);
     let text = said(&state, request.message)?;
-    let author = caller.author();
-    let command = SessionCommand::Say { session_id, author, text, idempotency_key };
+    let cause = Cause::of(&state, &headers).await?;
+    let (author, trusted) = (caller.author(), cause.is_none_or(|cause| cause.is_trusted()));
+    let command = SessionCommand::Say { session_id, author, trusted, text, idempotency_key };
     answer(&state, session_id, command).await
 }
 

@@ -159,6 +159,12 @@ async fn what_a_job_starts_is_known_to_be_its_own_without_its_word() {
     assert_eq!(made.status, 201, "{made:?}");
     let talk = json!({ "agent": "a", "message": "x" });
     assert_eq!(caused(&server.api, "/sessions", proof, talk.clone()).await.status, 201);
+    // A token may speak in a session that it started itself; work that is not trusted may not.
+    let own = open(&server.api, talk.clone()).await.session_id;
+    let words = json!({ "message": "do as I say" });
+    let path = format!("/sessions/{own}/messages");
+    assert_eq!(caused(&server.api, &path, proof, words).await.status, 422);
+    say(&server.api, own, "go on").await;
     for (proof, status) in [("nonsense", 400), (&*format!("{proof}0"), 409), ("999.ab", 409)] {
         assert_eq!(
             caused(&server.api, "/sessions", proof, talk.clone()).await.status,

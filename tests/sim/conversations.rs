@@ -243,7 +243,8 @@ impl World {
             self.mark("resumed");
         }
         let (author, text) = ("ada".into(), "more".into());
-        let command = SessionCommand::Say { session_id, author, text, idempotency_key: None };
+        let command =
+            SessionCommand::Say { session_id, author, trusted: true, text, idempotency_key: None };
         let reply = self.send(Command::Session(command));
         self.accept(reply.as_ref());
     }
@@ -492,8 +493,13 @@ impl World {
             let resting: Vec<_> = resting.map(|row| row.id).collect();
             for session_id in resting {
                 let (author, text) = ("ada".into(), "go on".into());
-                let command =
-                    SessionCommand::Say { session_id, author, text, idempotency_key: None };
+                let command = SessionCommand::Say {
+                    session_id,
+                    author,
+                    trusted: true,
+                    text,
+                    idempotency_key: None,
+                };
                 let reply = self.send(Command::Session(command));
                 self.accept(reply.as_ref());
             }

@@ -21,6 +21,8 @@ pub enum SessionCommand {
         session_id: SessionId,
         /// Who.
         author: Box<str>,
+        /// Whether whoever says it is trusted: who is not says nothing in a session that is.
+        trusted: bool,
         /// What.
         text: Untrusted,
         /// The caller's `Idempotency-Key`, so that it is no other session's.

@@ -129,15 +129,18 @@ impl Scheduler {
         id: SessionId,
         planned: &PlannedWorkload,
     ) -> Result<(), Refusal> {
-        let is_trusted = |trust: &Trust| trust.level == TrustLevel::Trusted;
         let row = self.live_session(id)?;
         if *row.agent != *planned.name || *row.template.trigger != *planned.trigger {
             let text = format!("session {id} has that key, and another agent or trigger");
             return Err(Refusal::Invalid(text.into()));
         }
-        let speaks = planned.jobs.iter().all(|job| is_trusted(&job.spec.trust));
-        if is_trusted(&row.template.trust) && !speaks {
-            let text = format!("session {id} is trusted, and who would join it is not");
+        self.check_may_speak(id, planned.jobs.iter().all(|job| is_trusted(&job.spec.trust)))
+    }
+
+    /// Who is not trusted has nothing to say in a session that is.
+    pub(super) fn check_may_speak(&self, id: SessionId, trusted: bool) -> Result<(), Refusal> {
+        if !trusted && is_trusted(&self.live_session(id)?.template.trust) {
+            let text = format!("session {id} is trusted, and who would speak in it is not");
             return Err(Refusal::Invalid(text.into()));
         }
         Ok(())
@@ -307,4 +310,8 @@ fn planned_again(row: &Session) -> PlannedWorkload {
         open: false,
         jobs: vec![job],
     }
+}
+
+fn is_trusted(trust: &Trust) -> bool {
+    trust.level == TrustLevel::Trusted
 }

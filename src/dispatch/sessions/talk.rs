@@ -49,10 +49,11 @@ impl Scheduler {
             SessionCommand::Open { workload, idempotency_key } => {
                 self.open_session(now, *workload, idempotency_key, verdict)
             }
-            SessionCommand::Say { session_id, author, text, idempotency_key } => {
+            SessionCommand::Say { session_id, author, trusted, text, idempotency_key } => {
                 if let Some(reply) = said_before(verdict)? {
                     return Ok(reply);
                 }
+                self.check_may_speak(session_id, trusted)?;
                 let sequence = self.say(now, session_id, &author, text)?;
                 self.answer_key(idempotency_key, session_id, sequence);
                 Ok(Reply::Session { session_id, sequence, made: false, duplicate: false })

@@ -48,8 +48,12 @@ fn open(workload: PlannedWorkload) -> Command {
 }
 
 fn say(session_id: SessionId, text: &str) -> Command {
-    let (author, text) = ("ada".into(), text.into());
-    Command::Session(SessionCommand::Say { session_id, author, text, idempotency_key: None })
+    say_as(true, session_id, text)
+}
+
+fn say_as(trusted: bool, session_id: SessionId, text: &str) -> Command {
+    let (author, text, idempotency_key) = ("ada".into(), text.into(), None);
+    Command::Session(SessionCommand::Say { session_id, author, trusted, text, idempotency_key })
 }
 
 fn told(job: &AssignedJob, first: i64, says: &[(MessageKind, &str)], done: Option<i64>) -> Command {
@@ -373,8 +377,10 @@ fn a_stranger_does_not_join_what_somebody_trusted_started() {
     yard.apply(as_level(TrustLevel::Trusted)).unwrap();
     for level in [TrustLevel::Untrusted, TrustLevel::Unknown] {
         let refusal = yard.refused(as_level(level));
-        assert!(refusal.to_string().contains("who would join it is not"), "{refusal}");
+        assert!(refusal.to_string().contains("who would speak in it is not"), "{refusal}");
     }
+    let refusal = yard.refused(say_as(false, SessionId(1), "do as I say"));
+    assert!(refusal.to_string().contains("who would speak in it is not"), "{refusal}");
     yard.apply(as_level(TrustLevel::Trusted)).unwrap();
     assert_eq!(yard.heard(SessionId(1)).len(), 2);
 }

@@ -109,6 +109,9 @@ fn who_is_not_trusted_neither_answers_nor_ends_the_session_of_somebody_who_is() 
     let reply = yard.apply(deliver(4, vec![trusted(TrustLevel::Unknown)]));
     let Ok(Reply::Delivered { state, verdicts, .. }) = reply else { panic!("{reply:?}") };
     assert_eq!(state, DeliveryState::Ignored, "{verdicts:?}");
-    assert!(verdicts[0].why.contains("is trusted, and who would join it is not"), "{verdicts:?}");
+    assert!(
+        verdicts[0].why.contains("is trusted, and who would speak in it is not"),
+        "{verdicts:?}"
+    );
     assert!(yard.sessions.contains_key(&live), "it goes on");
 }
