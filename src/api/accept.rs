@@ -116,9 +116,11 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     }
     let rerun = event.as_deref().and_then(Rerun::asked);
     // Obeyed before anybody hears that it was: to obey it again does nothing.
-    if let Some(rerun) = rerun.filter(|_| leads && incoming.replay_of.is_none())
-        && !rerun.carry_out(state.clone()).await
-    {
+    let obeyed = match rerun.filter(|_| leads && incoming.replay_of.is_none()) {
+        Some(rerun) => rerun.carry_out(state.clone()).await,
+        None => true,
+    };
+    if !obeyed && key.is_none() {
         return Err(CommandError::Unavailable.into());
     }
     let spilled = incoming.body.len() > state.limits.body_inline_bytes_max;
@@ -152,7 +154,8 @@ async fn store(state: &AppState, mut incoming: Incoming) -> Result<DeliveryAccep
     let patience = || state.patience().saturating_sub(waited + since(state, now));
     let to_keep = to_keep(state);
     let mut reply = Err(CommandError::Unavailable);
-    if leads || waiting.is_none() {
+    // What could not be obeyed is not dealt with: whoever adopts it obeys it first.
+    if waiting.is_none() || (leads && obeyed) {
         let deliver =
             Deliver { delivery, plan, key: incoming.key, ended: Vec::new(), adopted: false, about };
         let command = Command::Deliver(Box::new(deliver));

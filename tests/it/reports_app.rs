@@ -1,8 +1,10 @@
 //! Check runs by the right of an App of GitHub: its token, what a check says, and its button.
 
+use dispatchyard::api::wire::DeliveryAccepted;
 use dispatchyard::clock::{Clock as _, SystemClock};
 use dispatchyard::model::WorkloadState;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::app;
 use crate::support::home::RULES;
@@ -140,6 +142,31 @@ async fn an_installation_that_is_there_no_more_is_looked_up_anew(base: Setup) {
     server.hook().push("one").await;
     check(&told, 1, is("queued")).await;
     assert_eq!((told.seen("/example/installation").len(), told.tokens()), (2, 2));
+}
+
+/// Nothing can be written while somebody holds the jobs. GitHub does not press again by itself.
+#[tokio::test]
+async fn a_button_that_is_pressed_while_nobody_can_decide_is_obeyed_later() {
+    let told = Told::start().await;
+    let base = Setup::default().on_postgres().await.scheduler("store_wait_ms", 1_000);
+    let url = base.url();
+    let server = started(base, &told, "").await;
+    let workload_id = server.hook().push("one").await.workloads[0];
+    let runner = FakeRunner::register(&server.api, "r", &["self-hosted"]).await;
+    let job = runner.begin().await;
+    runner.fail(&job).await;
+    let failed = check(&told, 1, is("completed")).await;
+    server.api.workload_is(workload_id, WorkloadState::Failed).await;
+
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE job IN SHARE MODE").execute(&mut other).await.unwrap();
+    let sent = server.hook().send("check_run", "press", pressed(&failed)).await;
+    assert_eq!(sent.status, 202, "{sent:?}");
+    assert_eq!(sent.json::<DeliveryAccepted>().state, "accepted");
+    other.close().await.unwrap();
+    check(&told, 2, is("queued")).await;
+    assert_eq!(server.api.workload(workload_id).await.workload.run, 2);
+    assert_eq!(runner.begin().await.name, "build");
 }
 
 on_both!(
