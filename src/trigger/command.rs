@@ -10,28 +10,30 @@ use std::ops::Range;
 /// The longest name of a command, in bytes.
 const NAME_BYTES_MAX: usize = 60;
 
-/// A word by which an agent is called.
+/// A word by which an agent is called: `/agent`, `@agent`, and `/agent@our_bot`, which also hears the bare `/agent`: in
+/// groups of Telegram people say which bot they mean (<https://core.telegram.org/bots/features#commands>).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CallWord(String);
 
 impl CallWord {
-    /// Reads one: `/agent` or `@name`.
+    /// Reads one: `/agent`, `/agent@bot` or `@name`.
     ///
     /// # Errors
     ///
     /// What is wrong with it, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let name = text.strip_prefix(['/', '@']).unwrap_or_default();
-        let fits = !name.is_empty()
-            && name.len() <= NAME_BYTES_MAX
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if fits {
+        let (name, bot) = match (text.strip_prefix('/'), text.strip_prefix('@')) {
+            (Some(rest), _) => {
+                rest.split_once('@').map_or((rest, None), |(it, bot)| (it, Some(bot)))
+            }
+            (None, rest) => (rest.unwrap_or_default(), None),
+        };
+        if is_name(name) && bot.is_none_or(is_name) {
             return Ok(Self(text.to_owned()));
         }
         let shown: String = text.chars().take(NAME_BYTES_MAX).collect();
         Err(format!(
-            "`{shown}` is no command: write `/name` or `@name` of letters, digits, `-`, `_`"
+            "`{shown}` is no command: write `/name`, `/name@bot` or `@name` of letters, digits, `-`, `_`"
         ))
     }
 
@@ -51,16 +53,24 @@ impl CallWord {
     }
 }
 
-/// A `/name` with which a line begins, and nothing but space after it.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A `/name` with which a line begins, or that and the name of the bot that is meant, and nothing but space after it.
 fn at_line_begin(own: &str, word: &str) -> Option<Range<usize>> {
+    let (bare, bot) = word.split_at(word.find('@').unwrap_or(word.len()));
     let mut at = 0;
     for line in own.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches(' ').len();
         let from = at + indent;
         at += line.len();
-        let Some(after) = starts_with(&line[indent..], word) else { continue };
+        let Some(rest) = starts_with(&line[indent..], bare) else { continue };
+        let after = starts_with(rest, bot).unwrap_or(rest);
         if after.chars().next().is_none_or(char::is_whitespace) {
-            return Some(from..from + word.len());
+            return Some(from..from + line.len() - indent - after.len());
         }
     }
     None
@@ -233,6 +243,26 @@ mod tests {
         assert_eq!(slash("Hello\n\n  /Agent fix\nthis\n"), Some("fix\nthis"));
         assert_eq!(slash("/agent"), Some(""));
         assert_eq!(slash("/agent look:\n```\nx = 1\n```"), Some("look:\n```\nx = 1\n```"));
+    }
+
+    #[test]
+    fn a_command_may_say_which_bot_is_meant() {
+        let word = CallWord::parse("/agent@our_bot").unwrap();
+        for (text, asked) in [
+            ("/agent@our_bot fix it", Some("fix it")),
+            ("/AGENT@Our_Bot\nfix", Some("fix")),
+            ("/agent fix", Some("fix")),
+            ("/agent@our_bot", Some("")),
+            ("/agent@other_bot fix", None),
+            ("/agent@our_bots fix", None),
+            ("/agents@our_bot fix", None),
+        ] {
+            assert_eq!(word.find(text), asked, "{text}");
+        }
+        assert_eq!(slash("/agent@our_bot fix"), None, "nobody has said that it is ours");
+        for text in ["/agent@", "/@bot", "/a@b@c", "@a@b"] {
+            assert!(CallWord::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::parsed::{Answer, Parsed, Said, TAKEN};
 use super::tree::{self, Tree, blank};
 use super::{Payload, PayloadError};
 use crate::event::{Actor, Address, Event, Subject, inputs};
-use crate::model::ChatPlace;
+use crate::model::{ChatPlace, Untrusted};
 
 /// Slack's own account, which speaks as a user.
 const SLACKBOT: &str = "USLACKBOT";
@@ -58,6 +58,7 @@ fn happened(source: &str, kind: &str, body: Tree<'_>) -> Result<Event, PayloadEr
     let bot = event.name("/bot_id");
     let text = event.body("/text");
     let said = text.as_ref().and_then(|text| said(kind, body, text.as_data()));
+    let text = text.map(|text| Untrusted::new(typed(text.as_data())));
     let (chat, address) = said.unzip();
     Ok(Event {
         action: event.name("/subtype"),
@@ -106,7 +107,7 @@ fn said(kind: &str, body: Tree<'_>, text: &str) -> Option<(ChatPlace, Address)> 
     let place = ChatPlace::new(body.id("/team_id"), channel, thread)?;
     let own = body.items("/authorizations").find(|it| it.flag("/is_bot") == Some(true));
     let own = own.and_then(|it| it.text("/user_id"));
-    let words_at = after_mention(text, own).unwrap_or_default();
+    let words_at = after_mention(text, own).map_or(0, |at| typed(&text[..at]).len());
     let is_named = || own.is_some_and(|own| mentions(text, own));
     let address = match kind {
         "app_mention" => Address::Us { words_at },
@@ -115,6 +116,12 @@ fn said(kind: &str, body: Tree<'_>, text: &str) -> Option<(ChatPlace, Address)> 
         _ => Address::Everybody,
     };
     Some((place, address))
+}
+
+/// A message's text as somebody typed it: Slack writes three characters of it as entities, and no others, because
+/// what stands between `<` and `>` is its own. <https://docs.slack.dev/messaging/formatting-message-text>
+fn typed(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 /// Whether a text names an account: `<@U012AB3CD>`, or with a name behind a bar.

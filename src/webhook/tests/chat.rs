@@ -156,6 +156,14 @@ fn a_message_of_slack_is_said_in_its_thread_or_opens_one() {
             "s:T1/C1/1.2 to us: <@U2> and <@U0APP>",
         ),
         ("message", json!({ "subtype": "file_share" }), "s:T1/C1/1.2 to all: hello"),
+        // As it was typed: Slack writes three characters as entities, and names accounts between two of them.
+        (
+            "message",
+            json!({ "text": "a &lt;b&gt; &amp;amp; &quot;c" }),
+            "s:T1/C1/1.2 to all: a <b> &amp; &quot;c",
+        ),
+        ("message", json!({ "text": "&lt;@U0APP&gt; fix" }), "s:T1/C1/1.2 to all: <@U0APP> fix"),
+        ("app_mention", json!({ "text": "<@U0APP|a&amp;b> x &gt; y" }), "s:T1/C1/1.2 to us: x > y"),
         ("message", json!({ "channel": "C/1" }), "s:T1/C%2F1/1.2 to all: hello"),
     ];
     for (kind, more, expected) in table {

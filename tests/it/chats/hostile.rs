@@ -89,8 +89,10 @@ fn place(text: &str) -> (String, String) {
 
 /// Says a text in Slack, and in Telegram by an account of that name.
 async fn says(chats: &Chats, at: usize, text: &str) {
+    // Three characters of what is typed there are written otherwise.
+    let typed = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let event =
-        json!({ "type": "message", "text": text, "ts": format!("5.{at}"), "thread_ts": "5.0" });
+        json!({ "type": "message", "text": typed, "ts": format!("5.{at}"), "thread_ts": "5.0" });
     chats.send("slack", JSON, &slack(&format!("h{at}"), event)).await;
     let message = json!({ "update_id": at, "message": { "message_id": at, "text": text,
         "from": { "id": 7, "is_bot": false, "username": name(text) }, "chat": { "id": -9, "type": "group" } } });
