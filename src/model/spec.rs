@@ -112,6 +112,9 @@ pub struct Step {
     /// How long the step may run; the job's timeout bounds it in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
+    /// The same as an expression of a workflow file, in whole minutes; it counts in the place of `timeout_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_minutes: Option<String>,
 }
 
 /// How often, and how soon, a failed job is tried again.

@@ -40,6 +40,11 @@ impl Step {
         if !self.expressions.is_empty() {
             return Some("`expressions` belong to workflow files: use `env`".to_owned());
         }
+        if self.timeout_minutes.is_some() {
+            return Some(
+                "`timeout_minutes` belongs to workflow files: use `timeout_ms`".to_owned(),
+            );
+        }
         let run = [("run", Some(&self.run), SCRIPT_BYTES_MAX)];
         let conditions = [("if", &self.condition), ("continue_on_error", &self.continue_on_error)];
         let shorts = [
@@ -95,6 +100,7 @@ mod tests {
         let expressions = [("A".to_owned(), "x".to_owned())].into();
         assert!(fault(Step { expressions, ..run("x") }).is_some());
         assert!(fault(Step { timeout_ms: Some(0), ..run("x") }).is_some());
+        assert!(fault(Step { timeout_minutes: Some("1".into()), ..run("x") }).is_some());
         assert!(fault(Step { shell: Some("x".repeat(300)), ..run("x") }).is_some());
         let many = JobWork::Steps(vec![run("x"); STEPS_MAX + 1]).fault();
         assert_eq!(many.as_deref(), Some("257 steps, at most 256"));

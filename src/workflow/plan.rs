@@ -143,7 +143,7 @@ jobs:
     env: { B: job }
     x-dispatch: { min_memory_gb: 4, architecture: ARM64, gpu: 0, backoff_ms: 0 }
     timeout-minutes: 5
-    steps: [{ run: 'true', timeout-minutes: 1 }]
+    steps: [{ run: 'true', timeout-minutes: 1 }, { run: 'true', timeout-minutes: '${{ env.B }}' }]
   two:
     needs: one
     runs-on: []
@@ -175,6 +175,10 @@ jobs:
         assert_eq!(env, [("A", "file"), ("B", "job")]);
         let JobWork::Steps(steps) = &one.spec.work else { panic!("steps") };
         assert_eq!(steps[0].timeout_ms, Some(60_000));
+        assert_eq!(
+            (steps[1].timeout_ms, steps[1].timeout_minutes.as_deref()),
+            (None, Some("${{ env.B }}"))
+        );
     }
 
     #[test]

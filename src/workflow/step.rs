@@ -98,12 +98,25 @@ fn read_step(mut fields: Fields, defaults: &RunDefaults, reader: &mut Reader<'_>
         });
     let timeout = fields
         .take("timeout-minutes")
-        .and_then(|(it, path)| reader.number(&it, &path, Overrides::timeout_fault));
-    let timeout_ms = timeout.map(|minutes| i64::from(minutes) * 60_000);
+        .and_then(|(it, at)| reader.count(it, &at, Place::Step, Overrides::timeout_fault));
+    let (timeout_ms, timeout_minutes) = match timeout {
+        Some(Setting::Known(minutes)) => (Some(i64::from(minutes) * 60_000), None),
+        Some(Setting::Text(text)) => (None, Some(text.source().to_owned())),
+        None => (None, None),
+    };
     let (run, uses) = (fields.take("run"), fields.take("uses"));
     let (at, path) = (fields.at, fields.path.clone());
     fields.finish(reader, &[]);
-    let base = Step { name, id, condition, env, continue_on_error, timeout_ms, ..Step::default() };
+    let base = Step {
+        name,
+        id,
+        condition,
+        env,
+        continue_on_error,
+        timeout_ms,
+        timeout_minutes,
+        ..Step::default()
+    };
     match (run, uses) {
         (Some(_), Some((node, path))) => {
             reader.fault(node.referenced, &path, "the step has `run` too");

@@ -236,6 +236,7 @@ async fn a_failure_is_told_and_what_reports_it_runs() {
             &[
                 "##[warning]",
                 "flaky was failure and is success",
+                "timeout-minutes: `failure` is no whole number from 1",
                 "##[error]",
                 "assertion failed",
                 "collecting what is left",
@@ -243,6 +244,7 @@ async fn a_failure_is_told_and_what_reports_it_runs() {
             ],
         )
         .await;
+    assert!(!ended.log("test").await.contains("this never begins"));
     assert!(!ended.log("test").await.contains("this is never seen"));
     ended.says("alarm", &["test was failure and deploy skipped"]).await;
     let id = ended.workload.jobs.iter().find(|job| job.name == "test").unwrap().id;

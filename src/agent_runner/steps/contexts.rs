@@ -273,7 +273,8 @@ pub(super) fn looks_at_event(context: &JobContext) -> bool {
         JobWork::Agent { .. } => &[],
     };
     let of_step = |step: &Step| -> Vec<String> {
-        let single = [&step.name, &step.working_directory, &step.continue_on_error];
+        let single =
+            [&step.name, &step.working_directory, &step.continue_on_error, &step.timeout_minutes];
         let single = single.into_iter().flatten().chain([&step.run]);
         let many = step.env.values().chain(step.expressions.values()).chain(step.with.values());
         single.chain(many).cloned().collect()

@@ -140,7 +140,7 @@ impl Steps<'_> {
         variables.extend(own);
         let said = self.work.context.workflow.is_some().then(|| Arc::new(Said::default()));
         let name = name.to_owned();
-        let timeout_ms = step.timeout_ms;
+        let timeout_ms = self.timeout_ms(step, seen).await?;
         let stdin = None;
         let task = Task {
             name,
@@ -155,6 +155,16 @@ impl Steps<'_> {
             talk: None,
         };
         Ok((task, files))
+    }
+
+    /// How long the step may run. GitHub knows whole minutes only
+    /// (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepstimeout-minutes>).
+    async fn timeout_ms(&self, step: &Step, seen: Option<&Value>) -> Result<Option<i64>, String> {
+        let Some(text) = &step.timeout_minutes else { return Ok(step.timeout_ms) };
+        let minutes = self.contexts.fill("timeout-minutes", text, seen).await?;
+        let wrong =
+            || format!("timeout-minutes: `{}` is no whole number from 1", self.shown(&minutes));
+        whole_minutes(&minutes).map(Some).ok_or_else(wrong)
     }
 
     /// The `PATH` with what steps added before it.
@@ -325,6 +335,12 @@ fn too_long(what: &str, bytes: usize) -> String {
         "`{what}` has {bytes} bytes, and a variable at most {VALUE_BYTES_MAX}: read it from a file, \
          the event's is in GITHUB_EVENT_PATH"
     )
+}
+
+/// Minutes in milliseconds.
+fn whole_minutes(text: &str) -> Option<i64> {
+    let minutes = text.trim().parse::<u32>().ok().filter(|minutes| *minutes > 0)?;
+    Some(i64::from(minutes) * 60_000)
 }
 
 /// A folder of the workspace, or what is wrong with it, as which it is `shown`.

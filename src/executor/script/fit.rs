@@ -33,6 +33,7 @@ fn of_step(step: &Step, is_filled_in: bool) -> Option<String> {
         ("shell", step.shell.is_some()),
         ("working-directory", step.working_directory.is_some()),
         ("continue-on-error", step.continue_on_error.is_some()),
+        ("timeout-minutes", step.timeout_minutes.is_some()),
     ];
     if let Some((key, _)) = keys.into_iter().find(|(_, is_there)| *is_there) {
         return Some(format!("`{key}`"));
