@@ -62,7 +62,7 @@ pub use embedded::{DefaultRunner, DefaultRunnerBuilder};
 pub use error::{AppError, ReloadError};
 pub use executors::OwnExecutor;
 pub use options::AppOptions;
-pub use rules::{check_rules, idle_times};
+pub use rules::{check_rules, warnings};
 
 /// How long finished answers may take to reach their clients when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

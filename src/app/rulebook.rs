@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{AppError, ReloadError};
-use super::rules::rules;
+use super::rules::{rules, warnings_of};
 use super::{App, backfills, reports, repositories, settings};
 use crate::api::state::{Rulebook, Source};
 use crate::clock::Clock;
@@ -41,11 +41,10 @@ impl Common {
         let vars = settings::vars(config);
         let teams = settings::teams(config);
         let catalogue = Catalogue { vars, teams, ..(*self.catalogue).clone() };
-        let mut warnings = config.warnings();
+        let rules = rules(config, Arc::new(catalogue))?;
+        let mut warnings = warnings_of(config, &rules, self.clock.now().wall_ms);
         warnings.extend(secrets.warnings.iter().cloned());
         warnings.extend(self.warning.clone());
-        let rules = rules(config, Arc::new(catalogue))?;
-        warnings.extend(rules.idle_times(self.clock.now().wall_ms));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(Rulebook {
             rules,

@@ -23,13 +23,22 @@ pub fn check_rules(config: &Config) -> Result<Vec<String>, ConfigErrors> {
     Ok(rules.workflow_names().map(str::to_owned).collect())
 }
 
-/// Times of triggers that never come after `now_ms` (wall), one sentence each.
+/// What an operator should know of a configuration and its workflow files at `now_ms` (wall), one sentence each.
 ///
 /// # Errors
 ///
 /// As [`check_rules`].
-pub fn idle_times(config: &Config, now_ms: i64) -> Result<Vec<String>, ConfigErrors> {
-    Ok(rules(config, Arc::new(checked_catalogue(config)))?.idle_times(now_ms))
+pub fn warnings(config: &Config, now_ms: i64) -> Result<Vec<String>, ConfigErrors> {
+    let rules = rules(config, Arc::new(checked_catalogue(config)))?;
+    Ok(warnings_of(config, &rules, now_ms))
+}
+
+/// The same, of rules that are compiled.
+pub(super) fn warnings_of(config: &Config, rules: &Rules, now_ms: i64) -> Vec<String> {
+    let mut found = config.warnings();
+    found.extend(config.guard_warnings(rules.triggers()));
+    found.extend(rules.idle_times(now_ms));
+    found
 }
 
 /// Compiles the triggers of a configuration whose names are `catalogue`'s.
@@ -116,6 +125,36 @@ fn with_place(config: &Config, fault: RuleError) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_strangers_start_is_told_as_a_trigger_is() {
+        let home = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(home.path().join("workflows")).unwrap();
+        let file = "on: [push, pull_request]\njobs: { a: { runs-on: x, steps: [{ run: ls }] } }\n";
+        std::fs::write(home.path().join("workflows/ci.yml"), file).unwrap();
+        let told = |more: &str| {
+            let text = format!("[[source]]\nname = 'gh'\nsecrets = [{{ env = 'S' }}]\n{more}");
+            let config = Config::from_text(&home.path().join("d.toml"), &text, []).unwrap();
+            warnings(&config, 0).unwrap()
+        };
+        let by_itself = "[workflow]\nstart_by_on = true";
+        insta::assert_debug_snapshot!(told(by_itself), @r#"
+        [
+            "the workflow file `ci` is started by whoever causes pull_request, strangers too, on runners of `default`; say who may with a `[[trigger]]` of its own and `allow`, or close pools with `accepts_untrusted = false`",
+        ]
+        "#);
+        assert_eq!(told(""), [""; 0]);
+        let trigger = "[[trigger]]\nname = 't'\nworkflow = 'ci'\n";
+        insta::assert_debug_snapshot!(told(trigger), @r#"
+        [
+            "the trigger `t` has no `allow`: strangers start it by pull_request, on runners of `default`; say who may with `allow`, or close pools with `accepts_untrusted = false`",
+        ]
+        "#);
+        assert_eq!(
+            told(&format!("{trigger}allow = {{ permission = 'write' }}\n[source.forge]")),
+            [""; 0]
+        );
+    }
 
     #[test]
     fn a_route_of_an_embedding_program_whose_pattern_is_none_is_refused() {

@@ -32,10 +32,7 @@ pub(super) async fn run(
     let config = Config::load(&args.config, environment())?;
     config.check_exposure().map_err(ConfigErrors::from)?;
     let workflows = app::check_rules(&config)?;
-    for warning in config.warnings() {
-        console.remark(&format!("warning: {warning}"));
-    }
-    for warning in app::idle_times(&config, console.now_ms())? {
+    for warning in app::warnings(&config, console.now_ms())? {
         console.remark(&format!("warning: {warning}"));
     }
     // Where a file is checked the secrets need not be: no reason to fail.

@@ -13,7 +13,7 @@ use super::console::Console;
 use super::table::{page, rows};
 use super::{CliError, Global, labels};
 use crate::api::wire::StatusView;
-use crate::app::dry::Dry;
+use crate::app::{self, dry::Dry};
 use crate::config::{Config, ConfigErrors, DEFAULT_FILE, SourceConfig, environment};
 
 /// Clocks further apart than this confuse times of jobs and schedules.
@@ -70,7 +70,7 @@ pub(super) async fn run(
     let mut found = match config.and_then(|config| Ok((Dry::new(&config)?, config))) {
         Err(errors) => of_errors("configuration", &errors),
         Ok((dry, config)) => {
-            let mut found = of_config(&config);
+            let mut found = of_config(&config, now_ms);
             found.push(of_folder(&config));
             found.extend(of_server(&dry, &global.client()?, now_ms).await);
             found
@@ -96,13 +96,18 @@ fn of_errors(what: &str, errors: &ConfigErrors) -> Vec<Finding> {
 }
 
 /// The file, its warnings, and the secrets that it names.
-fn of_config(config: &Config) -> Vec<Finding> {
+fn of_config(config: &Config, now_ms: i64) -> Vec<Finding> {
     let mut found = match config.check_exposure() {
         Ok(()) => vec![good("configuration", "it is sound")],
         Err(error) => of_errors("configuration", &error.into()),
     };
-    let warnings = config.warnings().into_iter();
-    found.extend(warnings.map(|text| odd("configuration", text, "change it, if it is not meant")));
+    match app::warnings(config, now_ms) {
+        Ok(warnings) => {
+            let told = |text| odd("configuration", text, "change it, if it is not meant");
+            found.extend(warnings.into_iter().map(told));
+        }
+        Err(errors) => found.extend(of_errors("configuration", &errors)),
+    }
     match config.load_secrets(|name| std::env::var(name).ok()) {
         Ok(secrets) => {
             for source in &config.sources {
@@ -276,8 +281,8 @@ mod tests {
     #[test]
     fn what_is_wrong_stands_with_what_to_do() {
         let source = "[[source]]\nname = 'gh'\nsecrets = [{ env = 'NO_SUCH_VARIABLE_HERE' }]";
-        let mut found = of_config(&config(source));
-        found.extend(of_config(&config("[server]\nlisten = '0.0.0.0:1'")));
+        let mut found = of_config(&config(source), 0);
+        found.extend(of_config(&config("[server]\nlisten = '0.0.0.0:1'"), 0));
         found.extend(of_status(&status("store unavailable"), 0));
         found.extend(of_labels(&[labels::Missing {
             label: "gpu".to_owned(),
@@ -300,11 +305,11 @@ mod tests {
 
     #[test]
     fn what_is_well_is_good() {
-        let mut found = of_config(&config("[[source]]\nname = 'gh'\ninsecure = true"));
+        let mut found = of_config(&config("[[source]]\nname = 'gh'\ninsecure = true"), 0);
         assert_eq!(found.remove(0).state, State::Good);
         assert_eq!(found[0].state, State::Odd, "insecure");
         let workflows = "[[source]]\nname = 'gh'\nsecrets = [{ env = 'PATH' }]\n[source.workflows]";
-        let found = of_config(&config(workflows));
+        let found = of_config(&config(workflows), 0);
         assert_eq!(found[2].state, State::Odd);
         let read = "starts `.github/workflows` of its repositories, read from https://api.github.com without a token";
         assert_eq!(found[2].found, read);

@@ -40,6 +40,11 @@ fn has_strangers(kind: Provider) -> bool {
     !matches!(kind, Provider::StandardWebhooks | Provider::Hmac)
 }
 
+/// Whether people of a source go by names that others can take: it says who they are by number or id alone.
+fn has_nicknames(kind: Provider) -> bool {
+    matches!(kind, Provider::Slack | Provider::Discord | Provider::Telegram | Provider::Mattermost)
+}
+
 /// Whether a trigger looks at the events of a source.
 fn is_of(rule: &RuleConfig, source: &SourceConfig) -> bool {
     rule.source.as_deref().is_none_or(|wanted| wanted == source.name)
@@ -54,12 +59,37 @@ fn accounts(allow: &AllowConfig) -> bool {
     allow.actors.as_deref().is_some_and(names) || allow.teams.is_some()
 }
 
+/// What of the conditions lets in nobody who writes in a chat.
+fn of_nobody_in_chats(name: &str, allow: &AllowConfig) -> Vec<String> {
+    let all = [&allow.actors, &allow.approvers].into_iter().flatten().flatten().chain(&allow.bots);
+    let logins: Vec<_> = all.filter(|it| matches!(it, Member::Login(_))).collect();
+    let mut found = Vec::new();
+    if let Some(first) = logins.first() {
+        found.push(format!(
+            "the trigger `{name}` names {} of a chat by what they are called, `{first}` first, which others can be \
+             called too, so it lets in nobody: write the number, or `id:` and the id",
+            logins.len()
+        ));
+    }
+    let of_forges = [
+        ("associations", allow.associations.is_some()),
+        ("permission", allow.permission.is_some()),
+    ];
+    for (key, _) in of_forges.into_iter().filter(|(_, is_there)| *is_there) {
+        found.push(format!(
+            "the trigger `{name}` lets in by `{key}`, which no chat tells: it lets in nobody by that"
+        ));
+    }
+    found
+}
+
 impl Config {
     /// Conditions that can never be met, or that protect less than they look like.
-    pub(super) fn guard_warnings(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for rule in self.triggers.iter().map(toml::Spanned::get_ref) {
-            let open = self.open_pools();
+    ///
+    /// `triggers` are those of the configuration and of its workflow files.
+    pub fn guard_warnings(&self, triggers: &[RuleConfig]) -> Vec<String> {
+        let (mut found, open) = (Vec::new(), self.open_pools());
+        for rule in triggers {
             let Some(allow) = rule.allow.as_ref().map(toml::Spanned::get_ref) else {
                 found.extend(self.open_to_strangers(rule, &open));
                 continue;
@@ -89,13 +119,20 @@ impl Config {
             Some(_) => "its agent reads what strangers write",
             None => "strangers start it",
         };
-        Some(format!(
-            "the trigger `{}` has no `allow`: {what} by {}, on runners of {}; say who may with `allow`, or close pools \
-             with `accepts_untrusted = false`",
-            rule.name.get_ref(),
-            kinds.join(", "),
-            open.join(", ")
-        ))
+        let (kinds, open) = (kinds.join(", "), open.join(", "));
+        let name = rule.name.get_ref();
+        let is_file = !self.triggers.iter().any(|it| it.get_ref().name.get_ref() == name);
+        Some(match is_file {
+            true => format!(
+                "the workflow file `{name}` is started by whoever causes {kinds}, strangers too, on runners of {open}; \
+                 say who may with a `[[trigger]]` of its own and `allow`, or close pools with \
+                 `accepts_untrusted = false`"
+            ),
+            false => format!(
+                "the trigger `{name}` has no `allow`: {what} by {kinds}, on runners of {open}; say who may with \
+                 `allow`, or close pools with `accepts_untrusted = false`"
+            ),
+        })
     }
 
     fn warn_of_senders(&self, rule: &RuleConfig, allow: &AllowConfig, found: &mut Vec<String>) {
@@ -107,6 +144,9 @@ impl Config {
                  {} sources is let in; write `source`",
                 sources.len()
             ));
+        }
+        if !sources.is_empty() && sources.iter().all(|source| has_nicknames(source.kind)) {
+            found.extend(of_nobody_in_chats(name, allow));
         }
         for source in sources {
             if source.insecure {
@@ -144,11 +184,13 @@ mod tests {
             "[[source]]\nname = 'gh'\n{source}\n[[trigger]]\nname = 't'\non = 'push'\nworkflow = 'w'\n\
              allow = {{ {allow} }}\n{more}"
         );
-        Config::from_text("d.toml".as_ref(), &text, []).unwrap().guard_warnings()
+        of_text(&text)
     }
 
     fn of_text(text: &str) -> Vec<String> {
-        Config::from_text("d.toml".as_ref(), text, []).unwrap().guard_warnings()
+        let config = Config::from_text("d.toml".as_ref(), text, []).unwrap();
+        let triggers: Vec<_> = config.triggers.iter().map(|it| it.get_ref().clone()).collect();
+        config.guard_warnings(&triggers)
     }
 
     #[test]
@@ -201,6 +243,28 @@ mod tests {
         assert_eq!(of(&two, "source = 'a'\nallow = { actors = [1] }"), [""; 0]);
         assert_eq!(of(&two, "allow = { forks = false }"), [""; 0]);
         assert_eq!(of(&one, "allow = { actors = [1] }"), [""; 0]);
+    }
+
+    #[test]
+    fn people_of_chats_who_are_named_by_their_nicknames_are_told() {
+        let of = |source: &str, allow: &str| {
+            of_text(&format!(
+                "[[source]]\nname = 'chat'\nkind = 'slack'\nsecrets = [{{ env = 'S' }}]\n[[source]]\nname = 'gh'\n\
+                 secrets = [{{ env = 'S' }}]\n[[trigger]]\nname = 't'\nsource = '{source}'\non = 'app_mention'\n\
+                 workflow = 'w'\nallow = {{ {allow} }}"
+            ))
+        };
+        let told = of("chat", "actors = ['id:U1', 'ada', 'bob']");
+        assert!(
+            told[0].contains("names 2 of a chat by what they are called, `ada` first"),
+            "{told:?}"
+        );
+        assert_eq!(of("chat", "actors = ['id:U1'], approvers = ['ada']").len(), 1);
+        assert!(
+            of("chat", "associations = ['OWNER']")[0].contains("`associations`, which no chat")
+        );
+        assert_eq!(of("chat", "actors = ['id:U1', 7]"), [""; 0]);
+        assert_eq!(of("gh", "actors = ['ada']"), [""; 0]);
     }
 
     #[test]

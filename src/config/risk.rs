@@ -140,7 +140,6 @@ impl Config {
             );
             warn(source.workflows.is_some(), text);
         }
-        found.extend(self.guard_warnings());
         found.extend(self.shadowed_routes());
         found.extend(self.unreachable_triggers());
         found

@@ -14,6 +14,7 @@
 mod agent;
 mod evaluate;
 mod needs;
+mod of_files;
 mod report;
 mod repository;
 mod rules;

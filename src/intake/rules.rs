@@ -7,19 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::SourceRules;
+use super::{SourceRules, of_files};
 use crate::ask::Planned;
 use crate::model::{
     Catalogue, JobSpec, JobWork, PlanError, PlannedJob, PlannedWorkload, TenantId, TermsFault,
     Trust, Untrusted, WorkloadKind,
 };
 use crate::trigger::{AgentStart, Overrides, RuleConfig, RuleError, Start, Template, Trigger};
-use crate::workflow::{self, Defaults, FileOn};
+use crate::workflow::{self, Defaults};
 
 /// The checked rules of one configuration.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub(super) rules: Vec<Rule>,
+    /// As they were written, and those that files are.
+    triggers: Vec<RuleConfig>,
     pub(super) workflows: BTreeMap<String, workflow::File>,
     pub(super) defaults: Defaults,
     /// What names in asks stand for.
@@ -56,13 +58,10 @@ impl Rules {
         catalogue: Arc<Catalogue>,
     ) -> Result<Self, Vec<RuleError>> {
         let (mut rules, mut faults) = (Vec::with_capacity(triggers.len()), Vec::new());
-        let own =
-            if defaults.start_by_on { own_triggers(triggers, &workflows) } else { Vec::new() };
-        let all: Vec<_> =
-            triggers.iter().map(|it| with_on_of_file(it, &workflows)).chain(own).collect();
-        for (at, config) in all.iter().enumerate() {
+        let triggers = of_files::with_those_of_files(triggers, &workflows, defaults.start_by_on);
+        for (at, config) in triggers.iter().enumerate() {
             let (name, span) = (config.name.get_ref(), config.name.span());
-            if all[..at].iter().any(|earlier| earlier.name.get_ref() == name) {
+            if triggers[..at].iter().any(|earlier| earlier.name.get_ref() == name) {
                 let message = "another trigger has this name".to_owned();
                 faults.push(fault(name, span.clone(), message, "give each its own"));
             }
@@ -80,6 +79,7 @@ impl Rules {
         if faults.is_empty() {
             Ok(Self {
                 rules,
+                triggers,
                 workflows,
                 defaults,
                 catalogue,
@@ -105,6 +105,7 @@ impl Rules {
     pub(super) fn without_triggers(&self) -> Self {
         Self {
             rules: Vec::new(),
+            triggers: Vec::new(),
             workflows: BTreeMap::new(),
             defaults: self.defaults,
             catalogue: Arc::clone(&self.catalogue),
@@ -117,6 +118,11 @@ impl Rules {
     pub fn is_of_repository(&self, trigger: &str) -> bool {
         let mut folders = self.sources.values().filter_map(|it| it.folder.as_deref());
         folders.any(|folder| trigger.strip_prefix(folder).is_some_and(|it| it.starts_with('/')))
+    }
+
+    /// The triggers as they were written, each with the `on` that it has of its file, and those that files are.
+    pub fn triggers(&self) -> &[RuleConfig] {
+        &self.triggers
     }
 
     /// The names of the workflows that can be started.
@@ -221,40 +227,6 @@ impl Rule {
             }
         }
     }
-}
-
-/// A trigger that says no `on` has that of the file which it starts.
-fn with_on_of_file(
-    config: &RuleConfig,
-    workflows: &BTreeMap<String, workflow::File>,
-) -> RuleConfig {
-    let mut config = config.clone();
-    let file = config.workflow.as_ref().and_then(|name| workflows.get(name.get_ref()));
-    if let Some(on) = file.and_then(|file| file.on.as_ref()).filter(|_| config.on.is_empty()) {
-        config.on = on.with_times();
-    }
-    config
-}
-
-/// The triggers that files are by themselves, because they say `on` and nobody else starts them.
-fn own_triggers(
-    triggers: &[RuleConfig],
-    workflows: &BTreeMap<String, workflow::File>,
-) -> Vec<RuleConfig> {
-    let started = |file: &str| {
-        triggers.iter().any(|it| it.workflow.as_ref().is_some_and(|name| name.get_ref() == file))
-    };
-    let named = |name: &str| triggers.iter().any(|it| it.name.get_ref() == name);
-    let mut own = Vec::new();
-    for (name, file) in workflows.iter().filter(|(name, _)| !started(name)) {
-        let Some(on) = file.on.as_ref().map(FileOn::with_times) else { continue };
-        if on.is_empty() {
-            continue;
-        }
-        let trigger = if named(name) { format!("{name}.on") } else { name.clone() };
-        own.push(RuleConfig::of_file(trigger, name.clone(), on));
-    }
-    own
 }
 
 /// What to type instead of a workflow that is not there.
