@@ -274,11 +274,11 @@ mod tests {
     fn kinds_choices_and_defaults_are_read_off_the_types() {
         let schema = schema();
         let of = |path: &str| schema.pointer(path).unwrap().to_string();
-        insta::assert_snapshot!(of("/properties/scheduler/properties/learning"), @r#"{"default":true,"type":"boolean"}"#);
+        insta::assert_snapshot!(of("/properties/scheduler/properties/learning"), @r#"{"type":"boolean","default":true}"#);
         insta::assert_snapshot!(of("/properties/scheduler/properties/lease_ms"), @r#"{"type":"integer"}"#);
-        insta::assert_snapshot!(of("/properties/scheduler/properties/lease"), @r#"{"pattern":"^[0-9]+(ms|s|m|h|d)$","type":"string"}"#);
-        insta::assert_snapshot!(of("/properties/route/items/properties/priority"), @r#"{"enum":["critical","high","normal","low","background"],"type":"string"}"#);
-        insta::assert_snapshot!(of("/properties/access/properties/token/items/properties/role"), @r#"{"enum":["admin","operator","viewer","submit","runner"],"type":"string"}"#);
+        insta::assert_snapshot!(of("/properties/scheduler/properties/lease"), @r#"{"type":"string","pattern":"^[0-9]+(ms|s|m|h|d)$"}"#);
+        insta::assert_snapshot!(of("/properties/route/items/properties/priority"), @r#"{"type":"string","enum":["critical","high","normal","low","background"]}"#);
+        insta::assert_snapshot!(of("/properties/access/properties/token/items/properties/role"), @r#"{"type":"string","enum":["admin","operator","viewer","submit","runner"]}"#);
         assert!(Config::from_text("d.toml".as_ref(), "", []).is_ok());
     }
 }

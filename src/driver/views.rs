@@ -11,7 +11,7 @@ use super::records::RecordStream;
 use super::sessions::SessionBoard;
 use super::undecided::Undecided;
 use crate::dispatch::{LeaseChange, LeaseOwner, Output};
-use crate::model::{LeaseRef, LeaseToken, Nonce, Now, Record, RunnerId};
+use crate::model::{LeaseRef, LeaseToken, Nonce, Now, RunnerId};
 use crate::store::Leader;
 
 /// What the server is able to do.

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::Event;
-use crate::model::Untrusted;
+use crate::model::{Untrusted, WorkflowJob};
 
 const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
@@ -54,12 +54,17 @@ impl Event {
 }
 
 /// Gives the contexts of a planned job what its stored event tells: `github`, and `inputs` where its file says
-/// nothing of them. An event that cannot be read any more tells nothing.
-pub fn complete(contexts: &mut Map<String, Value>, event: Option<&str>, workflow: &str) {
+/// nothing of them. An event that cannot be read any more tells nothing. `name` is the workload's, which is the
+/// workflow's where its file says nothing else.
+pub fn complete(known: &mut WorkflowJob, event: Option<&str>, name: &str) {
+    let WorkflowJob { contexts, workflow, .. } = known;
     let event = event.and_then(|event| serde_json::from_str::<Event>(event).ok());
     let Some(event) = event else { return };
     if !contexts.contains_key("github") {
-        contexts.insert("github".to_owned(), event.github_context(workflow).into());
+        contexts.insert(
+            "github".to_owned(),
+            event.github_context(workflow.as_deref().unwrap_or(name)).into(),
+        );
     }
     contexts.entry("inputs").or_insert_with(|| event.inputs.into());
 }
@@ -125,6 +130,17 @@ mod tests {
             ("https://github.com", "https://api.github.com")
         );
         assert_eq!(context["workflow"], json!("ci"));
+    }
+
+    #[test]
+    fn a_workflow_is_called_as_its_file_says_or_else_as_its_work() {
+        let own = OwnEvent { source: "api".into(), kind: "push".into(), ..OwnEvent::default() };
+        let event = serde_json::to_string(&own.into_event().unwrap()).unwrap();
+        for (said, shown) in [(Some("My workflow".to_owned()), "My workflow"), (None, "ci")] {
+            let mut known = WorkflowJob { workflow: said, ..WorkflowJob::default() };
+            complete(&mut known, Some(&event), "ci");
+            assert_eq!(known.contexts["github"]["workflow"], json!(shown));
+        }
     }
 
     #[test]

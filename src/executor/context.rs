@@ -61,7 +61,7 @@ pub(crate) fn wire_context(
         *prompt = prompt_of(&session.messages);
     }
     if let Some(known) = &mut spec.workflow {
-        github::complete(&mut known.contexts, event.as_deref(), &workload.name);
+        github::complete(known, event.as_deref(), &workload.name);
         let github = github_of_run(known.contexts.get("github"), &workload, run, &known.key);
         known.contexts.insert("github".into(), github.into());
         known.contexts.insert("needs".into(), needs_context(&ended_needs).into());

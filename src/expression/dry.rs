@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{CONTEXTS, Expression, Scope, Status, Template, names};
+use crate::model::question;
 
 /// An expression, and the contexts that it sees.
 #[derive(Debug, Deserialize)]
@@ -32,7 +33,7 @@ pub struct ExpressionAnswer {
 ///
 /// The line is no such question, the expression is none, or it comes to nothing.
 pub fn expression(line: &str) -> Result<ExpressionAnswer, String> {
-    let question: Question = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: Question = question(line)?;
     let mut scope = Scope::new().with_status(status(&question.contexts)?);
     for (name, value) in &question.contexts {
         if names::context(name).is_none() {
@@ -54,11 +55,12 @@ pub fn expression(line: &str) -> Result<ExpressionAnswer, String> {
     Ok(ExpressionAnswer { value })
 }
 
-/// What the status functions say, by `job.status`.
+/// What the status functions say: by `job.status`, as a step sees it, or where that is not given by how those ended
+/// that a job needs, as its `if` does.
 fn status(contexts: &Map<String, Value>) -> Result<Status, String> {
     let status = contexts.get("job").and_then(|job| job.get("status"));
     let said = match status {
-        None | Some(Value::Null) => "success",
+        None | Some(Value::Null) => return Ok(of_needs(contexts.get("needs"))),
         Some(Value::String(text)) => text,
         Some(_) => "",
     };
@@ -70,6 +72,17 @@ fn status(contexts: &Map<String, Value>) -> Result<Status, String> {
             cancelled: is("cancelled"),
         }),
         _ => Err("contexts.job.status: not `success`, `failure` or `cancelled`".to_owned()),
+    }
+}
+
+/// The same of the results of what a job needs; without any all went well.
+fn of_needs(needs: Option<&Value>) -> Status {
+    let needs = needs.and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let results: Vec<_> = needs.filter_map(|need| need.get("result")?.as_str()).collect();
+    Status {
+        success: results.iter().all(|result| *result == "success"),
+        failure: results.contains(&"failure"),
+        cancelled: results.contains(&"cancelled"),
     }
 }
 
@@ -132,6 +145,30 @@ mod tests {
     }
 
     #[test]
+    fn the_results_of_needs_feed_them_where_there_is_no_job() {
+        let of = |results: &[&str]| {
+            let need = |(at, result)| (format!("n{at}"), json!({ "result": result }));
+            let needs: Map<_, _> = results.iter().enumerate().map(need).collect();
+            let expr = "format('{0} {1} {2}', success(), failure(), cancelled())";
+            told(&json!({"expr": expr, "contexts": {"needs": needs}}))
+        };
+        let told: [&[&str]; 5] = [
+            &[],
+            &["success", "success"],
+            &["success", "failure"],
+            &["skipped"],
+            &["cancelled", "success"],
+        ];
+        insta::assert_snapshot!(told.map(of).join("\n"), @r#"
+        {"value":"true false false"}
+        {"value":"true false false"}
+        {"value":"false true false"}
+        {"value":"false false false"}
+        {"value":"false false true"}
+        "#);
+    }
+
+    #[test]
     fn a_bad_question_is_an_error_with_its_place() {
         let told = [
             json!({}),
@@ -147,7 +184,7 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"), @"
         error: missing field `expr` at line 1 column 2
         error: invalid type: integer `1`, expected a string at line 1 column 9
-        error: unknown field `context`, expected `expr` or `contexts` at line 1 column 10
+        error: unknown field `context`, expected `expr` or `contexts` at line 1 column 21
         error: contexts: `git` is not a context; known are github, env, vars, secrets, needs, matrix, strategy, job, jobs, steps, runner, inputs
         error: unexpected `+` at byte 8; there is no arithmetic in expressions
         error: the context `github` is not available here

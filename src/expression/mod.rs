@@ -40,7 +40,7 @@ pub use names::CONTEXTS;
 pub use scope::{FUEL_DEFAULT, Scope, Status};
 pub use template::{Piece, TEMPLATE_BYTES_MAX, Template};
 pub use uses::Uses;
-pub use value::text_of;
+pub use value::{equals, is_name, text_of};
 
 use std::fmt;
 

@@ -158,8 +158,14 @@ fn in_utf16(text: &str) -> impl Iterator<Item = u16> {
     })
 }
 
+/// Whether `==` of an expression holds between two values: texts regardless of case, values of different kinds as
+/// numbers. A list or a mapping equals itself alone.
+pub fn equals(one: &Value, other: &Value) -> bool {
+    Val::Json(one).equals(&Val::Json(other))
+}
+
 /// Whether two names are the same regardless of case.
-pub(super) fn is_name(one: &str, other: &str) -> bool {
+pub fn is_name(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.eq_ignore_ascii_case(other);
     }

@@ -32,6 +32,7 @@ mod pause;
 mod permission;
 mod plan;
 mod priority;
+mod question;
 mod rare;
 mod record;
 mod reply;
@@ -82,6 +83,7 @@ pub use plan::{
     sort_needs,
 };
 pub use priority::JobPriority;
+pub use question::question;
 pub use rare::{Blank, Rare};
 pub use record::{Record, RecordName};
 pub use reply::{ReplyOn, ReplyTo, SessionSays, readable};

@@ -36,6 +36,9 @@ pub struct WorkflowJob {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// What its file says that the workflow is called, which expressions read as `github.workflow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
     /// What it may do at the forge, as the file says; shown, and obeyed by nobody here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Value>,

@@ -51,7 +51,7 @@ pub(super) async fn read(store: &Store, id: JobId) -> Result<Option<Read>, Store
         _ => None,
     };
     if let Some(known) = &mut context.spec.workflow {
-        github::complete(&mut known.contexts, context.event.as_deref(), &context.workload.name);
+        github::complete(known, context.event.as_deref(), &context.workload.name);
     }
     let known = context.spec.workflow.as_deref();
     let (planned, key) = match known {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Filters, On, PatternList};
 use crate::event::{Address, ChangeSet, Event, EventKind, Subject};
-use crate::model::{Trust, Untrusted};
+use crate::model::{Trust, Untrusted, question};
 
 /// A list of patterns, and the refs or changed files of one event.
 #[derive(Debug, Deserialize)]
@@ -82,7 +82,7 @@ pub struct TriggerAnswer {
 ///
 /// The line is no such question, or the patterns are refused.
 pub fn filter(line: &str) -> Result<FilterAnswer, String> {
-    let question: FilterQuestion = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: FilterQuestion = question(line)?;
     let patterns = PatternList::compile(question.patterns.iter().map(String::as_str));
     let patterns = patterns.map_err(|error| match error.at() {
         Some(at) => format!("patterns[{at}]: {error}"),
@@ -105,7 +105,7 @@ pub fn filter(line: &str) -> Result<FilterAnswer, String> {
 ///
 /// The line is no such question, or the filters are refused.
 pub fn trigger(line: &str) -> Result<TriggerAnswer, String> {
-    let question: TriggerQuestion = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: TriggerQuestion = question(line)?;
     let on = On::from_json(&question.on)?;
     let filters = Filters::compile(&on, "").map_err(|faults| {
         let faults = faults.iter().map(|fault| match &fault.hint {
@@ -251,8 +251,8 @@ mod tests {
         ];
         insta::assert_snapshot!(told.join("\n"), @r"
         EOF while parsing an object at line 1 column 1
-        missing field `name` at line 1 column 11
-        unknown field `files`, expected one of `name`, `action`, `ref`, `base_ref`, `head_ref`, `changed_files`, `deleted` at line 1 column 17
+        missing field `name` at line 1 column 23
+        unknown field `files`, expected one of `name`, `action`, `ref`, `base_ref`, `head_ref`, `changed_files`, `deleted` at line 1 column 43
         it wants no event; name one under `on`, in the trigger or in its workflow's file
         on.push has both `branches` and `branches-ignore`; keep one of the two; a pattern with `!` takes names out of the first
         on.push.paths: all its patterns start with `!`, so it matches nothing; add one without, as `**` for all the rest

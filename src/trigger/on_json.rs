@@ -167,7 +167,7 @@ mod tests {
     fn all_forms_are_read() {
         assert_eq!(names(&json!("push")), ["push"]);
         assert_eq!(names(&json!(["push", "fork"])), ["push", "fork"]);
-        assert_eq!(names(&json!({"push": null, "issues": {}})), ["issues", "push"]);
+        assert_eq!(names(&json!({"push": null, "issues": {}})), ["push", "issues"]);
         let rest = json!({
             "schedule": [{"cron": "0 5 * * 1", "timezone": "UTC"}],
             "workflow_dispatch": {"inputs": {"level": {"type": "string"}}},

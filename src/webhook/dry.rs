@@ -16,6 +16,7 @@ use super::{
     sign, verify,
 };
 use crate::event::Event;
+use crate::model::question;
 
 /// The source of events that were only tried.
 const SOURCE: &str = "try";
@@ -72,7 +73,7 @@ struct EventQuestion {
 ///
 /// The line is no such question.
 pub fn signature(line: &str, now_unix_s: i64) -> Result<SignatureAnswer, String> {
-    let question: SignatureQuestion = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: SignatureQuestion = question(line)?;
     let scheme: Scheme = question.scheme.parse().map_err(|error| format!("scheme: {error}"))?;
     let body = bytes("body_b64", &question.body_b64)?;
     let refused = |reason: String| Ok(SignatureAnswer { accept: false, reason });
@@ -110,7 +111,7 @@ pub fn signature(line: &str, now_unix_s: i64) -> Result<SignatureAnswer, String>
 ///
 /// The line is no such question, or the delivery is none that such a source understands.
 pub fn event(line: &str) -> Result<Value, String> {
-    let question: EventQuestion = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: EventQuestion = question(line)?;
     let provider: Provider =
         question.source_kind.parse().map_err(|error| format!("source_kind: {error}"))?;
     let body = bytes("body_b64", &question.body_b64)?;

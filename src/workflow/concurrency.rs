@@ -79,19 +79,20 @@ impl Concurrency {
         std::iter::once(&self.group).chain(cancel)
     }
 
-    /// The group, once its expressions are filled in; `None` when its name is empty, which is no group.
+    /// The group, once its expressions are filled in. Its name must not be empty then.
     pub(super) fn group(
         &self,
         scope: &Scope<'_>,
         repository: Option<&str>,
-    ) -> Result<Option<Group>, String> {
+    ) -> Result<Group, String> {
         // What an event says may have any characters; only the run's number is written with such.
         let plain = |part: &str| part.replace(|c: char| c.is_control(), " ");
         let key = self.group.fill(scope)?;
         let parts: Vec<String> = key.split(RUN_ID).map(plain).collect();
         let key = parts.join(RUN_ID).trim_matches(' ').to_lowercase();
         if key.is_empty() {
-            return Ok(None);
+            // Without its group it would run beside what it must not run beside.
+            return Err(format!("{}: the group's name is empty", self.group.path()));
         }
         let key = match repository {
             Some(name) => format!("{}/{key}", name.to_lowercase()),
@@ -100,7 +101,7 @@ impl Concurrency {
         let cancel = self.cancel_in_progress.as_ref().map(|it| it.get(scope)).transpose()?;
         let cancel = cancel.unwrap_or(false);
         if !self.queues {
-            return Ok(Some(Group::like_github(key, cancel)));
+            return Ok(Group::like_github(key, cancel));
         }
         if cancel {
             return Err(format!(
@@ -108,6 +109,6 @@ impl Concurrency {
                 self.group.path()
             ));
         }
-        Ok(Some(Group::queue(key, QUEUE_MAX)))
+        Ok(Group::queue(key, QUEUE_MAX))
     }
 }

@@ -92,7 +92,7 @@ impl<'a> Drafting<'a> {
         let (uses, scope) = (used(concurrency.texts()), self.scope());
         let repository = self.values.and_then(Values::repository);
         let fill = || concurrency.group(&scope, repository);
-        self.filled(None, "group", &uses, false, fill).flatten()
+        self.filled(None, "group", &uses, false, fill)
     }
 
     /// What people call this run.
@@ -117,7 +117,7 @@ impl<'a> Drafting<'a> {
         let run_if = if waits { RunIf::Decide } else { run_if };
         let mut laid = None;
         if let Some(strategy) = job.strategy.as_ref().filter(|_| !waits && run_if != RunIf::Never) {
-            let lay = || strategy.lay(&scope);
+            let lay = || strategy.lay(&job.id, &scope);
             laid = self.filled(Some(&job.id), "strategy", &strategy.uses(), false, lay);
         }
         // Without an `if` it is what `x-dispatch` says that is decided.
@@ -152,7 +152,7 @@ impl<'a> Drafting<'a> {
         let job = common.job;
         let name = match leg {
             None => job.id.clone(),
-            Some(leg) => format!("{} {}", job.id, leg.suffix),
+            Some(leg) => leg.name.clone(),
         };
         let strategy = common.laid.as_ref().map(|laid| {
             json!({
@@ -189,8 +189,7 @@ impl<'a> Drafting<'a> {
             let uses = used(concurrency.texts());
             let repository = self.values.and_then(Values::repository);
             let fill = || concurrency.group(&scope, repository);
-            let group = self.filled(of, "group", &uses, has_matrix, fill);
-            own.group = group.flatten();
+            own.group = self.filled(of, "group", &uses, has_matrix, fill);
         }
         let minutes = job.timeout_minutes.as_ref().and_then(|setting| {
             let uses = used(setting.text().into_iter());
@@ -221,6 +220,7 @@ impl<'a> Drafting<'a> {
         let workflow = WorkflowJob {
             key: job.id.clone(),
             title,
+            workflow: self.file.title.clone(),
             permissions: job.permissions.clone().or_else(|| self.file.permissions.clone()),
             condition: common.condition.clone(),
             template: common.waits.then(|| self.template(job)),
@@ -256,8 +256,8 @@ impl<'a> Drafting<'a> {
         let mut source = job.source.clone().unwrap_or_default();
         if let Json::Object(source) = &mut source {
             // They have ended by then, and it is the scheduler that knows them.
-            source.remove("needs");
-            source.remove("if");
+            source.shift_remove("needs");
+            source.shift_remove("if");
         }
         file.insert("jobs".to_owned(), json!({ job.id.clone(): source }));
         json!({ "name": self.file.file, "file": file, "overrides": self.overrides, "trigger": self.trigger })

@@ -1,6 +1,6 @@
 //! A workflow file, checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 use serde_saphyr::Location;
@@ -9,6 +9,7 @@ use super::concurrency::Concurrency;
 use super::dispatch::Dispatch;
 use super::job::FileJob;
 use super::on::FileOn;
+use super::permissions;
 use super::place::Place;
 use super::plan::draft;
 use super::read::Reader;
@@ -59,7 +60,7 @@ pub struct File {
 }
 
 /// Keys whose values each job of a file shares.
-const SHARED: [&str; 4] = ["env", "defaults", "permissions", "x-dispatch"];
+const SHARED: [&str; 5] = ["name", "env", "defaults", "permissions", "x-dispatch"];
 
 impl File {
     /// Reads and checks the text of a file called `file`. `policy` is what becomes of values from outside in
@@ -119,6 +120,11 @@ impl File {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
+    /// What expressions read as `github.workflow`: what the file says that it is called, or else its own name.
+    pub fn shown_name(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.name)
+    }
+
     /// Whether every event plans it alike: no expression looks at the event.
     pub fn is_static(&self) -> bool {
         self.is_static
@@ -141,12 +147,22 @@ impl File {
     fn with_place(&self, fault: TermsFault) -> FileError {
         let TermsFault { job, key, message } = fault;
         // A job of a matrix is called by its job's id and its values.
-        let of = |name: &str| {
-            self.jobs
-                .iter()
-                .find(|job| name == job.id || name.starts_with(&format!("{} (", job.id)))
+        let is_of = |name: &str, id: &str| {
+            let rest = name.strip_prefix(id);
+            rest.is_some_and(|it| it.is_empty() || it.starts_with(" (") || it.starts_with(" #"))
         };
-        let job = job.and_then(|name| of(&name));
+        let job = job.and_then(|name| self.jobs.iter().find(|job| is_of(&name, &job.id)));
+        // What is wrong with one text says which it is.
+        let texts = job.into_iter().flat_map(FileJob::texts);
+        let texts = texts.chain(self.concurrency.iter().flat_map(Concurrency::texts));
+        let of_text = texts.chain(&self.run_name).find_map(|text| {
+            let rest = message.strip_prefix(text.path())?.strip_prefix(": ")?;
+            Some((text.at(), text.path().to_owned(), rest.to_owned()))
+        });
+        if let Some((at, key, message)) = of_text {
+            let (line, column, file) = (at.line(), at.column(), self.file.clone());
+            return FileError { file, line, column, key, message, hint: None };
+        }
         let own = job.and_then(|job| job.dispatch.place(key));
         let group = match (key, job) {
             ("group", Some(job)) => job.concurrency.as_ref().or(self.concurrency.as_ref()),
@@ -210,7 +226,7 @@ fn read_file(file: &str, root: Node, reader: &mut Reader<'_>) -> Option<File> {
         .take("run-name")
         .and_then(|(it, path)| reader.text_at(it, &path, Place::Workflow, TEXT_BYTES_MAX));
     let on = FileOn::read(&mut fields, reader);
-    let permissions = fields.take("permissions").map(|(it, _)| json(&it));
+    let permissions = permissions::read(&mut fields, reader);
     let env = fields.take("env");
     let env = env.map(|(it, path)| reader.env(it, &path, Place::WorkflowEnv)).unwrap_or_default();
     let defaults = RunDefaults::default().or_of(&mut fields, reader);
@@ -255,10 +271,20 @@ fn read_jobs(
     if many == 0 || many > JOBS_MAX {
         reader.fault(found.at, path, format!("{many} jobs are not from 1 to {JOBS_MAX}"));
     }
-    let mut jobs = Vec::with_capacity(many);
+    let mut jobs: Vec<FileJob> = Vec::with_capacity(many);
+    // Ids have no case.
+    let mut ids: HashMap<String, String> = HashMap::with_capacity(many);
     for (id, node) in found.entries {
         let path = format!("{path}.{}", id.value);
+        if let Some(other) = ids.insert(id.value.to_ascii_lowercase(), id.value.clone()) {
+            reader.fault(id.referenced, &path, format!("another job has this id, as `{other}`"));
+        }
         jobs.extend(FileJob::read(&id, node, &path, defaults, reader));
+    }
+    for need in jobs.iter_mut().flat_map(|job| &mut job.needs) {
+        if let Some(id) = ids.get(&need.value.to_ascii_lowercase()) {
+            need.value.clone_from(id);
+        }
     }
     Some(jobs)
 }
@@ -314,5 +340,7 @@ fn check_graph(file: &File, reader: &mut Reader<'_>) {
     }
 }
 
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod tests;

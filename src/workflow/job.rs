@@ -8,6 +8,7 @@ use serde_saphyr::{Location, Spanned};
 use super::concurrency::Concurrency;
 use super::condition::Condition;
 use super::dispatch::Dispatch;
+use super::permissions;
 use super::place::Place;
 use super::read::{Fields, Reader};
 use super::step::{RunDefaults, read_steps};
@@ -20,7 +21,7 @@ use crate::model::Step;
 use crate::trigger::Overrides;
 
 /// The longest job id, in bytes.
-const JOB_ID_BYTES_MAX: usize = 100;
+const ID_BYTES_MAX: usize = 100;
 
 const HINTS: [(&str, &str); 8] = [
     ("uses", "workflows cannot call each other; copy the jobs of the called one"),
@@ -84,6 +85,9 @@ pub struct RunsOn {
     pub(super) at: Option<Location>,
 }
 
+/// What ids that people give do not begin with; GitHub gives such ids itself.
+const RESERVED: &str = "__";
+
 impl FileJob {
     /// Takes a job out of a file.
     pub(super) fn read(
@@ -93,7 +97,7 @@ impl FileJob {
         defaults: &RunDefaults,
         reader: &mut Reader<'_>,
     ) -> Option<Self> {
-        check_id(id, path, reader);
+        check_id(&id.value, "job", id.referenced, path, reader);
         let source = json(&node);
         let mut fields = reader.map(node, path)?;
         let title = fields
@@ -117,7 +121,7 @@ impl FileJob {
         let outputs = fields.take("outputs");
         let outputs =
             outputs.map(|(it, path)| reader.env(it, &path, Place::Outputs)).unwrap_or_default();
-        let permissions = fields.take("permissions").map(|(it, _)| json(&it));
+        let permissions = permissions::read(&mut fields, reader);
         let concurrency = Concurrency::read(&mut fields, Place::JobGroup, reader);
         let defaults = defaults.or_of(&mut fields, reader);
         let dispatch = Dispatch::read(&mut fields, Level::Job, concurrency.is_some(), reader);
@@ -157,7 +161,8 @@ impl FileJob {
         self.uses().context("needs")
     }
 
-    fn texts(&self) -> impl Iterator<Item = &Text> {
+    /// The texts that the server fills in, but for the condition and the strategy.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Text> {
         let settings = [
             self.timeout_minutes.as_ref().and_then(Setting::text),
             self.continue_on_error.as_ref().and_then(Setting::text),
@@ -210,7 +215,9 @@ impl RunsOn {
             match text.value(scope)? {
                 Json::Object(own) => {
                     group = own.get("group").and_then(Json::as_str).map(str::to_owned).or(group);
-                    add(own.get("labels").unwrap_or(&Json::Null), text, &mut labels)?;
+                    if let Some(own) = own.get("labels") {
+                        add(own, text, &mut labels)?;
+                    }
                 }
                 value => add(&value, text, &mut labels)?,
             }
@@ -219,11 +226,13 @@ impl RunsOn {
     }
 }
 
-/// Adds the labels that an expression gave.
+/// Adds the labels that an expression gave. One that comes to nothing is a mistake: without it any runner would do.
 fn add(value: &Json, text: &Text, labels: &mut Vec<String>) -> Result<(), String> {
     match value {
-        Json::Null => {}
-        Json::String(label) if label.trim().is_empty() => {}
+        Json::Null => return Err(format!("`{}` is nothing, which is no label", text.source())),
+        Json::String(label) if label.trim().is_empty() => {
+            return Err(format!("`{}` is empty, which is no label", text.source()));
+        }
         Json::String(label) => labels.push(label.clone()),
         Json::Array(items) => {
             for item in items {
@@ -246,14 +255,25 @@ fn labels(node: Node, path: &str, reader: &mut Reader<'_>) -> Vec<Text> {
         .collect()
 }
 
-/// GitHub's rule for ids:
+/// Refuses an id of a job or a step that is none; whether it is one. GitHub's rule:
 /// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_id>.
-fn check_id(id: &Spanned<String>, path: &str, reader: &mut Reader<'_>) {
-    let name = id.value.as_str();
+pub(super) fn check_id(
+    name: &str,
+    whose: &str,
+    at: Location,
+    path: &str,
+    reader: &mut Reader<'_>,
+) -> bool {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !starts || !name.chars().all(plain) || name.len() > JOB_ID_BYTES_MAX {
-        reader.fault(id.referenced, path, format!("`{name}` is not a job's id"));
+    if !starts || !name.chars().all(plain) || name.len() > ID_BYTES_MAX {
+        reader.fault(at, path, format!("`{name}` is not a {whose}'s id"));
         reader.hint("start with a letter or `_`, go on with letters, digits, `-` and `_`");
+        return false;
     }
+    if name.starts_with(RESERVED) {
+        reader.fault(at, path, format!("`{name}`: ids that begin with `{RESERVED}` are reserved"));
+        return false;
+    }
+    true
 }

@@ -3,13 +3,18 @@
 //! GitHub's rules:
 //! <https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations>
 //! and <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrixinclude>.
+//! What these leave open is as in its planner, which is public (`WorkflowParser/Conversion/MatrixBuilder.cs` and
+//! `JobNameBuilder.cs` of <https://github.com/actions/runner>): values are compared as `==` of expressions does, keys
+//! without regard to case, and names have the first hundred characters.
 
 use serde_json::{Map, Value};
 
+use crate::expression::{equals, is_name, text_of};
+
 /// The most jobs that one matrix may become; GitHub's limit.
 pub(super) const LEGS_MAX: usize = 256;
-/// The longest name of one leg, in bytes, without its job's id.
-const SUFFIX_BYTES_MAX: usize = 120;
+/// The longest name of a job of a matrix, in characters, but for what tells equal ones apart.
+const NAME_CHARS_MAX: usize = 100;
 
 /// The values of a matrix, in the order in which they are written.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -24,8 +29,8 @@ pub(super) struct Axes {
 pub(super) struct Leg {
     /// The context `matrix`.
     pub(super) matrix: Map<String, Value>,
-    /// What tells it from the others: `(linux, 3)`.
-    pub(super) suffix: String,
+    /// What its job is called: `build (linux, 3)`. No other leg has this name.
+    pub(super) name: String,
 }
 
 impl Axes {
@@ -53,99 +58,128 @@ impl Axes {
                 if values.is_empty() {
                     return Err(format!("{key}: the list is empty"));
                 }
+                if let Some((known, _)) = self.values.iter().find(|(known, _)| is_name(known, key))
+                {
+                    return Err(format!("{key}: the key is there already, as `{known}`"));
+                }
                 self.values.push((key.to_owned(), values.clone()));
             }
         }
         Ok(())
     }
 
-    /// All combinations, in GitHub's order: the first key changes slowest, what `include` adds comes last.
-    pub(super) fn legs(&self) -> Result<Vec<Leg>, String> {
+    /// All combinations, in GitHub's order: the first key changes slowest, what `include` adds comes last. `job` is
+    /// the id of the job whose they are.
+    pub(super) fn legs(&self, job: &str) -> Result<Vec<Leg>, String> {
         let product = self.values.iter().try_fold(1_usize, |all, (_, values)| {
             all.checked_mul(values.len()).filter(|all| *all <= 64 * LEGS_MAX)
         });
         let Some(product) = product else { return Err(too_many("more")) };
         let product = if self.values.is_empty() { 0 } else { product };
-        let mut legs: Vec<Map<String, Value>> =
-            (0..product).map(|number| self.combination(number)).collect();
-        legs.retain(|leg| !self.exclude.iter().any(|exclude| holds_all(leg, exclude)));
-        let originals: Vec<Map<String, Value>> = legs.clone();
+        self.check_excludes()?;
+        let own = (0..product).map(|number| self.combination(number));
+        let is_left =
+            |leg: &Map<String, Value>| !self.exclude.iter().any(|exclude| holds_all(leg, exclude));
+        let own: Vec<_> = own.filter(is_left).collect();
+        let mut legs = own.clone();
+        let mut names: Vec<_> = own.iter().map(|leg| name_of(job, leg)).collect();
         for include in &self.include {
+            let (wanted, more): (Vec<_>, Vec<_>) =
+                include.iter().partition(|(key, _)| self.has_key(key));
             let mut added = false;
-            for (leg, original) in legs.iter_mut().zip(&originals) {
-                if include.iter().all(|(key, value)| original.get(key).is_none_or(|it| it == value))
-                {
-                    leg.extend(include.clone());
+            for (leg, own) in legs.iter_mut().zip(&own) {
+                if wanted.iter().all(|(key, value)| holds(member(own, key), value)) {
+                    more.iter().for_each(|(key, value)| set(leg, key, value));
                     added = true;
                 }
             }
             if !added {
-                legs.push(include.clone());
+                // Not looked at by the next ones: these extend combinations alone.
+                let entries = wanted.into_iter().chain(more);
+                let row = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
+                names.push(name_of(job, &row));
+                legs.push(row);
             }
         }
         match legs.len() {
             0 => Err("no combination is left".to_owned()),
             many if many > LEGS_MAX => Err(too_many(&many.to_string())),
-            _ => Ok(self.named(legs)),
+            _ => Ok(told_apart(legs, names)),
         }
+    }
+
+    fn has_key(&self, key: &str) -> bool {
+        self.values.iter().any(|(known, _)| is_name(known, key))
+    }
+
+    /// A key that the matrix does not have is a mistake: nothing would be excluded by it.
+    fn check_excludes(&self) -> Result<(), String> {
+        for (at, exclude) in self.exclude.iter().enumerate() {
+            if let Some(key) = exclude.keys().find(|key| !self.has_key(key)) {
+                return Err(format!("exclude[{at}]: `{key}` is no key of the matrix"));
+            }
+        }
+        Ok(())
     }
 
     /// The combination of that number.
     fn combination(&self, mut number: usize) -> Map<String, Value> {
-        let mut leg = Map::new();
+        let mut entries = Vec::with_capacity(self.values.len());
         for (key, values) in self.values.iter().rev() {
-            leg.insert(key.clone(), values[number % values.len()].clone());
+            entries.push((key.clone(), values[number % values.len()].clone()));
             number /= values.len();
         }
-        leg
+        entries.into_iter().rev().collect()
     }
+}
 
-    /// Gives each a name that no other has.
-    fn named(&self, legs: Vec<Map<String, Value>>) -> Vec<Leg> {
-        let mut named: Vec<Leg> = Vec::with_capacity(legs.len());
-        let mut seen = std::collections::HashSet::new();
-        for matrix in legs {
-            let own = self.values.iter().filter_map(|(key, _)| matrix.get(key));
-            let is_extra = |key: &String| !self.values.iter().any(|(known, _)| known == key);
-            let extra = matrix.iter().filter(|(key, _)| is_extra(key)).map(|(_, value)| value);
-            // What `include` adds to a combination tells nothing apart that its own values do not.
-            let shown: Vec<&Value> = if self.values.is_empty() || !holds_any(&matrix, &self.values)
-            {
-                extra.collect()
-            } else {
-                own.collect()
-            };
-            let base = suffix(&shown);
-            let mut name = base.clone();
-            let mut number = 2;
-            while !seen.insert(name.clone()) {
-                name = format!("{base} #{number}");
-                number += 1;
-            }
-            named.push(Leg { matrix, suffix: name });
+/// Gives each leg a name that no other has.
+fn told_apart(legs: Vec<Map<String, Value>>, names: Vec<String>) -> Vec<Leg> {
+    let mut seen = std::collections::HashSet::new();
+    let named = legs.into_iter().zip(names).map(|(matrix, base)| {
+        let (mut name, mut number) = (base.clone(), 2);
+        while !seen.insert(name.clone()) {
+            name = format!("{base} #{number}");
+            number += 1;
         }
-        named
-    }
+        Leg { matrix, name }
+    });
+    named.collect()
 }
 
 fn too_many(many: &str) -> String {
     format!("{many} combinations, at most {LEGS_MAX}")
 }
 
-fn holds_any(leg: &Map<String, Value>, values: &[(String, Vec<Value>)]) -> bool {
-    values.iter().any(|(key, _)| leg.contains_key(key))
-}
-
 /// Whether a combination has all entries of an `exclude`, which may name some of its keys alone.
 fn holds_all(leg: &Map<String, Value>, part: &Map<String, Value>) -> bool {
-    part.iter().all(|(key, value)| leg.get(key).is_some_and(|own| contains(own, value)))
+    part.iter().all(|(key, value)| holds(member(leg, key), value))
 }
 
-/// Whether a value is `part`; of a mapping `part` may say some entries alone.
-fn contains(value: &Value, part: &Value) -> bool {
-    match (value, part) {
-        (Value::Object(value), Value::Object(part)) => holds_all(value, part),
-        _ => value == part,
+/// Whether a value is `part`, as expressions compare them; of a mapping or a list `part` may say some entries alone.
+/// What is not there is null.
+fn holds(value: Option<&Value>, part: &Value) -> bool {
+    match part {
+        Value::Object(part) => part.iter().all(|(key, part)| {
+            holds(value.and_then(Value::as_object).and_then(|it| member(it, key)), part)
+        }),
+        Value::Array(part) => {
+            part.iter().enumerate().all(|(at, part)| holds(value.and_then(|it| it.get(at)), part))
+        }
+        part => equals(value.unwrap_or(&Value::Null), part),
+    }
+}
+
+/// What stands under a key, whatever its case.
+fn member<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
+    map.get(key).or_else(|| map.iter().find(|(own, _)| is_name(own, key)).map(|(_, it)| it))
+}
+
+/// Sets what stands under a key, whatever its case.
+fn set(map: &mut Map<String, Value>, key: &str, value: &Value) {
+    match map.iter_mut().find(|(own, _)| is_name(own, key)) {
+        Some((_, own)) => own.clone_from(value),
+        None => drop(map.insert(key.to_owned(), value.clone())),
     }
 }
 
@@ -171,24 +205,27 @@ fn shape(value: &Value) -> &'static str {
     }
 }
 
-/// What stands behind a job's id: `(linux, 3)`.
-fn suffix(values: &[&Value]) -> String {
+/// What a job of these values is called: `build (linux, 3)`. Empty ones tell nothing.
+fn name_of(job: &str, values: &Map<String, Value>) -> String {
     let mut texts = Vec::new();
-    values.iter().for_each(|value| scalars(value, &mut texts));
-    let mut text = texts.join(", ").replace(|c: char| c.is_control(), " ");
-    if text.len() > SUFFIX_BYTES_MAX {
-        let end = (0..=SUFFIX_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push_str("...");
+    values.values().for_each(|value| scalars(value, &mut texts));
+    texts.retain(|text| !text.is_empty());
+    let name = match texts.is_empty() {
+        true => job.to_owned(),
+        false => format!("{job} ({})", texts.join(", ")),
+    };
+    let name = name.replace(|c: char| c.is_control(), " ");
+    if name.chars().count() <= NAME_CHARS_MAX {
+        return name;
     }
-    format!("({text})")
+    name.chars().take(NAME_CHARS_MAX - 3).chain("...".chars()).collect()
 }
 
 fn scalars(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| scalars(item, texts)),
         Value::Object(entries) => entries.values().for_each(|value| scalars(value, texts)),
-        other => texts.push(crate::expression::text_of(other)),
+        other => texts.push(text_of(other)),
     }
 }
 

@@ -29,6 +29,7 @@ mod folder;
 mod job;
 mod matrix;
 mod on;
+mod permissions;
 mod place;
 mod plan;
 mod read;

@@ -64,9 +64,15 @@ impl FileOn {
                 return None;
             }
         };
-        let faults = Filters::compile(&on, "on").err().unwrap_or_default();
-        for fault in faults {
-            reader.fault(node.referenced, &path, fault.message);
+        let filters = Filters::compile(&on, "on").err().unwrap_or_default();
+        for fault in filters.into_iter().chain(TimeConfig::faults(&on)) {
+            // It begins with its place where it has one.
+            let (key, message) = match fault.message.split_once(": ") {
+                Some((key, message)) if key.starts_with("on.") => (key, message),
+                _ => (path.as_str(), fault.message.as_str()),
+            };
+            let at = nearest(&node, key.strip_prefix("on").unwrap_or_default());
+            reader.fault(at.referenced, key, message);
             fault.hint.into_iter().for_each(|hint| reader.hint(hint));
         }
         if on.0.iter().any(|(name, _)| name == "workflow_call") {
@@ -182,6 +188,17 @@ fn events(on: On) -> On {
         }
     }
     On(events)
+}
+
+/// The node at a path like `.push.paths[1]`, or the one that it would stand in.
+fn nearest<'a>(node: &'a Node, path: &str) -> &'a Node {
+    let mut path = path;
+    loop {
+        if let Some(found) = find(node, path) {
+            return found;
+        }
+        path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
+    }
 }
 
 /// The node at a path like `.push.paths[1]`.

@@ -126,8 +126,24 @@ fn an_event_can_make_a_file_impossible_and_is_told_why() {
     insta::assert_snapshot!(wrong("timeout-minutes: '${{ github.event.n }}'", &json!({"n": "soon"})), @r#"job `a`: timeout-minutes: jobs.a.timeout-minutes: "soon" is no whole number"#);
     insta::assert_snapshot!(wrong("timeout-minutes: '${{ github.event.n }}'", &json!({"n": 0})), @"job `a`: timeout-minutes: jobs.a.timeout-minutes: 0 minutes is not from 1 to 43200");
     insta::assert_snapshot!(wrong("runs-on: '${{ github.event.n }}'", &json!({"n": 0})), @"job `a`: labels: `${{ github.event.n }}` is 0, which is no label");
+    insta::assert_snapshot!(wrong("runs-on: '${{ github.event.n }}'", &none), @"job `a`: labels: `${{ github.event.n }}` is nothing, which is no label");
+    insta::assert_snapshot!(wrong("runs-on: [a, '${{ github.event.n }}']", &json!({"n": " "})), @"job `a`: labels: `${{ github.event.n }}` is empty, which is no label");
+    insta::assert_snapshot!(wrong("concurrency: '${{ github.event.n }}'", &none), @"job `a`: group: jobs.a.concurrency: the group's name is empty");
     insta::assert_snapshot!(wrong("continue-on-error: '${{ github.event.n }}'", &json!({"n": "yes"})), @r#"job `a`: continue-on-error: jobs.a.continue-on-error: "yes" is neither true nor false"#);
     insta::assert_snapshot!(wrong("if: fromJSON(github.event.n)", &json!({"n": "{"})), @"job `a`: if: `fromJSON(github.event.n)`: fromJSON: not valid JSON: EOF while parsing an object at line 1 column 1");
+}
+
+#[test]
+fn expressions_read_the_name_that_people_gave_the_workflow() {
+    let text = "
+name: My workflow
+concurrency: ${{ github.workflow }}-${{ github.ref }}
+jobs: { a: { runs-on: x, steps: [{ run: ls }] } }";
+    let workload = planned(text, &event("push", "refs/heads/main"), None).unwrap();
+    let group = workload.terms.group.unwrap();
+    assert_eq!(&*group.key, "acme/app/my workflow-refs/heads/main");
+    let known = workload.jobs[0].spec.workflow.as_ref().unwrap();
+    assert_eq!(known.workflow.as_deref(), Some("My workflow"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::expression::Expression;
 use crate::model::{SCRIPT_BYTES_MAX, STEPS_MAX, Step};
 use crate::trigger::Overrides;
 
+use super::job::check_id;
 use super::place::Place;
 use super::read::{Fields, Reader};
 use super::script;
@@ -65,8 +66,11 @@ pub(super) fn read_steps(
         let at = item.referenced;
         let Some(fields) = reader.map(item, &path) else { continue };
         let Some(step) = read_step(fields, defaults, reader) else { continue };
+        let is_same = |other: &Step, id: &str| {
+            other.id.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(id))
+        };
         if let Some(id) = &step.id
-            && steps.iter().any(|other: &Step| other.id.as_ref() == Some(id))
+            && steps.iter().any(|other| is_same(other, id))
         {
             reader.fault(at, &format!("{path}.id"), format!("another step has the id `{id}`"));
         }
@@ -187,13 +191,7 @@ fn shell_of(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {
 fn step_id(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<String> {
     let at = node.referenced;
     let id = reader.short(node, path)?;
-    let starts = id.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if starts && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-        return Some(id);
-    }
-    reader.fault(at, path, format!("`{id}` is not a step's id"));
-    reader.hint("start with a letter or `_`, go on with letters, digits, `-` and `_`");
-    None
+    check_id(&id, "step", at, path, reader).then_some(id)
 }
 
 /// The name of an action: `owner/name@ref`, `./folder`, `docker://image`. GitHub takes no expression here.

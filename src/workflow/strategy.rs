@@ -1,6 +1,7 @@
 //! `strategy`: how many jobs one job becomes, and what they share.
 
 use serde_json::{Map, Value as Json};
+use serde_saphyr::Location;
 
 use super::matrix::{Axes, Leg};
 use super::place::Place;
@@ -73,8 +74,8 @@ impl Strategy {
         uses
     }
 
-    /// Fills in what it says.
-    pub(super) fn lay(&self, scope: &Scope<'_>) -> Result<Laid, String> {
+    /// Fills in what it says, for the job with that id.
+    pub(super) fn lay(&self, job: &str, scope: &Scope<'_>) -> Result<Laid, String> {
         let axes = match &self.matrix {
             Matrix::None => None,
             Matrix::Whole(text) => {
@@ -91,8 +92,10 @@ impl Strategy {
                 Some(axes)
             }
         };
-        let legs =
-            axes.map(|axes| axes.legs()).transpose().map_err(|fault| format!("matrix: {fault}"))?;
+        let legs = axes
+            .map(|axes| axes.legs(job))
+            .transpose()
+            .map_err(|fault| format!("matrix: {fault}"))?;
         let fail_fast =
             self.fail_fast.as_ref().map(|it| it.get(scope)).transpose()?.unwrap_or(true);
         let max_parallel =
@@ -117,6 +120,8 @@ fn matrix(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<Matrix> {
         return None;
     }
     let mut keys = Vec::with_capacity(fields.entries.len());
+    let places: Vec<_> =
+        fields.entries.iter().map(|(key, _)| (key.value.clone(), key.referenced)).collect();
     for (key, node) in fields.entries {
         let path = format!("{path}.{}", key.value);
         check(&node, &path, reader);
@@ -131,7 +136,12 @@ fn matrix(node: Node, path: &str, reader: &mut Reader<'_>) -> Option<Matrix> {
             keys.iter().try_fold(Axes::default(), |mut axes, (key, value)| {
                 axes.add(key, value).map(|()| axes)
             });
-        if let Err(fault) = axes.and_then(|axes| axes.legs().map(drop)) {
+        if let Err(fault) = axes.and_then(|axes| axes.legs("").map(drop)) {
+            // What is wrong with one key begins with it.
+            let of = |(key, _): &&(String, Location)| {
+                fault.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with([':', '[']))
+            };
+            let at = places.iter().find(of).map_or(at, |(_, place)| *place);
             reader.fault(at, path, fault);
             return None;
         }

@@ -30,7 +30,7 @@ impl Values {
         payload: Option<&Json>,
         vars: &Map<String, Json>,
     ) -> Result<Self, String> {
-        let mut github = event.github_context(&file.name);
+        let mut github = event.github_context(file.shown_name());
         let said = || json!({ "action": event.action, "inputs": event.inputs });
         github.insert("event".to_owned(), payload.cloned().unwrap_or_else(said));
         // Given by the scheduler when it makes the workload.

@@ -104,7 +104,7 @@ async fn a_matrix_runs_every_combination_and_bears_one_that_may_fail(setup: Setu
             ("test (debian, 1)", Completed),
             ("test (debian, 2)", Completed),
             ("test (alpine, 2)", Completed),
-            ("test (debian, 3)", Failed),
+            ("test (debian, 3, true)", Failed),
             ("done", Completed),
         ])
     );

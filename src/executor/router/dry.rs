@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Namespace, Pattern};
+use crate::model::question;
 
 /// Rules, in order, and a name.
 #[derive(Debug, Deserialize)]
@@ -34,7 +35,7 @@ pub struct RouteAnswer {
 ///
 /// The line is no such question, or any of the patterns is none.
 pub fn route(line: &str) -> Result<RouteAnswer, String> {
-    let question: Question = serde_json::from_str(line).map_err(|it| it.to_string())?;
+    let question: Question = question(line)?;
     let mut patterns = Vec::with_capacity(question.rules.len());
     for (at, (pattern, _)) in question.rules.iter().enumerate() {
         let read = Pattern::of_any_name(pattern);

@@ -1,10 +1,12 @@
 //! Times as the configuration writes them, and as they are checked.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{Schedule, Syntax};
-use crate::trigger::error::Faults;
+use crate::trigger::error::{Faults, RuleError};
 use crate::trigger::{On, RuleConfig};
 
 /// The longest jitter: an hour.
@@ -72,6 +74,13 @@ pub struct Timed {
 }
 
 impl TimeConfig {
+    /// What is wrong with the times of an `on` that is no trigger's yet, each with its place under `on`.
+    pub fn faults(on: &On) -> Vec<RuleError> {
+        let mut faults = Faults { trigger: "on", found: Vec::new() };
+        Timed::check(on.times().unwrap_or_default(), "on", &(0..0), &mut faults);
+        faults.found
+    }
+
     /// A time of a workflow file, which knows only these two.
     pub(in crate::trigger) fn of_file(cron: String, zone: Option<String>) -> Self {
         let cron = Spanned::new(0..0, cron);
@@ -96,15 +105,25 @@ impl Timed {
             let hint = "write them: on = { schedule = [{ cron = \"30 2 * * 1-5\", zone = \"Europe/Berlin\" }] }";
             faults.add_with_hint(place.clone(), "on.schedule has no times", hint);
         }
+        Self::check(times, config.name.get_ref(), &place, faults)
+    }
+
+    /// Checks times: those of the trigger with that name, at `place`.
+    fn check(
+        times: &[TimeConfig],
+        name: &str,
+        place: &Range<usize>,
+        faults: &mut Faults<'_>,
+    ) -> Vec<Self> {
         if times.len() > TIMES_MAX {
             let message = format!("on.schedule has {} times, at most {TIMES_MAX}", times.len());
-            faults.add_with_hint(place, message, "make several triggers of them");
+            faults.add_with_hint(place.clone(), message, "make several triggers of them");
             return Vec::new();
         }
         let mut found = Vec::with_capacity(times.len());
         for (at, time) in times.iter().enumerate() {
             let span = match time.cron.span() {
-                span if span.is_empty() => config.name.span(),
+                span if span.is_empty() => place.clone(),
                 span => span,
             };
             let zone = time.zone.as_deref().unwrap_or("UTC");
@@ -114,7 +133,7 @@ impl Timed {
                     faults.add_with_hint(span.clone(), message, fault.hint);
                 }
                 Ok(schedule) => {
-                    let name = format!("{}#{}", config.name.get_ref(), at + 1);
+                    let name = format!("{name}#{}", at + 1);
                     let (missed, jitter_ms) = (time.missed, time.jitter_ms);
                     found.push(Self { name, schedule, missed, jitter_ms });
                 }

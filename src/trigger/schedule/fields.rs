@@ -25,6 +25,8 @@ pub(super) struct Fields {
     pub(super) weekdays: u64,
     /// `None` for all.
     pub(super) years: Option<Vec<i16>>,
+    /// The last year that has any.
+    pub(super) year_max: i16,
     /// How the two kinds of days go together.
     pub(super) day_rule: DayRule,
     /// Whether its times are steps of a running clock (`*`, `*/15`) and no times of the day that people named.
@@ -108,7 +110,7 @@ impl Fields {
     }
 
     fn has_year(&self, year: i16) -> bool {
-        self.years.as_ref().is_none_or(|years| years.contains(&year))
+        year <= self.year_max && self.years.as_ref().is_none_or(|years| years.contains(&year))
     }
 
     fn has(&self, date: Date) -> bool {

@@ -15,6 +15,9 @@ use super::unix;
 const NAMES: [&str; 7] =
     ["second", "minute", "hour", "day of the month", "month", "day of the week", "year"];
 
+/// The last year that the dialect knows.
+const YEAR_MAX: i16 = 2100;
+
 /// Reads an expression without spaces around it.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ pub(super) fn read(text: &str) -> Result<Fields, Fault> {
         // 1 is Sunday.
         weekdays: bits(schedule.days_of_week()) >> 1,
         years,
+        year_max: YEAR_MAX,
         day_rule: DayRule::Both,
         is_running: (0..3).any(runs)
             || [seconds, minutes].contains(&span(0, 59))

@@ -87,6 +87,7 @@ pub(super) fn read(text: &str) -> Result<Fields, Fault> {
         // 7 is Sunday too.
         weekdays: (weekdays | weekdays >> 7) & span(0, 6),
         years: None,
+        year_max: i16::MAX,
         day_rule: if both { DayRule::Both } else { DayRule::Either },
         is_running: by_minute || by_hour,
     })

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn faults(text: &str) -> String {
+pub(super) fn faults(text: &str) -> String {
     let found = File::parse("ci.yml", text, Policy::default()).unwrap_err();
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -70,7 +70,7 @@ jobs:
     insta::assert_snapshot!(faults(text), @"
     ci.yml:4:13: on.push.branch: unknown filter, known are types, branches, branches-ignore, tags, tags-ignore, paths, paths-ignore
     ci.yml:8:17: jobs.build.if: unexpected `&`; write `&&`
-    ci.yml:9:25: jobs.build.strategy.matrix: v: the list is empty
+    ci.yml:9:27: jobs.build.strategy.matrix: v: the list is empty
     ci.yml:9:47: jobs.build.strategy.fail-fast: text where `true` or `false` belongs
     ci.yml:11:5: jobs.build.container: this key is not supported; call the container tool in a step, or route the job to an executor of containers
     ci.yml:13:15: jobs.build.steps[0].uses: `actions/checkout` is not an action's name; write owner/name@version, ./folder or docker://image, without expressions
@@ -327,7 +327,7 @@ jobs:
     let file = File::parse("ci.yml", text, Policy::default()).unwrap();
     let on = file.on.as_ref().unwrap();
     let names: Vec<_> = on.events.0.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["pull_request", "push"]);
+    assert_eq!(names, ["push", "pull_request"]);
     assert_eq!(on.schedules[0].cron.get_ref(), "0 5 * * 1");
     assert_eq!(on.schedules[0].zone, None);
     assert_eq!(on.inputs.len(), 4);

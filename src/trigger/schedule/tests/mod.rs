@@ -326,10 +326,12 @@ fn what_never_comes_is_known_soon() {
         let schedule = Schedule::new(text, syntax, "Europe/Berlin").unwrap();
         assert_eq!(schedule.next_after(ms("2026-01-01T00:00:00Z")), None, "{text}");
     }
-    // A leap day that is a Friday comes each 28 years, and 2100 is no leap year.
+    // A leap day that is a Friday comes each 28 years, 2100 is no leap year, and that dialect knows none after it.
     let rare = Schedule::new("0 0 0 29 2 FRI", Syntax::Quartz, "UTC").unwrap();
     assert_eq!(rare.next_after(ms("2072-03-01T00:00:00Z")), Some(ms("2092-02-29T00:00:00Z")));
-    assert_eq!(rare.next_after(ms("2092-03-01T00:00:00Z")), Some(ms("2104-02-29T00:00:00Z")));
+    assert_eq!(rare.next_after(ms("2092-03-01T00:00:00Z")), None);
+    let leap = Schedule::new("0 0 29 2 *", Syntax::Unix, "UTC").unwrap();
+    assert_eq!(leap.next_after(ms("2096-03-01T00:00:00Z")), Some(ms("2104-02-29T00:00:00Z")));
 }
 
 #[test]
@@ -356,6 +358,8 @@ fn lines_of_questions_are_answered() {
         r#"{"expr":"1,,2 * * * *","after":"2026-03-27T12:00:00Z"}"#,
         r#"{"expr":"* * * * *","tz":"Nowhere","after":"2026-03-27T12:00:00Z"}"#,
         r#"{"expr":"* * * * *","after":"yesterday"}"#,
+        r#"["* * * * *",null,"2026-03-27T12:00:00Z",1,"unix"]"#,
+        r#"{"expr":"0 0 12 29 2 SUN","after":"2026-11-23T00:00:00Z","syntax":"quartz"}"#,
         r#"{"expr":"* * * * *","after":"2026-03-27T12:00:00Z","count":1001}"#,
         r#"{"expr":"* * * * *","after":"2026-03-27T12:00:00Z","syntax":"systemd"}"#,
     ]
@@ -367,6 +371,8 @@ fn lines_of_questions_are_answered() {
     minute: `1,,2` has an empty place; write numbers with one comma between two of them
     no time zone `Nowhere`; write a name of the time zone database, as `Europe/Berlin` or `UTC`
     after: `yesterday` is no time as RFC 3339 has them
+    a list is no question: write a JSON object
+    {"next":["2032-02-29T12:00:00Z","2060-02-29T12:00:00Z","2088-02-29T12:00:00Z"]}
     count: 1001 is over 1000
     unknown variant `systemd`, expected `unix` or `quartz` at line 1 column 69
     "#);
