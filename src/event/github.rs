@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Event;
+use super::{Event, EventKind};
 use crate::model::{Untrusted, WorkflowJob};
 
 const BRANCHES: &str = "refs/heads/";
@@ -23,7 +23,7 @@ impl Event {
             context.insert(name.to_owned(), Value::String(value.to_owned()));
         };
         let data = |text: &Option<Untrusted>| text.as_ref().map(|it| it.as_data().to_owned());
-        let git_ref = data(&self.git_ref).unwrap_or_default();
+        let git_ref = self.ref_of_run();
         let (ref_name, ref_type) = short(&git_ref);
         add("event_name", self.kind.as_str());
         add("workflow", workflow);
@@ -50,6 +50,19 @@ impl Event {
         add("server_url", server);
         add("api_url", &api(server));
         context
+    }
+}
+
+impl Event {
+    /// The ref that work runs on: the event's own, or the default branch where it has none, or has just taken it away.
+    fn ref_of_run(&self) -> String {
+        let own = self.git_ref.as_ref().filter(|_| self.kind != EventKind::Delete);
+        let default = || self.repository.as_ref()?.default_branch.as_ref();
+        match (own, default()) {
+            (Some(own), _) => own.as_data().to_owned(),
+            (None, Some(branch)) => format!("{BRANCHES}{branch}"),
+            (None, None) => String::new(),
+        }
     }
 }
 
@@ -130,6 +143,25 @@ mod tests {
             ("https://github.com", "https://api.github.com")
         );
         assert_eq!(context["workflow"], json!("ci"));
+    }
+
+    #[test]
+    fn what_has_no_ref_of_its_own_runs_on_the_default_branch() {
+        let of = |kind: &str, git_ref: Option<&str>| {
+            let own = OwnEvent {
+                source: "api".into(),
+                kind: kind.into(),
+                repository: Some("acme/app".into()),
+                git_ref: git_ref.map(Into::into),
+                ..OwnEvent::default()
+            };
+            let mut event = own.into_event().unwrap();
+            event.repository.as_mut().unwrap().default_branch = Some("trunk".into());
+            event.github_context("ci")["ref"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(of("star", None), "refs/heads/trunk");
+        assert_eq!(of("delete", Some("refs/tags/v1")), "refs/heads/trunk");
+        assert_eq!(of("push", Some("refs/tags/v1")), "refs/tags/v1");
     }
 
     #[test]

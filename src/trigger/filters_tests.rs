@@ -143,7 +143,7 @@ fn branches_of_other_events() {
     assert!(!filters(&on("dev")).decide(&group).matched);
 }
 
-/// The page on events: without `types` all of them run, but for pull requests.
+/// The page on events: without `types` all of them run, but for pull requests, and none that is not there.
 #[test]
 fn types_of_other_events() {
     for (name, action) in [
@@ -169,6 +169,19 @@ fn types_of_other_events() {
         assert!(filters(&named).decide(&it).matched, "{named}");
         it.action = Some("created-otherwise".to_owned());
         assert!(!filters(&named).decide(&it).matched, "{named}");
+        let is_free = matches!(name, "repository_dispatch" | "nightly");
+        assert_eq!(filters(&json!(name)).decide(&it).matched, is_free, "{name}");
+        it.action = None;
+        assert!(filters(&json!(name)).decide(&it).matched, "{name}, of a forge that says none");
+    }
+    // Webhooks tell of these, and GitHub starts nothing by them.
+    for (name, action) in
+        [("check_suite", "requested"), ("merge_group", "destroyed"), ("discussion", "closed")]
+    {
+        let mut it = event(name);
+        it.action = Some(action.to_owned());
+        let verdict = filters(&json!(name)).decide(&it);
+        assert!(!verdict.matched && verdict.why.contains("starts no workflows"), "{verdict:?}");
     }
 }
 

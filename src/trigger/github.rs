@@ -23,7 +23,8 @@ pub(super) struct Documented {
 pub(super) enum Types {
     /// None, and so no filter `types`.
     None,
-    /// These; without a filter all of them run.
+    /// These; without a filter all of them run, and none of the others that webhooks tell of (`check_suite` is
+    /// `requested` at each push).
     All(&'static [&'static str]),
     /// These, of which without a filter only [`PULL_REQUEST_DEFAULT`] run.
     PullRequest(&'static [&'static str]),

@@ -15,6 +15,9 @@ use super::{EventFilter, On, TimeConfig};
 const FILTERS: [&str; 7] =
     ["types", "branches", "branches-ignore", "tags", "tags-ignore", "paths", "paths-ignore"];
 
+/// The most events of one `on`: several times as many as there are.
+const EVENTS_MAX: usize = 500;
+
 impl On {
     /// Reads an `on`.
     ///
@@ -52,6 +55,9 @@ impl On {
     }
 
     fn add(&mut self, name: String, filter: EventFilter) -> Result<(), String> {
+        if self.0.len() == EVENTS_MAX {
+            return Err(format!("on: more than {EVENTS_MAX} events"));
+        }
         if self.0.iter().any(|(known, _)| *known == name) {
             return Err(format!("on: event `{name}` is named twice"));
         }

@@ -30,6 +30,8 @@ pub(super) struct Select {
     pub(super) kind: EventKind,
     /// Wanted activity types; `None` for all.
     types: Option<Vec<String>>,
+    /// Activity types that start workflows, where none are named; forges tell of others, too.
+    known: Option<&'static [&'static str]>,
     branches: Option<Names>,
     tags: Option<Names>,
     paths: Option<Names>,
@@ -78,7 +80,8 @@ impl Select {
             }
             None => has.types.default().map(|types| types.map(str::to_owned).into()),
         };
-        Self { kind: EventKind::from(name.to_owned()), types, branches, tags, paths }
+        let known = has.types.known().filter(|_| types.is_none());
+        Self { kind: EventKind::from(name.to_owned()), types, known, branches, tags, paths }
     }
 
     /// Whether an event of this kind is wanted, and the clause that decided.
@@ -126,8 +129,18 @@ impl Select {
         )
     }
 
+    /// Whether an activity type starts something where none are named.
+    fn starts_by(&self, action: &str) -> bool {
+        self.known.is_none_or(|known| known.contains(&action))
+    }
+
     fn wants_type(&self, event: &Event) -> Result<(), String> {
-        let Some(types) = &self.types else { return Ok(()) };
+        let Some(types) = &self.types else {
+            let strange = event.action.as_deref().filter(|it| !self.starts_by(it));
+            return strange.map_or(Ok(()), |action| {
+                Err(format!("activity type {} starts no workflows", shown(action)))
+            });
+        };
         match event.action.as_deref() {
             Some(action) if types.iter().any(|it| it == action) => Ok(()),
             Some(action) => {

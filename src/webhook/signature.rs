@@ -357,7 +357,13 @@ fn before(headers: &HeaderMap, rule: &SignatureRule) -> Result<Vec<u8>, Rejectio
         match part {
             Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
             Part::Header(name) => {
-                bytes.extend_from_slice(proof::only(headers, &HeaderName::from_static(name))?);
+                let header = HeaderName::from_static(name);
+                let value = proof::only(headers, &header)?;
+                // Without its id a delivery could not be told from another one.
+                if value.is_empty() {
+                    return Err(Rejection::Missing { header });
+                }
+                bytes.extend_from_slice(value);
             }
         }
     }

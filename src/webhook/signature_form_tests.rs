@@ -60,6 +60,26 @@ fn the_published_example_of_standard_webhooks_verifies() {
     }
 }
 
+/// Signed as it should be, with an id that is empty.
+#[test]
+fn a_delivery_without_an_id_is_rejected() {
+    let headers: HeaderMap = [
+        ("webhook-id", ""),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,BbrBopkxy1IaPTmLxhGOIjtynRWNh3UqphKDPFaJ1cU="),
+    ]
+    .into_iter()
+    .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+    .collect();
+    let secret = Secret::new(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let secrets = Secrets::new(vec![secret]).unwrap();
+    let body = br#"{"test": 2432232314}"#;
+    for scheme in [Scheme::StandardWebhooks, Scheme::GitlabSigning] {
+        let checked = check(scheme, &headers, body, &secrets, Some(1_614_265_330));
+        assert!(matches!(checked, Err(Rejection::Missing { .. })), "{checked:?}");
+    }
+}
+
 #[test]
 fn a_code_of_the_wrong_form_is_rejected() {
     let prefixed = |scheme: Scheme, prefix: &'static str| {

@@ -76,6 +76,8 @@ pub(in crate::webhook) struct Body<'a> {
     pub(in crate::webhook) workflow_run: Maybe<WorkflowRun<'a>>,
     #[serde(borrow)]
     pub(in crate::webhook) merge_group: Maybe<MergeGroup<'a>>,
+    #[serde(borrow)]
+    pub(in crate::webhook) deployment: Maybe<Deployment<'a>>,
     /// `ping`: the number of the hook.
     pub(in crate::webhook) hook_id: Maybe<i64>,
 }
@@ -101,6 +103,17 @@ pub(in crate::webhook) struct WorkflowRun<'a> {
     pub(in crate::webhook) head_branch: Text<'a>,
     #[serde(borrow)]
     pub(in crate::webhook) head_repository: Maybe<Repository<'a>>,
+}
+
+/// What is to be deployed.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub(in crate::webhook) struct Deployment<'a> {
+    /// A branch or a tag, or a commit.
+    #[serde(borrow, rename = "ref")]
+    pub(in crate::webhook) git_ref: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::webhook) sha: Text<'a>,
 }
 
 /// A group of pull requests that is tried before it is merged.
@@ -172,6 +185,7 @@ pub(in crate::webhook) struct PullRequest<'a> {
     pub(in crate::webhook) head: Maybe<Side<'a>>,
     #[serde(borrow)]
     pub(in crate::webhook) base: Maybe<Side<'a>>,
+    pub(in crate::webhook) merged: Maybe<bool>,
 }
 
 /// One side of a pull request.
@@ -260,5 +274,6 @@ wanted_object!(
     Release,
     Commit,
     WorkflowRun,
+    Deployment,
     MergeGroup,
 );

@@ -100,6 +100,7 @@ pub(in crate::webhook) fn event(
             _ => head
                 .and_then(|side| side.sha.as_str())
                 .or_else(|| group?.head_sha.as_str())
+                .or_else(|| body.deployment.as_ref()?.sha.as_str())
                 .and_then(text::commit),
         },
         changes: match &kind {

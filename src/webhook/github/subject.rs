@@ -41,6 +41,16 @@ pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
         EventKind::Other(name) if name == "merge_group" => {
             whole(&body.merge_group.as_ref()?.head_ref)
         }
+        EventKind::Other(name) if name == "deployment" || name == "deployment_status" => {
+            let name = &body.deployment.as_ref()?.git_ref;
+            // Made for a commit it has no ref.
+            let is_commit = name.as_str().and_then(text::commit).is_some();
+            full(BRANCH, name).filter(|_| !is_commit)
+        }
+        // Of a review, and of a comment on a line of the changes.
+        EventKind::Other(name) if name.starts_with("pull_request") => {
+            whole(&body.git_ref).or_else(|| merge_ref(body))
+        }
         EventKind::Push | EventKind::Other(_) => whole(&body.git_ref),
         EventKind::WorkflowDispatch => full(BRANCH, &body.git_ref),
         EventKind::RepositoryDispatch => full(BRANCH, &body.branch),
@@ -51,13 +61,21 @@ pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
         },
         EventKind::Release => full(TAG, &body.release.as_ref()?.tag_name),
         EventKind::PullRequest => {
-            let number = body.pull_request.as_ref()?.number.0?;
-            Some(Untrusted::new(format!("refs/pull/{number}/merge")))
+            let pull = body.pull_request.as_ref()?;
+            let is_merged = body.action.as_str() == Some("closed") && pull.merged.0 == Some(true);
+            let base = pull.base.as_ref().filter(|_| is_merged);
+            base.and_then(|base| full(BRANCH, &base.branch)).or_else(|| merge_ref(body))
         }
         EventKind::Issues | EventKind::IssueComment => {
             full(BRANCH, &body.repository.as_ref()?.default_branch)
         }
     }
+}
+
+/// What a pull request would be, merged.
+fn merge_ref(body: &Body<'_>) -> Option<Untrusted> {
+    let number = body.pull_request.as_ref()?.number.0?;
+    Some(Untrusted::new(format!("refs/pull/{number}/merge")))
 }
 
 /// A ref that is told in full.

@@ -145,6 +145,32 @@ fn a_pull_request_names_both_branches_and_its_head() {
     assert_eq!(event.trust.level, TrustLevel::Trusted);
 }
 
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>
+#[test]
+fn the_ref_is_the_one_that_github_would_run_on() {
+    let merged = |action: &str| {
+        let mut body: Value = serde_json::from_str(text_of("pull_request").1).unwrap();
+        (body["action"], body["pull_request"]["merged"]) = (json!(action), json!(true));
+        event_of(parse_as("pull_request", &body.to_string()).unwrap()).unwrap()
+    };
+    assert_eq!(data(merged("closed").git_ref.as_ref()), Some("refs/heads/main"));
+    assert_eq!(data(merged("labeled").git_ref.as_ref()), Some("refs/pull/7/merge"));
+    let of = |kind: &str, body: Value| {
+        let event = event_of(parse_as(kind, &body.to_string()).unwrap()).unwrap();
+        (data(event.git_ref.as_ref()).map(str::to_owned), event.sha)
+    };
+    let sha = "3b2e".repeat(10);
+    for kind in ["pull_request_review", "pull_request_review_comment"] {
+        let body =
+            json!({"action": "created", "pull_request": {"number": 2, "head": {"sha": sha}}});
+        assert_eq!(of(kind, body), (Some("refs/pull/2/merge".to_owned()), Some(sha.clone())));
+    }
+    for (name, git_ref) in [("main", Some("refs/heads/main")), (sha.as_str(), None)] {
+        let body = json!({"deployment": {"ref": name, "sha": sha}});
+        assert_eq!(of("deployment", body), (git_ref.map(str::to_owned), Some(sha.clone())));
+    }
+}
+
 #[test]
 fn a_fork_is_told_by_the_numbers_of_the_repositories() {
     let event = event("pull_request_fork");

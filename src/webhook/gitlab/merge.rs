@@ -25,7 +25,8 @@ pub(super) fn events(mut event: Event, body: Tree<'_>) -> Vec<Event> {
         Some("update")
             if body.text("/object_attributes/oldrev").is_some_and(|it| !is_zeros(it)) =>
         {
-            vec![Event { action: Some("synchronize".to_owned()), ..event }]
+            let pushed = Event { action: Some("synchronize".to_owned()), ..event.clone() };
+            std::iter::once(pushed).chain(labels(&event, body)).collect()
         }
         Some("update") => by_label(event, body),
         _ => vec![event],
@@ -61,20 +62,33 @@ pub(super) fn describe(event: &mut Event, merge: Tree<'_>) {
     event.sha = merge.commit("/last_commit/id");
 }
 
-/// One event for each label that came or went; the event itself where none did.
+/// One event for each label that came or went; the event itself where something else changed, or none did.
 pub(super) fn by_label(event: Event, body: Tree<'_>) -> Vec<Event> {
+    let mut events = labels(&event, body);
+    let changes = body.at("/changes").0.and_then(|it| it.as_object());
+    let mut keys = changes.into_iter().flat_map(|changes| changes.keys());
+    if events.is_empty() || keys.any(|key| !AT_EACH_UPDATE.contains(&key.as_str())) {
+        events.insert(0, event);
+    }
+    events
+}
+
+/// What changes with the labels, and tells nothing by itself.
+const AT_EACH_UPDATE: [&str; 5] =
+    ["labels", "updated_at", "updated_by_id", "last_edited_at", "last_edited_by_id"];
+
+fn labels(event: &Event, body: Tree<'_>) -> Vec<Event> {
     let (before, now) = (titles(body, "/previous"), titles(body, "/current"));
     let came = now.difference(&before).map(|label| ("labeled", label));
     let went = before.difference(&now).map(|label| ("unlabeled", label));
     let changed = came.chain(went).take(text::LABELS_MAX);
-    let events: Vec<_> = changed
+    changed
         .map(|(action, label)| Event {
             action: Some(action.to_owned()),
             label: Some(text::name(label)),
             ..event.clone()
         })
-        .collect();
-    if events.is_empty() { vec![event] } else { events }
+        .collect()
 }
 
 fn titles<'v>(body: Tree<'v>, when: &str) -> BTreeSet<&'v str> {

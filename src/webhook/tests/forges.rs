@@ -20,7 +20,7 @@ fn every_forges_kinds_have_githubs_names() {
     insta::assert_snapshot!(outlines.join("\n"), @"
     gitea/push: push - refs/heads/main
     gitea/pull_request_sync: pull_request synchronize refs/pull/7/merge #7
-    gitea/pull_request_approved: pull_request_review submitted - #7
+    gitea/pull_request_approved: pull_request_review submitted refs/pull/7/merge #7
     gitea/issue_comment: issue_comment created refs/heads/main #5
     forgejo/push: push - refs/heads/main
     gitlab/push: push - refs/heads/main
@@ -185,6 +185,25 @@ fn a_pipeline_of_another_projects_merge_request_is_of_a_fork() {
     assert_eq!((of(request(7001)), of(request(9))), (Some(false), Some(true)));
     assert_eq!(of(Value::Null), Some(false));
     assert_eq!(of(json!({ "iid": 1 })), Some(true), "it does not say");
+}
+
+#[test]
+fn what_else_changed_with_the_labels_is_an_event_too() {
+    let of = |more: Value| {
+        let mut body: Value =
+            serde_json::from_str(fixture("gitlab/merge_request_labels").2).unwrap();
+        for (pointer, value) in more.as_object().unwrap() {
+            let (place, key) = pointer.rsplit_once('/').unwrap();
+            body.pointer_mut(place).unwrap()[key] = value.clone();
+        }
+        let parsed = parse_as(Provider::Gitlab, "Merge Request Hook", &body.to_string()).unwrap();
+        said(parsed).events.into_iter().filter_map(|it| it.action).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(of(json!({})), "labeled unlabeled");
+    assert_eq!(of(json!({ "/changes/updated_at": {} })), "labeled unlabeled");
+    assert_eq!(of(json!({ "/changes/title": {} })), "edited labeled unlabeled");
+    let pushed = json!({ "/object_attributes/oldrev": "3b2e".repeat(10) });
+    assert_eq!(of(pushed), "synchronize labeled unlabeled");
 }
 
 #[test]
