@@ -85,7 +85,8 @@ pub(super) async fn evaluation(
     Ok(axum::Json(EvaluationView {
         delivery_id: id,
         state: delivery_state.as_str().to_owned(),
-        reason: reason.into_iter().chain(left_out).reduce(|one, more| format!("{one}; {more}")),
+        reason,
+        left_out,
         triggers: verdicts,
         workloads: plan.workloads.into_iter().map(planned).collect(),
     }))

@@ -215,9 +215,7 @@ impl EndReason {
             Self::CancelRequested => "somebody cancelled it",
             Self::NeedNotMet => "a job that it needs did not end well",
             Self::QueueTimeout => "it waited longer than its queue timeout",
-            Self::GroupReplaced => {
-                "a newer member of its group took its place, or too many waited for the group"
-            }
+            Self::GroupReplaced => "newer work took its place, or too many waited for its group",
             Self::FailFast => "a job that it shares its fate with failed",
             Self::WaitCycle => "what it waited for waited for it",
             Self::NeedNeverCame => "its workload was closed without a job that it needs",

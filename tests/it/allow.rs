@@ -89,7 +89,7 @@ async fn who_may_write_at_the_forge_starts_it_and_who_may_not_does_not() {
     assert!(server.api.jobs().await.len() == 8, "two of each of the four");
     let dry = &server.api.deliveries().await[0].id;
     let dry: EvaluationView = server.api.get(&format!("/deliveries/{dry}/evaluation")).await;
-    assert!(dry.reason.is_some_and(|it| it.contains("were not looked at")));
+    assert!(dry.left_out.is_some_and(|it| it.contains("were not looked at")));
 }
 
 #[tokio::test]

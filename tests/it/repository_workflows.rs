@@ -244,7 +244,7 @@ async fn what_nobody_mends_by_waiting_fails_and_can_be_replayed(setup: Setup) {
 
     forge.commit(HEAD, &[(".github/workflows/ci.yml", &file("build"))]);
     let dry: EvaluationView = server.api.get(&format!("/deliveries/{lost}/evaluation")).await;
-    assert!(dry.reason.as_ref().unwrap().contains("were not looked at"), "{dry:?}");
+    assert!(dry.left_out.as_ref().unwrap().contains("were not looked at"), "{dry:?}");
     let replayed: DeliveryAccepted =
         server.api.done(&format!("/deliveries/{lost}/replay"), json!({})).await;
     assert_eq!(replayed.state, "planning");

@@ -17,6 +17,9 @@ pub struct EvaluationView {
     /// Why it would be ignored or fail.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What might start something too and was not looked at, because nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
     /// What each trigger says now.
     pub triggers: Vec<TriggerVerdictView>,
     /// What would be started.
