@@ -122,13 +122,14 @@ impl Config {
         let (kinds, open) = (kinds.join(", "), open.join(", "));
         let name = rule.name.get_ref();
         let is_file = !self.triggers.iter().any(|it| it.get_ref().name.get_ref() == name);
-        Some(match is_file {
-            true => format!(
-                "the workflow file `{name}` is started by whoever causes {kinds}, strangers too, on runners of {open}; \
+        let file = rule.workflow.as_ref().filter(|_| is_file).map(toml::Spanned::get_ref);
+        Some(match file {
+            Some(file) => format!(
+                "the workflow file `{file}` is started by whoever causes {kinds}, strangers too, on runners of {open}; \
                  say who may with a `[[trigger]]` of its own and `allow`, or close pools with \
                  `accepts_untrusted = false`"
             ),
-            false => format!(
+            None => format!(
                 "the trigger `{name}` has no `allow`: {what} by {kinds}, on runners of {open}; say who may with \
                  `allow`, or close pools with `accepts_untrusted = false`"
             ),

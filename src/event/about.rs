@@ -11,7 +11,12 @@ impl Event {
     }
 
     /// The same without the commit.
+    ///
+    /// Deployments have none: two of one ref, to two places, are not the same.
     pub fn subject_key(&self) -> Option<String> {
+        if self.kind.as_str().starts_with("deployment") {
+            return None;
+        }
         let repository = self.repository.as_ref()?;
         let place = match repository.id {
             Some(id) => id.to_string(),
@@ -58,5 +63,8 @@ mod tests {
         );
         assert_eq!(key(serde_json::json!({ "repository": repository })), None);
         assert_eq!(key(serde_json::json!({ "subject": pull })), None);
+        let deployed = serde_json::json!({ "kind": "deployment_status", "repository": repository,
+            "ref": "refs/heads/main" });
+        assert_eq!(key(deployed), None);
     }
 }

@@ -56,8 +56,11 @@ impl Event {
 impl Event {
     /// The ref that work runs on: the event's own, or the default branch where it has none, or has just taken it away.
     fn ref_of_run(&self) -> String {
-        let own = self.git_ref.as_ref().filter(|_| self.kind != EventKind::Delete);
-        let default = || self.repository.as_ref()?.default_branch.as_ref();
+        let is_gone = self.kind == EventKind::Delete;
+        let own = self.git_ref.as_ref().filter(|_| !is_gone);
+        // A commit that it names may be of any other branch.
+        let is_default = is_gone || self.sha.is_none();
+        let default = || self.repository.as_ref()?.default_branch.as_ref().filter(|_| is_default);
         match (own, default()) {
             (Some(own), _) => own.as_data().to_owned(),
             (None, Some(branch)) => format!("{BRANCHES}{branch}"),
@@ -162,6 +165,11 @@ mod tests {
         assert_eq!(of("star", None), "refs/heads/trunk");
         assert_eq!(of("delete", Some("refs/tags/v1")), "refs/heads/trunk");
         assert_eq!(of("push", Some("refs/tags/v1")), "refs/tags/v1");
+        let own =
+            OwnEvent { source: "api".into(), kind: "deployment".into(), ..OwnEvent::default() };
+        let mut event = own.into_event().unwrap();
+        event.sha = Some("3b2e".repeat(10));
+        assert_eq!(event.github_context("ci")["ref"], json!(""), "of which branch is not known");
     }
 
     #[test]

@@ -40,6 +40,8 @@ fn complete(kind: &EventKind, body: &mut Body<'_>, is_review: bool) {
         _ if is_review => Some("submitted"),
         (EventKind::PullRequest, Some("synchronized")) => Some("synchronize"),
         (EventKind::Release, Some("updated")) => Some("edited"),
+        (_, Some("label_updated")) => Some("labeled"),
+        (_, Some("label_cleared")) => Some("unlabeled"),
         _ => None,
     };
     if let Some(action) = action {

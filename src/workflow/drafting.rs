@@ -175,7 +175,12 @@ impl<'a> Drafting<'a> {
         let uses = used(job.runs_on.labels.iter().chain(&job.runs_on.group));
         let fill = || job.runs_on.fill(&scope);
         let literal = || job.runs_on.literal_labels().map(str::to_owned).collect();
-        let filled = self.filled(of, "labels", &uses, has_matrix, fill);
+        // Of a job that never runs nothing is asked, so nothing of it can be wrong.
+        let runs = common.run_if != RunIf::Never;
+        let filled = match runs {
+            true => self.filled(of, "labels", &uses, has_matrix, fill),
+            false => None,
+        };
         let (mut labels, group): (Vec<String>, _) = filled.unwrap_or_else(|| (literal(), None));
         if job.needs_actions() {
             labels.push(ACTIONS_LABEL.to_owned());
@@ -185,18 +190,18 @@ impl<'a> Drafting<'a> {
         if let Some(group) = group {
             own.pool = Some(Names(vec![group]));
         }
-        if let Some(concurrency) = &job.concurrency {
+        if let Some(concurrency) = job.concurrency.as_ref().filter(|_| runs) {
             let uses = used(concurrency.texts());
             let repository = self.values.and_then(Values::repository);
             let fill = || concurrency.group(&scope, repository);
             own.group = self.filled(of, "group", &uses, has_matrix, fill);
         }
-        let minutes = job.timeout_minutes.as_ref().and_then(|setting| {
+        let minutes = job.timeout_minutes.as_ref().filter(|_| runs).and_then(|setting| {
             let uses = used(setting.text().into_iter());
             let get = || setting.get(&scope, Overrides::timeout_fault);
             self.filled(of, "timeout-minutes", &uses, has_matrix, get)
         });
-        let allow_failure = job.continue_on_error.as_ref().and_then(|setting| {
+        let allow_failure = job.continue_on_error.as_ref().filter(|_| runs).and_then(|setting| {
             let uses = used(setting.text().into_iter());
             self.filled(of, "continue-on-error", &uses, has_matrix, || setting.get(&scope))
         });

@@ -15,6 +15,9 @@ use crate::expression::{equals, is_name, text_of};
 pub(super) const LEGS_MAX: usize = 256;
 /// The longest name of a job of a matrix, in characters, but for what tells equal ones apart.
 const NAME_CHARS_MAX: usize = 100;
+const VALUE_CHARS_MIN: usize = 23;
+/// The most keys of a matrix, and of one entry of `include` or `exclude`.
+const KEYS_MAX: usize = 256;
 
 /// The values of a matrix, in the order in which they are written.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -57,6 +60,9 @@ impl Axes {
                 };
                 if values.is_empty() {
                     return Err(format!("{key}: the list is empty"));
+                }
+                if self.values.len() == KEYS_MAX {
+                    return Err(format!("{key}: more than {KEYS_MAX} keys"));
                 }
                 if let Some((known, _)) = self.values.iter().find(|(known, _)| is_name(known, key))
                 {
@@ -188,6 +194,9 @@ fn maps(key: &str, value: &Value) -> Result<Vec<Map<String, Value>>, String> {
         return Err(format!("{key}: {} is no list of mappings", shape(value)));
     };
     let map = |(at, item): (usize, &Value)| match item {
+        Value::Object(map) if map.len() > KEYS_MAX => {
+            Err(format!("{key}[{at}]: {} keys, at most {KEYS_MAX}", map.len()))
+        }
         Value::Object(map) if !map.is_empty() => Ok(map.clone()),
         other => Err(format!("{key}[{at}]: {} is no mapping with entries", shape(other))),
     };
@@ -215,10 +224,12 @@ fn name_of(job: &str, values: &Map<String, Value>) -> String {
         false => format!("{job} ({})", texts.join(", ")),
     };
     let name = name.replace(|c: char| c.is_control(), " ");
-    if name.chars().count() <= NAME_CHARS_MAX {
+    // Something of the values is told behind the longest id.
+    let most = NAME_CHARS_MAX.max(job.chars().count() + VALUE_CHARS_MIN);
+    if name.chars().count() <= most {
         return name;
     }
-    name.chars().take(NAME_CHARS_MAX - 3).chain("...".chars()).collect()
+    name.chars().take(most - 3).chain("...".chars()).collect()
 }
 
 fn scalars(value: &Value, texts: &mut Vec<String>) {

@@ -133,6 +133,23 @@ fn an_event_can_make_a_file_impossible_and_is_told_why() {
     insta::assert_snapshot!(wrong("if: fromJSON(github.event.n)", &json!({"n": "{"})), @"job `a`: if: `fromJSON(github.event.n)`: fromJSON: not valid JSON: EOF while parsing an object at line 1 column 1");
 }
 
+/// Its labels and its group would come to nothing: nobody asks.
+#[test]
+fn of_a_job_that_never_runs_nothing_can_be_wrong() {
+    let text = "
+jobs:
+  a: { runs-on: x, steps: [{ run: ls }] }
+  b:
+    if: github.event_name == 'workflow_dispatch'
+    runs-on: ${{ github.event.runner }}
+    concurrency: ${{ github.head_ref }}
+    timeout-minutes: ${{ github.event.minutes }}
+    steps: [{ run: ls }]";
+    let workload = planned(text, &event("push", "refs/heads/main"), None).unwrap();
+    assert_eq!(workload.jobs[1].terms.run_if, RunIf::Never);
+    assert!(workload.jobs[1].terms.group.is_none());
+}
+
 #[test]
 fn expressions_read_the_name_that_people_gave_the_workflow() {
     let text = "

@@ -186,6 +186,8 @@ pub(in crate::webhook) struct PullRequest<'a> {
     #[serde(borrow)]
     pub(in crate::webhook) base: Maybe<Side<'a>>,
     pub(in crate::webhook) merged: Maybe<bool>,
+    #[serde(borrow)]
+    pub(in crate::webhook) merge_commit_sha: Text<'a>,
 }
 
 /// One side of a pull request.

@@ -77,6 +77,7 @@ pub(in crate::webhook) fn event(
     }
     let pull = body.pull_request.as_ref();
     let head = pull.and_then(|pull| pull.head.as_ref());
+    let merged = pull.filter(|pull| subject::is_merge(pull, body));
     let base = pull.and_then(|pull| pull.base.as_ref());
     let of = |name| kind.as_str() == name;
     let group = body.merge_group.as_ref().filter(|_| of("merge_group"));
@@ -97,6 +98,9 @@ pub(in crate::webhook) fn event(
             .or_else(|| untrusted(&run?.head_branch)),
         sha: match &kind {
             EventKind::Push => body.after.as_str().and_then(text::commit),
+            EventKind::PullRequest if merged.is_some() => {
+                merged.and_then(|pull| pull.merge_commit_sha.as_str()).and_then(text::commit)
+            }
             _ => head
                 .and_then(|side| side.sha.as_str())
                 .or_else(|| group?.head_sha.as_str())

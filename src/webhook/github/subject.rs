@@ -43,9 +43,10 @@ pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
         }
         EventKind::Other(name) if name == "deployment" || name == "deployment_status" => {
             let name = &body.deployment.as_ref()?.git_ref;
-            // Made for a commit it has no ref.
-            let is_commit = name.as_str().and_then(text::commit).is_some();
-            full(BRANCH, name).filter(|_| !is_commit)
+            // Else it is a branch, a tag or a commit, and does not say which.
+            let default = body.repository.as_ref().and_then(|it| it.default_branch.as_str());
+            let is_default = name.as_str().is_some_and(|name| Some(name) == default);
+            whole(name).or_else(|| full(BRANCH, name).filter(|_| is_default))
         }
         // Of a review, and of a comment on a line of the changes.
         EventKind::Other(name) if name.starts_with("pull_request") => {
@@ -62,14 +63,18 @@ pub(super) fn git_ref(kind: &EventKind, body: &Body<'_>) -> Option<Untrusted> {
         EventKind::Release => full(TAG, &body.release.as_ref()?.tag_name),
         EventKind::PullRequest => {
             let pull = body.pull_request.as_ref()?;
-            let is_merged = body.action.as_str() == Some("closed") && pull.merged.0 == Some(true);
-            let base = pull.base.as_ref().filter(|_| is_merged);
+            let base = pull.base.as_ref().filter(|_| is_merge(pull, body));
             base.and_then(|base| full(BRANCH, &base.branch)).or_else(|| merge_ref(body))
         }
         EventKind::Issues | EventKind::IssueComment => {
             full(BRANCH, &body.repository.as_ref()?.default_branch)
         }
     }
+}
+
+/// Whether a pull request has just been merged: then it is about the branch that it was merged into.
+pub(super) fn is_merge(pull: &PullRequest<'_>, body: &Body<'_>) -> bool {
+    body.action.as_str() == Some("closed") && pull.merged.0 == Some(true)
 }
 
 /// What a pull request would be, merged.

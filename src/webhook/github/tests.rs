@@ -151,22 +151,23 @@ fn the_ref_is_the_one_that_github_would_run_on() {
     let merged = |action: &str| {
         let mut body: Value = serde_json::from_str(text_of("pull_request").1).unwrap();
         (body["action"], body["pull_request"]["merged"]) = (json!(action), json!(true));
+        body["pull_request"]["merge_commit_sha"] = json!("4c3f".repeat(10));
         event_of(parse_as("pull_request", &body.to_string()).unwrap()).unwrap()
     };
     assert_eq!(data(merged("closed").git_ref.as_ref()), Some("refs/heads/main"));
+    assert!(merged("closed").sha.unwrap().starts_with("4c3f"));
     assert_eq!(data(merged("labeled").git_ref.as_ref()), Some("refs/pull/7/merge"));
     let of = |kind: &str, body: Value| {
         let event = event_of(parse_as(kind, &body.to_string()).unwrap()).unwrap();
         (data(event.git_ref.as_ref()).map(str::to_owned), event.sha)
     };
     let sha = "3b2e".repeat(10);
-    for kind in ["pull_request_review", "pull_request_review_comment"] {
-        let body =
-            json!({"action": "created", "pull_request": {"number": 2, "head": {"sha": sha}}});
-        assert_eq!(of(kind, body), (Some("refs/pull/2/merge".to_owned()), Some(sha.clone())));
-    }
+    let review = json!({"action": "created", "pull_request": {"number": 2, "head": {"sha": sha}}});
+    let expected = (Some("refs/pull/2/merge".to_owned()), Some(sha.clone()));
+    assert_eq!(of("pull_request_review", review), expected);
     for (name, git_ref) in [("main", Some("refs/heads/main")), (sha.as_str(), None)] {
-        let body = json!({"deployment": {"ref": name, "sha": sha}});
+        let repository = json!({"id": 7, "full_name": "o/r", "default_branch": "main"});
+        let body = json!({"deployment": {"ref": name, "sha": sha}, "repository": repository});
         assert_eq!(of("deployment", body), (git_ref.map(str::to_owned), Some(sha.clone())));
     }
 }
